@@ -1,0 +1,52 @@
+"""The account: an e-mail address instead of a user name."""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractUser, BaseUserManager
+from django.db import models, transaction
+from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes accounts by e-mail address, always in lower case as allauth stores them."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """A new account. Without a password nobody can log in to it.
+
+        Raises:
+            ValueError: the address is empty.
+        """
+        if not email:
+            raise ValueError("An account needs an e-mail address.")
+        user = self.model(email=email.lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    @transaction.atomic
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """A new account that may do everything, its address confirmed so that it can log in."""
+        from allauth.account.models import EmailAddress
+
+        user = self.create_user(email, password, **{**fields, "is_staff": True, "is_superuser": True})
+        EmailAddress.objects.using(self._db).create(user=user, email=user.email, primary=True, verified=True)
+        return user
+
+
+class User(AbstractUser):
+    """A person who can log in, by e-mail address and password."""
+
+    username = None  # type: ignore[assignment]
+    email = models.EmailField(_("email address"), unique=True)
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
+
+    class Meta(AbstractUser.Meta):
+        """Names in the admin, and one account an address however it is written."""
+
+        abstract = False
+        constraints: ClassVar = [models.UniqueConstraint(Lower("email"), name="accounts_user_email_in_any_case")]

@@ -1,0 +1,60 @@
+"""Pages about one's own account, beside allauth's."""
+
+from typing import Any
+
+from allauth.account.views import EmailView, PasswordResetView
+from allauth.core import ratelimit
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse_lazy
+from django.utils.translation import gettext as _
+from django.views.generic import FormView
+
+from apps.accounts import mail
+from apps.accounts.forms import DeleteAccountForm
+
+
+class DeleteAccountView(LoginRequiredMixin, FormView):
+    """Deletes the account of the person who asks, after the password."""
+
+    form_class = DeleteAccountForm
+    template_name = "account/delete.html"
+    success_url = reverse_lazy("home")
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Delete it, unless passwords are being tried: 10 a minute is allauth's own measure."""
+        limited = ratelimit.consume_or_429(request, action="reauthenticate", user=request.user)
+        return limited or super().post(request, *args, **kwargs)
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        """The form's arguments, with the account in question."""
+        return {**super().get_form_kwargs(), "user": self.request.user}
+
+    def form_valid(self, form: DeleteAccountForm) -> HttpResponse:
+        """Delete the account, its sessions and all that hangs on it."""
+        user = form.user
+        logout(self.request)
+        user.delete()
+        messages.success(self.request, _("Your account is deleted."))
+        return super().form_valid(form)
+
+
+class NeedsMailMixin:
+    """A page that works by sending mail, and says so where there is no mail server."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """The page, or the reason why it does not work here."""
+        if not mail.can_send():
+            return render(request, "account/no_mail.html", status=503)
+        return super().dispatch(request, *args, **kwargs)  # type: ignore[misc, no-any-return]
+
+
+class MailedPasswordResetView(NeedsMailMixin, PasswordResetView):
+    """Asks for the address that a link to set a new password goes to."""
+
+
+class MailedEmailView(NeedsMailMixin, EmailView):
+    """The account's addresses; a new one is confirmed by mail."""

@@ -1,0 +1,10 @@
+"""Django's registration of this app."""
+
+from django.apps import AppConfig
+
+
+class OperationsConfig(AppConfig):
+    """What running the site needs: health, request ids, logs, migrations under a lock."""
+
+    name = "apps.operations"
+    verbose_name = "Operations"

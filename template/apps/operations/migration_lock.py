@@ -1,0 +1,74 @@
+"""One `migrate` at a time on one database, however many machines start at once."""
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.core.management.base import CommandError
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+# Any number will do for the key of PostgreSQL's lock, if it is the same for all.
+LOCK_KEY = 7_236_811_204_559_871
+POLL = 0.2
+
+
+@contextmanager
+def migration_lock(connection: BaseDatabaseWrapper, *, timeout: float, tell: Callable[[str], object]) -> Iterator[None]:
+    """Hold the database's migration lock.
+
+    Args:
+        connection: the database that is to be migrated.
+        timeout: seconds to wait for another holder.
+        tell: called once with a line if there is another holder to wait for.
+
+    Raises:
+        CommandError: another holder kept the lock for longer than `timeout`.
+    """
+    if connection.vendor == "postgresql":
+        # A connection of its own: a migration may close the other, and the lock with it.
+        holder = connection.copy()
+        try:
+            with holder.cursor() as cursor:
+
+                def acquire() -> bool:
+                    cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY])
+                    return bool(cursor.fetchone()[0])
+
+                wait_for(acquire, timeout=timeout, tell=tell)
+                yield
+        finally:
+            holder.close()
+    elif connection.vendor == "sqlite" and not connection.is_in_memory_db():  # type: ignore[attr-defined]
+        name = Path(connection.settings_dict["NAME"])
+        with name.with_name(f"{name.name}.migrate-lock").open("w") as file:
+
+            def acquire() -> bool:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return False
+                return True
+
+            wait_for(acquire, timeout=timeout, tell=tell)
+            yield
+    else:
+        yield
+
+
+def wait_for(acquire: Callable[[], bool], *, timeout: float, tell: Callable[[str], object]) -> None:
+    """Call `acquire` until it says yes, for `timeout` seconds at most.
+
+    Raises:
+        CommandError: it did not.
+    """
+    deadline = time.monotonic() + timeout
+    if acquire():
+        return
+    tell("Another migrate is at work; waiting for it to end.")
+    while time.monotonic() < deadline:
+        time.sleep(POLL)
+        if acquire():
+            return
+    raise CommandError(f"Another migrate held the lock for {timeout} s. See what hangs, then run this again.")

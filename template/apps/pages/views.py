@@ -1,0 +1,21 @@
+"""The home page, and the page for what went wrong."""
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseServerError
+from django.template import loader
+from django.views.generic import TemplateView
+
+
+class HomeView(TemplateView):
+    """What a visitor sees first. Replace it with the site's own."""
+
+    template_name = "pages/home.html"
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """The page after an unhandled error: no detail but the id that finds the error in the log.
+
+    It asks nothing of the database or the session, since either may be what failed.
+    """
+    context = {"site_name": settings.SITE_NAME, "request_id": getattr(request, "request_id", "")}
+    return HttpResponseServerError(loader.get_template("500.html").render(context))

@@ -1,0 +1,32 @@
+"""Settings for the tests: production's ways, without its environment and its cost."""
+
+from apps.operations import logs
+
+from config.environment import Environment
+from config.settings.base import *  # noqa: F403
+
+env = Environment()
+# The tests run on the database at DATABASE_URL where CI has one.
+DATABASES = {"default": env.database("DATABASE_URL", "sqlite://:memory:")}
+env.seal()
+
+SECRET_KEY = "tests only: production refuses to start on a key such as this one"  # noqa: S105
+ALLOWED_HOSTS = ["testserver", "localhost"]
+SIGNUP_OPEN = True
+
+# Each test has a cache of its own: see the fixture in tests/conftest.py.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+# Pages name static files as they are in `static/`, with no collectstatic.
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_AUTOREFRESH = True
+# The real hashers are slow on purpose.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
+DEFAULT_FROM_EMAIL = "site@example.com"
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+
+LOGGING = logs.configuration(level="INFO", request_level="INFO", formatter="json")

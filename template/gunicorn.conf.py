@@ -1,0 +1,51 @@
+"""How gunicorn serves the site. What differs between machines comes from the environment.
+
+Every setting: https://docs.gunicorn.org/en/stable/settings.html
+"""
+
+import os
+from pathlib import Path
+
+
+def number(name: str, default: int) -> int:
+    """The whole number in an environment variable; what is empty counts as not set."""
+    value = os.environ.get(name, "").strip() or str(default)
+    if not value.isdecimal() or int(value) == 0:
+        raise SystemExit(f"Not starting: {name} is {value!r}, and not a whole number from 1 up.")
+    return int(value)
+
+
+wsgi_app = "config.wsgi:application"
+
+# Loopback, unless the start command says otherwise: whatever listens outside is a choice.
+bind = f"127.0.0.1:{number('PORT', 8000)}"
+
+# Two, so that one goes on while the other restarts. More: one a core, memory allowing.
+workers = number("WEB_CONCURRENCY", 2)
+# Threads, since a page mostly waits for the database; they also let requests in flight
+# end when the server stops, most of which workers of the default kind lose.
+worker_class = "gthread"
+threads = number("GUNICORN_THREADS", 4)
+
+# Seconds after which a worker that does not answer any more is replaced.
+timeout = number("GUNICORN_TIMEOUT", 30)
+# Seconds for requests in flight when the server stops: under the 30 after which
+# platforms kill it.
+graceful_timeout = 25
+
+# A worker is replaced now and then, which bounds what a leak can take; not all at once.
+max_requests = 1000
+max_requests_jitter = 100
+
+# Heartbeats are files, and a slow disk would stop them.
+if Path("/dev/shm").is_dir():  # noqa: S108
+    worker_tmp_dir = "/dev/shm"  # noqa: S108
+
+# The code is loaded once, before a worker starts, so that what cannot start says so once.
+preload_app = True
+
+# Nothing here uses it, and it would want a home folder that can be written.
+control_socket_disable = True
+
+# JSON lines on standard output, as the site's own; one line a request, from Django.
+logger_class = "apps.operations.gunicorn_logger.JsonLogger"

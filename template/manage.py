@@ -1,0 +1,19 @@
+#!/usr/bin/env python
+"""Django's commands. Settings are `development` unless DJANGO_SETTINGS_MODULE says otherwise."""
+
+import os
+import sys
+
+from config.environment import load_dotenv
+from django.core.management import execute_from_command_line
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    load_dotenv()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.development")
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""What every test of the template can ask for."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import rendering
+from tests.support.environments import Environments
+
+ADD_WHAT_IS_MISSING = "sudo scripts/install-machine adds what a Debian machine lacks"
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all test processes of this run share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template as a user gets it."""
+    return rendering.template_copy(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture
+def render(template: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Render a project: `render(**answers)` gives the folder where it stands."""
+    numbers = iter(range(1000))
+
+    def render_one(**answers: Any) -> Path:
+        return rendering.render(template, tmp_path / f"project{next(numbers) or ''}", **answers)
+
+    return render_one
+
+
+@pytest.fixture(scope="session")
+def environments(shared_folder: Path) -> Environments:
+    """Installed environments, shared between projects that need the same."""
+    return Environments(shared_folder)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nobodys_git() -> Iterator[None]:
+    """Git as on a machine whose user has told it a name and nothing else."""
+    settings = {
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_AUTHOR_NAME": "Test",
+        "GIT_AUTHOR_EMAIL": "test@example.com",
+        "GIT_COMMITTER_NAME": "Test",
+        "GIT_COMMITTER_EMAIL": "test@example.com",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
+    """With CI set, let a test that cannot run fail: in CI nothing may be left out."""
+    report: pytest.TestReport = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} cannot run here, and CI is set: {reason}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what was left out, and how to add it."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if skipped:
+        reasons = sorted({str(report.longrepr[2]).removeprefix("Skipped: ") for report in skipped})
+        terminalreporter.write_line(
+            f"left out {len(skipped)} tests: {'; '.join(reasons)}. {ADD_WHAT_IS_MISSING}", yellow=True
+        )

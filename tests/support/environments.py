@@ -1,0 +1,88 @@
+"""Installed environments, one for all projects that depend on the same packages."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from filelock import FileLock
+
+# What a test's own environment would tell a project, and a user's machine would not.
+FOREIGN = (
+    "DJANGO_SETTINGS_MODULE",
+    "DATABASE_URL",
+    "PYTEST_ADDOPTS",
+    "PYTEST_CURRENT_TEST",
+    "UV_PROJECT_ENVIRONMENT",
+    "VIRTUAL_ENV",
+)
+
+
+def uv() -> str:
+    """The uv that runs these tests, or the one that `make` brought.
+
+    Raises:
+        FileNotFoundError: there is neither.
+    """
+    found = os.environ.get("UV") or shutil.which("uv")
+    if not found:
+        raise FileNotFoundError("uv is not at hand: run the tests by `make test`")
+    return found
+
+
+def clean_environment(**variables: str) -> dict[str, str]:
+    """This process's environment without what is this process's own, with `variables` added."""
+    kept = {name: value for name, value in os.environ.items() if name not in FOREIGN and not name.startswith("COV_")}
+    own = str(Path(sys.prefix, "bin"))
+    kept["PATH"] = os.pathsep.join(part for part in kept["PATH"].split(os.pathsep) if part != own)
+    return {**kept, **variables}
+
+
+def run(command: list[str], project: Path, *, env: Mapping[str, str] | None = None, timeout: float = 300) -> str:
+    """Run a command in a project and give back what it printed.
+
+    Raises:
+        AssertionError: it failed; the message is what it printed.
+    """
+    done = subprocess.run(
+        command,
+        cwd=project,
+        env=dict(env) if env is not None else clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert done.returncode == 0, f"{' '.join(command)} exited {done.returncode}:\n{done.stdout}"
+    return done.stdout
+
+
+class Environments:
+    """Makes and finds environments under one folder, which all test processes share."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def install(self, project: Path) -> Path:
+        """The `bin` folder of an environment with what `project` needs; its `uv.lock` is written too."""
+        settings = tomllib.loads((project / "pyproject.toml").read_text())
+        needs = repr(
+            (settings["project"]["dependencies"], settings["dependency-groups"], settings["project"]["requires-python"])
+        )
+        needs += (project / ".python-version").read_text()
+        environment = self.folder / hashlib.sha256(needs.encode()).hexdigest()[:12]
+        with FileLock(f"{environment}.lock"):
+            run([uv(), "sync", "--quiet"], project, env=clean_environment(UV_PROJECT_ENVIRONMENT=str(environment)))
+        return environment / "bin"
+
+
+def project_environment(bin_folder: Path, **variables: str) -> dict[str, str]:
+    """An environment in which the programs of an installed project come first on the path."""
+    clean = clean_environment(**variables)
+    return {**clean, "PATH": f"{bin_folder}{os.pathsep}{clean['PATH']}", "VIRTUAL_ENV": str(bin_folder.parent)}

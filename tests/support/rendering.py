@@ -1,0 +1,69 @@
+"""Rendering the template, as every test does it: in this process, on plain Copier, without trust."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import copier
+import yaml
+from allpairspy import AllPairs
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# The answers of a test that is not about them.
+ANSWERS = {"project_name": "Todo List", "platform": "docker"}
+
+
+def template_copy(destination: Path) -> Path:
+    """Copy what a user gets of the template, and nothing that lies beside it, to `destination`."""
+    shutil.copytree(ROOT / "template", destination / "template", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "copier.yml", destination)
+    return destination
+
+
+def render(template: Path, destination: Path, **answers: Any) -> Path:
+    """Render the template with `answers`, defaults for the rest; gives back `destination`."""
+    copier.run_copy(str(template), destination, data={**ANSWERS, **answers}, defaults=True, quiet=True)
+    return destination
+
+
+def question_choices(name: str) -> list[str]:
+    """The values that can be chosen at a question, in copier.yml's order."""
+    choices = yaml.safe_load((ROOT / "copier.yml").read_text())[name]["choices"]
+    if isinstance(choices, dict):
+        return [choice["value"] for choice in choices.values()]
+    return list(choices)
+
+
+CHOSEN = ("platform", "database", "python_version")
+
+
+def possible(answers: dict[str, str]) -> bool:
+    """Whether the questions allow these answers together."""
+    return (answers.get("platform"), answers.get("database")) != ("heroku", "sqlite")
+
+
+def all_combinations() -> Iterator[dict[str, str]]:
+    """Every combination of the answers that are chosen from a list."""
+
+    def extended(answers: dict[str, str], names: tuple[str, ...]) -> Iterator[dict[str, str]]:
+        if not names:
+            yield answers
+            return
+        for value in question_choices(names[0]):
+            yield from extended({**answers, names[0]: value}, names[1:])
+
+    return (answers for answers in extended({}, CHOSEN) if possible(answers))
+
+
+def pairwise_combinations() -> Iterator[dict[str, str]]:
+    """Few combinations in which each two answers that are possible together meet."""
+    values = [question_choices(name) for name in CHOSEN]
+    rows = AllPairs(values, filter_func=lambda row: possible(dict(zip(CHOSEN, row, strict=False))))
+    return (dict(zip(CHOSEN, row, strict=True)) for row in rows)
+
+
+def combination_id(answers: dict[str, str]) -> str:
+    """The name of a combination in a test's id."""
+    return "-".join(answers.values())

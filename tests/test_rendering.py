@@ -1,0 +1,139 @@
+"""Every combination of answers renders a project that is whole, clean and the same where it should be."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.rendering import all_combinations, combination_id, pairwise_combinations, question_choices
+
+Render = Callable[..., Path]
+
+every_combination = pytest.mark.parametrize("answers", list(all_combinations()), ids=combination_id)
+
+# Django's own templates hold braces, and Copier never reads them as its own.
+NOT_COPIERS = {".html"}
+# What Python there is under these is the project's, and knows no platform.
+PLATFORM_FREE = ("config", "apps", "smoke", "tests", "gunicorn.conf.py")
+PLATFORM_NAMES = re.compile(r"heroku|dyno|pythonanywhere|docker|systemd|nginx|uwsgi", re.IGNORECASE)
+
+
+def files(project: Path) -> list[Path]:
+    """The files of a project, apart from what running a tool left beside them."""
+    return sorted(
+        path for path in project.rglob("*") if path.is_file() and not {"__pycache__", ".ruff_cache"} & set(path.parts)
+    )
+
+
+def run_tool(*command: str, folder: Path) -> None:
+    """Run one of this environment's programs; what it prints is the failure."""
+    program = Path(sys.prefix, "bin", command[0])
+    done = subprocess.run([program, *command[1:]], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def parse(path: Path) -> Any:
+    """What a file says in its own language; raises if it does not speak it."""
+    text = path.read_text()
+    match path.suffix or path.name:
+        case ".py":
+            return ast.parse(text)
+        case ".toml":
+            return tomllib.loads(text)
+        case ".json":
+            return json.loads(text)
+        case ".yaml" | ".yml":
+            return yaml.safe_load(text)
+        case _:
+            return text
+
+
+@every_combination
+def test_every_file_is_whole_and_clean(render: Render, answers: dict[str, str]) -> None:
+    project = render(**answers)
+    for path in files(project):
+        text, name = path.read_text(), path.relative_to(project)
+        parse(path)
+        if path.suffix not in NOT_COPIERS:
+            assert not re.search(r"\{\{|\{%|%\}", text), f"Jinja is left over in {name}"
+        assert not re.search(r"[ \t]+$", text, re.MULTILINE), f"{name} has spaces at the end of a line"
+        assert not re.search(r"\n\n\n\n|\A\n|\n\n\Z", text), f"{name} has a scar of blank lines"
+        assert not text or text.endswith("\n"), f"{name} ends without a line end"
+        if path.suffix != ".py":
+            assert "\n\n\n" not in text, f"{name} has a scar of blank lines"
+    assert not [path for path in project.rglob("*") if path.is_dir() and not any(path.iterdir())]
+    run_tool("ruff", "check", "--quiet", ".", folder=project)
+    run_tool("ruff", "format", "--quiet", "--check", ".", folder=project)
+
+
+def test_pages_are_formatted_and_linted(render: Render) -> None:
+    # No answer reaches a page, so one project stands for all.
+    run_tool("djlint", "--check", "--lint", "--quiet", "templates", folder=render())
+
+
+@pytest.mark.parametrize("python_version", question_choices("python_version"))
+@pytest.mark.parametrize("database", question_choices("database"))
+def test_the_project_is_the_same_on_every_platform(render: Render, database: str, python_version: str) -> None:
+    """Platforms differ in their shell: the project's Python is the same, byte for byte."""
+    seen: dict[str, dict[str, bytes]] = {}
+    for platform in question_choices("platform"):
+        if (platform, database) != ("heroku", "sqlite"):
+            project = render(platform=platform, database=database, python_version=python_version)
+            names = [path for path in files(project) if str(path.relative_to(project)).startswith(PLATFORM_FREE)]
+            seen[platform] = {str(path.relative_to(project)): path.read_bytes() for path in names}
+    first, *others = seen.values()
+    assert first
+    for other in others:
+        assert other == first
+    for name, content in first.items():
+        assert not PLATFORM_NAMES.search(content.decode()), f"{name} knows a platform"
+
+
+def test_the_template_is_formatted_where_it_lies(template: Path, tmp_path: Path) -> None:
+    """Python that needs no answer is no .jinja file, and has docstrings throughout."""
+    copy = tmp_path / "template"
+    shutil.copytree(template / "template", copy)
+    run_tool(
+        "ruff",
+        "check",
+        "--isolated",
+        "--quiet",
+        "--select",
+        "D1",
+        "--ignore",
+        "D104,D106,D107",
+        "--exclude",
+        "migrations,test_*.py",
+        ".",
+        folder=copy,
+    )
+
+
+def test_nothing_volatile_is_rendered(render: Render) -> None:
+    """Two renders of the same answers are the same, so an update changes what a release changed."""
+    once, again = render(), render()
+    assert [path.relative_to(once) for path in files(once)] == [path.relative_to(again) for path in files(again)]
+    for path in files(once):
+        assert path.read_bytes() == (again / path.relative_to(once)).read_bytes()
+
+
+@every_combination
+def test_a_project_has_about_80_files(render: Render, answers: dict[str, str]) -> None:
+    assert len(files(render(**answers))) <= 84
+
+
+def test_the_pairwise_cover_has_every_possible_pair() -> None:
+    rows = list(pairwise_combinations())
+    for combination in all_combinations():
+        for one, its in combination.items():
+            for other, others in combination.items():
+                assert any(row[one] == its and row[other] == others for row in rows)
