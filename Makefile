@@ -1,13 +1,15 @@
 # What one does with this repository; `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format benchmark
+.PHONY: help uv demo test check format benchmark
 
 # uv, or the one that is brought into .tools where there is none.
 export UV := $(shell command -v uv || echo $(CURDIR)/.tools/bin/uv)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+uv: $(UV)
 
 $(CURDIR)/.tools/bin/uv:
 	@python3 -m venv .tools || { \

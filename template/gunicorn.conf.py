@@ -8,11 +8,9 @@ from pathlib import Path
 
 
 def number(name: str, default: int) -> int:
-    """The whole number in an environment variable; what is empty counts as not set."""
-    value = os.environ.get(name, "").strip() or str(default)
-    if not value.isdecimal() or int(value) == 0:
-        raise SystemExit(f"Not starting: {name} is {value!r}, and not a whole number from 1 up.")
-    return int(value)
+    """The whole number in an environment variable; the settings refuse one that is none."""
+    value = os.environ.get(name, "").strip()
+    return int(value) if value.isdecimal() and int(value) > 0 else default
 
 
 wsgi_app = "config.wsgi:application"

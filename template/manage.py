@@ -4,8 +4,9 @@
 import os
 import sys
 
-from config.environment import load_dotenv
 from django.core.management import execute_from_command_line
+
+from config.environment import load_dotenv
 
 
 def main() -> None:

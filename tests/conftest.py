@@ -1,7 +1,7 @@
 """What every test of the template can ask for."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +63,9 @@ def nobodys_git() -> Iterator[None]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With CI set, let a test that cannot run fail: in CI nothing may be left out."""
-    report: pytest.TestReport = yield
+    report = yield
     if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"

@@ -20,6 +20,7 @@ from environs import EnvError
 
 __all__ = [
     "address",
+    "count",
     "database",
     "flag",
     "hosts",
@@ -70,6 +71,13 @@ def number(text: str | int) -> int:
     """A whole number from 0 up."""
     if not re.fullmatch(r"\d{1,12}", str(text).strip()):
         raise EnvError("not a whole number from 0 up. Example: 3600")
+    return int(text)
+
+
+def count(text: str | int) -> int:
+    """A whole number from 1 up."""
+    if number(text) == 0:
+        raise EnvError("not a whole number from 1 up. Example: 2")
     return int(text)
 
 

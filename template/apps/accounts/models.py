@@ -9,7 +9,16 @@ from django.utils.translation import gettext_lazy as _
 
 
 class UserManager(BaseUserManager["User"]):
-    """Makes accounts by e-mail address, always in lower case as allauth stores them."""
+    """Makes and finds accounts by e-mail address, always in lower case as allauth stores them."""
+
+    @classmethod
+    def normalize_email(cls, email: str | None) -> str:
+        """The address as it is stored. Forms ask for it too, the admin's among them."""
+        return super().normalize_email(email).lower()
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """The account that has the address, however it is written."""
+        return super().get_by_natural_key(self.normalize_email(username))
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """A new account. Without a password nobody can log in to it.
@@ -19,7 +28,7 @@ class UserManager(BaseUserManager["User"]):
         """
         if not email:
             raise ValueError("An account needs an e-mail address.")
-        user = self.model(email=email.lower(), **fields)
+        user = self.model(email=self.normalize_email(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user

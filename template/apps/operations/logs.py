@@ -85,7 +85,7 @@ def configuration(*, level: str, request_level: str, formatter: str, file: str |
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": JsonLines}, "text": {"()": TextLines}},
         "filters": {"has_traceback": {"()": lambda: has_traceback}},
-        "handlers": handlers,
+        "handlers": {**handlers, "none": {"class": "logging.NullHandler"}},
         "root": {"level": level, "handlers": list(handlers)},
         "loggers": {
             # Django gives these two handlers of their own; the root's are enough.
@@ -95,6 +95,6 @@ def configuration(*, level: str, request_level: str, formatter: str, file: str |
             # The request's own line says the same, but for an exception's traceback.
             "django.request": {"filters": ["has_traceback"]},
             # A scanner with a foreign Host shall cost one line, and not a traceback.
-            "django.security.DisallowedHost": {"handlers": [], "propagate": False},
+            "django.security.DisallowedHost": {"handlers": ["none"], "propagate": False},
         },
     }

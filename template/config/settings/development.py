@@ -3,7 +3,6 @@
 from importlib.util import find_spec
 
 from apps.operations import logs
-
 from config.environment import Environment, refuse
 from config.settings.base import *  # noqa: F403
 from config.settings.base import BASE_DIR, INSTALLED_APPS

@@ -4,7 +4,6 @@ docs/environment.md says what each variable means. DEBUG is off, whatever the en
 """
 
 from apps.operations import logs
-
 from config.environment import Environment
 from config.settings.base import *  # noqa: F403
 
@@ -31,6 +30,9 @@ DEFAULT_FROM_EMAIL = env.address("DEFAULT_FROM_EMAIL", ... if MAILER else "site@
 LOG_LEVEL = env.level("LOG_LEVEL", "INFO")
 REQUEST_LOG_LEVEL = env.level("REQUEST_LOG_LEVEL", "INFO")
 LOG_FILE = env.log_file("LOG_FILE", None)
+# What gunicorn.conf.py reads is checked here, so that one message names all that is wrong.
+for name in ("PORT", "WEB_CONCURRENCY", "GUNICORN_THREADS", "GUNICORN_TIMEOUT"):
+    env.count(name, 1)
 env.seal()
 
 DEBUG = False

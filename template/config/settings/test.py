@@ -1,7 +1,6 @@
 """Settings for the tests: production's ways, without its environment and its cost."""
 
 from apps.operations import logs
-
 from config.environment import Environment
 from config.settings.base import *  # noqa: F403
 

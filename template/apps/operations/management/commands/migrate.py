@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from apps.operations.migration_lock import migration_lock
 from django.core.management import call_command
 from django.core.management.base import CommandParser
 from django.core.management.commands.migrate import Command as DjangoMigrate
 from django.db import connections
+
+from apps.operations.migration_lock import migration_lock
 
 
 class Command(DjangoMigrate):

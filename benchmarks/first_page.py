@@ -1,0 +1,102 @@
+"""From the start of `copier copy` to the first page of `runserver`: `make benchmark`.
+
+Does what a new user does (`copier copy`, then `make dev`) five times with caches warm, on
+SQLite, and prints the minimum, median and maximum of each part, in seconds.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+RUNS = 5
+# Seconds after which a run counts as failed.
+PATIENCE = 60.0
+# What a user's shell would not have.
+FOREIGN = ("VIRTUAL_ENV", "UV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def one_run(folder: Path) -> dict[str, float]:
+    """Render into `folder` and serve; the seconds until it is rendered, and until the first page is there.
+
+    Raises:
+        TimeoutError: no page came within PATIENCE seconds.
+    """
+    env = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    uv = Path(os.environ.get("UV") or shutil.which("uv") or "uv")
+    env["PATH"] = f"{uv.parent}{os.pathsep}{env['PATH']}"
+    answers = ["--data", "project_name=Todo List", "--data", "platform=docker"]
+    copier = Path(sys.prefix, "bin", "copier")
+    started = time.perf_counter()
+    subprocess.run(
+        [copier, "copy", "--quiet", "--defaults", "--vcs-ref=HEAD", *answers, ROOT, folder],
+        env={**env, "PYTHONWARNINGS": "ignore"},
+        check=True,
+    )
+    rendered = time.perf_counter()
+    port = free_port()
+    with (folder / "make-dev.log").open("wb") as log:
+        server = subprocess.Popen(
+            ["make", "dev", f"PORT={port}"], cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            wait_for_page(f"http://127.0.0.1:{port}/")
+            return {"render": rendered - started, "first page": time.perf_counter() - started}
+        finally:
+            os.killpg(server.pid, signal.SIGINT)
+            server.wait(timeout=10)
+
+
+def wait_for_page(url: str) -> None:
+    """Ask until the page is there.
+
+    Raises:
+        TimeoutError: it was not within PATIENCE seconds.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=PATIENCE) as answer:  # noqa: S310 - loopback alone
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.02)
+    raise TimeoutError(f"{url} gave no page within {PATIENCE} s")
+
+
+def main() -> None:
+    """Measure, and print a line a part."""
+    with tempfile.TemporaryDirectory(prefix="copier-django-benchmark-") as scratch:
+        one_run(Path(scratch, "warms-the-caches"))
+        seen = [one_run(Path(scratch, f"run{number}")) for number in range(RUNS)]
+        files = sum(path.is_file() for path in rendered_files(Path(scratch, "run0")))
+    sys.stdout.write(f"{files} files rendered; seconds of {RUNS} runs:\n")
+    for part in seen[0]:
+        values = [run[part] for run in seen]
+        numbers = (min(values), statistics.median(values), max(values))
+        sys.stdout.write("{:<11} min {:.2f}  median {:.2f}  max {:.2f}\n".format(part, *numbers))
+
+
+def rendered_files(project: Path) -> list[Path]:
+    """The files that Copier made in a project, and not what running it added."""
+    added = {".venv", "__pycache__", "uv.lock", "make-dev.log"}
+    return [path for path in project.rglob("*") if not added & set(path.parts) and "sqlite3" not in path.name]
+
+
+if __name__ == "__main__":
+    main()

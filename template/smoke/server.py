@@ -1,0 +1,249 @@
+"""The site served on this machine: by the command that serves it live, behind a stand-in that ends TLS."""
+
+import http.client
+import os
+import secrets
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import ThreadingTCPServer
+from tempfile import TemporaryDirectory
+from threading import Thread
+from typing import Any, override
+
+import trustme
+from dotenv import dotenv_values
+
+# Seconds for the server to answer its first request, and to end when it is told to.
+START_TIMEOUT = 30
+STOP_TIMEOUT = 10
+# Seconds that a request may take.
+REQUEST_TIMEOUT = 30
+
+# About one connection, and not for the next.
+HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"}
+
+
+class NotStartedError(Exception):
+    """The site could not be started; the text is what its programs said."""
+
+
+@contextmanager
+def served(project: Path, ca_file: Path) -> Iterator[str]:
+    """The https address of the site, which is served until the end of the block.
+
+    Args:
+        project: the folder with pyproject.toml and manage.py.
+        ca_file: where to write the certificate by which the address can be trusted.
+
+    Raises:
+        NotStartedError: a program that is needed for it failed.
+    """
+    command = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["smoke"]["start"]
+    with TemporaryDirectory(prefix="smoke-") as name, ends_with_this_process():
+        folder = Path(name)
+        port = free_port()
+        environment = production_environment(project, folder, port)
+        for task in ("migrate", "collectstatic"):
+            manage(task, project, environment)
+        with running(command, project, environment, port), stand_in(port, folder, ca_file) as address:
+            yield address
+
+
+def production_environment(project: Path, folder: Path, port: int) -> dict[str, str]:
+    """This process's environment, with what production needs and nothing from `.env`.
+
+    Settings take an empty variable for one that is not set, and `.env` replaces none.
+    """
+    return {
+        **dict.fromkeys(dotenv_values(project / ".env"), ""),
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "TMPDIR": str(folder),
+        "DJANGO_SETTINGS_MODULE": "config.settings.production",
+        "SECRET_KEY": secrets.token_urlsafe(50),
+        "SECRET_KEY_FILE": "",
+        "DATABASE_URL": f"sqlite:///{folder / 'smoke.sqlite3'}",
+        "DATABASE_URL_FILE": "",
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "PORT": str(port),
+        # The stand-in's own addresses: its headers are believed, and nobody else's.
+        "FORWARDED_ALLOW_IPS": "127.0.0.1,::1,::ffff:127.0.0.1",
+        "TRUSTED_PROXY_COUNT": "1",
+    }
+
+
+def manage(task: str, project: Path, environment: dict[str, str]) -> None:
+    """Run one of Django's commands.
+
+    Raises:
+        NotStartedError: it failed.
+    """
+    done = subprocess.run(
+        [sys.executable, "manage.py", task, "--noinput"],
+        cwd=project,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise NotStartedError(f"manage.py {task} ended with code {done.returncode}:\n{done.stdout}")
+
+
+@contextmanager
+def running(command: str, project: Path, environment: dict[str, str], port: int) -> Iterator[None]:
+    """Keep the server running, from its first answer to the end of the block.
+
+    Raises:
+        NotStartedError: it ended, or gave no answer for too long.
+    """
+    log = Path(environment["TMPDIR"], "server.log")
+    with log.open("wb") as output:
+        # A group of its own, so that what it starts ends with it.
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", command],
+            cwd=project,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        deadline = time.monotonic() + START_TIMEOUT
+        while not answers(port):
+            if process.poll() is not None:
+                raise NotStartedError(f"`{command}` ended with code {process.returncode}:\n{log.read_text()}")
+            if time.monotonic() > deadline:
+                raise NotStartedError(f"`{command}` gave no answer in {START_TIMEOUT} s:\n{log.read_text()}")
+            time.sleep(0.05)
+        yield
+    finally:
+        end(process)
+
+
+def answers(port: int) -> bool:
+    """Whether a server answers there, whatever it says."""
+    connection = http.client.HTTPConnection("localhost", port, timeout=REQUEST_TIMEOUT)
+    try:
+        connection.request("GET", "/health/")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and its group: as a deploy would, and for good if that takes too long."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_TIMEOUT)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@contextmanager
+def ends_with_this_process() -> Iterator[None]:
+    """Let a request to end, or a closed terminal, do what Ctrl-C does: clean up first."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+    return port
+
+
+@contextmanager
+def stand_in(port: int, folder: Path, ca_file: Path) -> Iterator[str]:
+    """The https address of a stand-in for the machine that ends TLS before the server at a port."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(ca_file))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with StandIn(port, context) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class StandIn(ThreadingTCPServer):
+    """Passes on what it is asked, over TLS or plain on one port, and says by which it came."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int, context: ssl.SSLContext) -> None:
+        super().__init__(("127.0.0.1", 0), PassOn)
+        self.port = port
+        self.context = context
+
+    @override
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        request.settimeout(REQUEST_TIMEOUT)
+        # The first byte of TLS, which is no letter of plain http.
+        if request.recv(1, socket.MSG_PEEK) != b"\x16":
+            super().finish_request(request, client_address)
+            return
+        with self.context.wrap_socket(request, server_side=True) as encrypted:
+            super().finish_request(encrypted, client_address)
+
+
+class PassOn(BaseHTTPRequestHandler):
+    """One request, passed on with the headers that tell where it came from."""
+
+    server: StandIn
+
+    def do_GET(self) -> None:
+        """Ask the server, and give its answer unchanged."""
+        scheme = "https" if isinstance(self.connection, ssl.SSLSocket) else "http"
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
+        headers |= {"X-Forwarded-For": self.client_address[0], "X-Forwarded-Proto": scheme, "Connection": "close"}
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        connection = http.client.HTTPConnection("localhost", self.server.port, timeout=REQUEST_TIMEOUT)
+        try:
+            connection.request(self.command, self.path, body or None, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.send_error(502, f"The server gave no answer: {type(error).__name__}")
+            return
+        finally:
+            connection.close()
+        self.send_response_only(answer.status, answer.reason)
+        for name, value in answer.getheaders():
+            if name.lower() not in HOP_BY_HOP:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_POST = do_GET  # noqa: N815
+
+    @override
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Write nothing: the server has its own log."""

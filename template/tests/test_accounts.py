@@ -1,0 +1,220 @@
+"""People make an account with an e-mail address, and keep it in their own hands."""
+
+import re
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.core import mail
+from django.core.mail import EmailMessage
+from django.db import IntegrityError
+from django.test import Client
+from django.urls import reverse
+from pytest_django import Settings
+
+from apps.accounts.mail import MailNotConfiguredError
+from apps.accounts.models import User
+
+pytestmark = pytest.mark.django_db
+
+EMAIL = "visitor@example.com"
+OTHER_PASSWORD = "staple battery horse correct"
+
+
+def sign_up(client: Client, email: str, password: str) -> Any:
+    return client.post(reverse("account_signup"), {"email": email, "password1": password, "password2": password})
+
+
+def log_in(client: Client, email: str, password: str) -> Any:
+    return client.post(reverse("account_login"), {"login": email, "password": password})
+
+
+def is_logged_in(client: Client) -> bool:
+    return "_auth_user_id" in client.session
+
+
+def link_in(message: EmailMessage) -> str:
+    found = re.search(r"http://testserver(/\S+)", str(message.body))
+    assert found
+    return found[1]
+
+
+@pytest.fixture
+def no_mail_server(settings: Settings, production: Callable[..., SimpleNamespace]) -> None:
+    """The site as production runs it while EMAIL_URL is not set."""
+    for name in ("MAILERS", "ACCOUNT_EMAIL_VERIFICATION", "ACCOUNT_PREVENT_ENUMERATION"):
+        setattr(settings, name, getattr(production(), name))
+
+
+def test_a_new_account_works_once_its_address_is_confirmed(
+    client: Client, mailoutbox: list[EmailMessage], password: str
+) -> None:
+    sign_up(client, EMAIL, password)
+    log_in(client, EMAIL, password)
+    assert not is_logged_in(client)
+    client.post(link_in(mailoutbox[0]))
+    log_in(client, EMAIL, password)
+    assert is_logged_in(client)
+
+
+def test_an_address_is_the_same_in_upper_and_lower_case(client: Client, password: str) -> None:
+    sign_up(client, "Visitor@Example.COM", password)
+    assert User.objects.get().email == EMAIL
+    EmailAddress.objects.update(verified=True)
+    log_in(client, "VISITOR@example.com", password)
+    assert is_logged_in(client)
+
+
+def test_an_address_has_one_account(client: Client, member: User, password: str) -> None:
+    sign_up(client, member.email.upper(), password)
+    assert User.objects.get() == member
+    with pytest.raises(IntegrityError):
+        User.objects.bulk_create([User(email=member.email.upper())])
+
+
+def test_whether_an_address_has_an_account_is_told_by_mail_alone(
+    client: Client, member: User, mailoutbox: list[EmailMessage], password: str
+) -> None:
+    for email in (EMAIL, member.email):
+        assert sign_up(client, email, password).headers["Location"] == reverse("account_email_verification_sent")
+    assert [message.to for message in mailoutbox] == [[EMAIL], [member.email]]
+
+
+def test_an_account_needs_an_address() -> None:
+    with pytest.raises(ValueError, match="needs an e-mail address"):
+        User.objects.create_user("")
+
+
+def test_a_weak_password_is_refused(client: Client) -> None:
+    for password in ("short", "password123", "94617305582", EMAIL):
+        sign_up(client, EMAIL, password)
+    assert not User.objects.exists()
+
+
+def test_sign_up_can_be_closed(client: Client, settings: Settings, password: str) -> None:
+    settings.SIGNUP_OPEN = False
+    assert reverse("account_signup") not in client.get("/").text
+    assert "closed" in client.get(reverse("account_signup")).text
+    sign_up(client, EMAIL, password)
+    assert not User.objects.exists()
+
+
+def test_a_member_logs_in_and_out(client: Client, member: User, password: str) -> None:
+    assert log_in(client, member.email, password).headers["Location"] == "/"
+    assert is_logged_in(client)
+    client.get(reverse("account_logout"))
+    assert is_logged_in(client), "a link on another site must not log anybody out"
+    client.post(reverse("account_logout"))
+    assert not is_logged_in(client)
+
+
+def test_a_wrong_password_does_not_log_in(client: Client, member: User) -> None:
+    answer = log_in(client, member.email, OTHER_PASSWORD)
+    assert "not correct" in answer.text
+    assert not is_logged_in(client)
+
+
+def test_wrong_passwords_are_limited(client: Client, member: User, password: str) -> None:
+    for _ in range(5):
+        log_in(client, member.email, OTHER_PASSWORD)
+    assert "Too many failed login attempts" in log_in(client, member.email, password).text
+    assert not is_logged_in(client)
+
+
+def test_a_changed_password_ends_other_sessions(member: User, member_client: Client, password: str) -> None:
+    elsewhere = Client()
+    log_in(elsewhere, member.email, password)
+    member_client.post(
+        reverse("account_change_password"),
+        {"oldpassword": password, "password1": OTHER_PASSWORD, "password2": OTHER_PASSWORD},
+    )
+    member.refresh_from_db()
+    assert member.check_password(OTHER_PASSWORD)
+    assert member_client.get(reverse("account_email")).status_code == 200
+    assert elsewhere.get(reverse("account_email")).status_code == 302
+
+
+def test_a_forgotten_password_is_reset_by_a_mailed_link(
+    client: Client, member: User, mailoutbox: list[EmailMessage]
+) -> None:
+    client.post(reverse("account_reset_password"), {"email": member.email})
+    # The link leads to an address without its key, which a page must not pass on.
+    form = client.get(link_in(mailoutbox[0])).headers["Location"]
+    client.post(form, {"password1": OTHER_PASSWORD, "password2": OTHER_PASSWORD})
+    log_in(client, member.email, OTHER_PASSWORD)
+    assert is_logged_in(client)
+    assert "Bad Token" in Client().get(link_in(mailoutbox[0])).text, "a link works once"
+
+
+@pytest.mark.usefixtures("no_mail_server")
+def test_without_a_mail_server_a_new_account_works_at_once(client: Client, password: str) -> None:
+    sign_up(client, EMAIL, password)
+    assert is_logged_in(client)
+    assert "already registered" in sign_up(Client(), EMAIL, password).text
+
+
+@pytest.mark.usefixtures("no_mail_server")
+@pytest.mark.parametrize("page", ["account_reset_password", "account_email"])
+def test_without_a_mail_server_the_pages_that_need_one_say_so(member_client: Client, member: User, page: str) -> None:
+    for answer in (member_client.get(reverse(page)), member_client.post(reverse(page), {"email": member.email})):
+        assert answer.status_code == 503
+        assert "cannot send mail" in answer.text
+
+
+@pytest.mark.usefixtures("no_mail_server")
+def test_without_a_mail_server_no_mail_is_lost_in_silence() -> None:
+    with pytest.raises(MailNotConfiguredError, match="EMAIL_URL"):
+        mail.send_mail("Subject", "Body", None, [EMAIL])
+    assert mail.mailers.default.send_messages([]) == 0
+
+
+def test_an_account_is_deleted_after_its_password(member_client: Client, password: str) -> None:
+    page = reverse("account_delete")
+    assert "not your password" in member_client.post(page, {"password": OTHER_PASSWORD}).text
+    assert User.objects.exists()
+    assert "Your account is deleted" in member_client.post(page, {"password": password}, follow=True).text
+    assert not User.objects.exists()
+    assert not is_logged_in(member_client)
+
+
+def test_a_visitor_deletes_nothing(client: Client) -> None:
+    answer = client.post(reverse("account_delete"))
+    assert answer.headers["Location"].startswith(reverse("account_login"))
+
+
+def test_passwords_tried_on_the_way_to_deleting_are_limited(member_client: Client, password: str) -> None:
+    for _ in range(10):
+        member_client.post(reverse("account_delete"), {"password": OTHER_PASSWORD})
+    answer = member_client.post(reverse("account_delete"), {"password": password})
+    assert answer.status_code == 429
+    assert "Too many tries" in answer.text
+    assert User.objects.exists()
+
+
+def test_a_superuser_logs_in_to_the_admin_through_the_sites_login(client: Client, password: str) -> None:
+    User.objects.create_superuser("Admin@example.com", password)
+    login = client.get("/admin/", follow=True).redirect_chain[-1][0]
+    assert login.startswith(reverse("account_login"))
+    answer = client.post(login, {"login": "admin@example.com", "password": password}, follow=True)
+    assert answer.request["PATH_INFO"] == "/admin/"
+    assert answer.status_code == 200
+
+
+def test_the_admin_has_no_login_of_its_own_that_is_not_limited(client: Client, member: User) -> None:
+    for page in ("/admin/", "/admin/login/"):
+        answer = client.post(page, {"username": member.email, "password": OTHER_PASSWORD}, follow=True)
+        assert answer.request["PATH_INFO"] == reverse("account_login")
+
+
+def test_an_account_that_the_admin_makes_can_log_in(
+    admin_client: Client, client: Client, mailoutbox: list[EmailMessage], password: str
+) -> None:
+    form = {"email": "Visitor@Example.com", "usable_password": "true", "password1": password, "password2": password}
+    answer = admin_client.post(reverse("admin:accounts_user_add"), form, follow=True)
+    assert EMAIL in answer.text
+    log_in(client, EMAIL, password)
+    client.post(link_in(mailoutbox[0]))
+    log_in(client, EMAIL, password)
+    assert is_logged_in(client)

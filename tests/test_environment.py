@@ -1,0 +1,135 @@
+"""The environment contract: what is read, what is documented and what the shells set are the same variables."""
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.rendering import all_combinations, combination_id
+
+Render = Callable[..., Path]
+
+# Python 3.12 and 3.13 render the same but for their number.
+each_shell = pytest.mark.parametrize(
+    "answers", [answers for answers in all_combinations() if answers["python_version"] == "3.13"], ids=combination_id
+)
+
+# Read by a library or by Django itself, and documented for what they do to the site.
+READ_BY_OTHERS = {
+    "DJANGO_SETTINGS_MODULE": "django.conf",
+    "FORWARDED_ALLOW_IPS": "gunicorn",
+}
+# Belong to the program that reads them, and mean nothing to the site.
+NOT_THE_SITES = {
+    "LANG", "LISTEN_FDS", "LISTEN_PID", "PATH",
+    "TYPE_CHECKING", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "UV_COMPILE_BYTECODE",
+    "UV_LINK_MODE", "UV_NO_CACHE", "UV_PYTHON_DOWNLOADS", "POSTGRES_DB", "POSTGRES_USER",
+}  # fmt: skip
+
+
+def calls_that_read(project: Path) -> Iterator[tuple[str, ast.expr | None]]:
+    """Each variable that the project's Python reads, with the default that it falls back to."""
+    sources = [*project.glob("config/**/*.py"), *project.glob("apps/**/*.py"), project / "gunicorn.conf.py"]
+    for source in sources:
+        for node in ast.walk(ast.parse(source.read_text())):
+            if isinstance(node, ast.For) and isinstance(node.iter, ast.Tuple):
+                # for name in ("PORT", …): env.count(name, …)
+                yield from ((name, None) for name in map(variable, node.iter.elts) if name)
+            if not isinstance(node, ast.Call) or not node.args or not (name := variable(node.args[0])):
+                continue
+            if ast.unparse(node.func).startswith("env.") or ast.unparse(node.func) in ("os.environ.get", "number"):
+                rest = [*node.args[1:], *(keyword.value for keyword in node.keywords if keyword.arg == "default")]
+                yield name, rest[0] if rest else None
+
+
+def variable(node: ast.expr) -> str | None:
+    """The variable that an expression names, if it names one."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch("[A-Z][A-Z0-9_]+", node.value):
+        return node.value
+    return None
+
+
+def variables_read(project: Path) -> set[str]:
+    """What the project reads, be it in its own Python, a compose file or through a library."""
+    compose = (project / "compose.yaml").read_text() if (project / "compose.yaml").exists() else ""
+    return (
+        {name for name, _ in calls_that_read(project)}
+        | set(READ_BY_OTHERS)
+        | set(re.findall(r"\$\{([A-Z_]+)", compose))
+    )
+
+
+def documented(project: Path) -> dict[str, str]:
+    """The variables in docs/environment.md, each with its default as written there."""
+    rows = re.findall(
+        r"^\| `([A-Z_]+)` \| .* \| ([^|]+) \|$", (project / "docs/environment.md").read_text(), re.MULTILINE
+    )
+    assert len(rows) == len(dict(rows)), "a variable is listed twice"
+    return dict(rows)
+
+
+def exampled(project: Path) -> dict[str, bool]:
+    """The variables in .env.example, each with whether the line is in force."""
+    rows = re.findall(r"^(# )?([A-Z_]+)=", (project / ".env.example").read_text(), re.MULTILINE)
+    assert len(rows) == len({name for _, name in rows}), "a variable is listed twice"
+    return {name: not comment for comment, name in rows}
+
+
+def set_by_the_shell(project: Path) -> set[str]:
+    """The variables that the platform's own files set or name."""
+    names: set[str] = set()
+    shell = ["Procfile", "app.json", "Dockerfile", "docker-entrypoint.sh", "compose.yaml"]
+    for path in [*(project / name for name in shell), *project.glob("deploy/**/*")]:
+        if path.is_file():
+            text = re.sub(r"^\s*#.*", "", path.read_text(), flags=re.MULTILINE)
+            for match in re.finditer(
+                r"\$\{?([A-Z][A-Z0-9_]{3,})|\b([A-Z][A-Z0-9_]{3,})=|[\"\s]([A-Z][A-Z0-9_]{3,})\"?:", text
+            ):
+                names.add(next(group for group in match.groups() if group))
+    return names - NOT_THE_SITES
+
+
+@each_shell
+def test_what_is_read_is_documented_and_nothing_else_is(render: Render, answers: dict[str, str]) -> None:
+    project = render(**answers)
+    assert set(documented(project)) == variables_read(project)
+
+
+@each_shell
+def test_the_example_lists_what_the_page_documents(render: Render, answers: dict[str, str]) -> None:
+    project = render(**answers)
+    assert set(exampled(project)) == set(documented(project))
+
+
+@each_shell
+def test_the_example_has_in_force_what_is_required(render: Render, answers: dict[str, str]) -> None:
+    project = render(**answers)
+    required = {name for name, default in documented(project).items() if default == "required"}
+    in_force = {name for name, active in exampled(project).items() if active}
+    assert in_force == required | {"DJANGO_SETTINGS_MODULE"}
+
+
+@each_shell
+def test_the_shell_sets_nothing_that_the_page_does_not_document(render: Render, answers: dict[str, str]) -> None:
+    project = render(**answers)
+    assert set_by_the_shell(project) <= set(documented(project))
+
+
+def test_defaults_are_documented_as_they_are(render: Render) -> None:
+    project = render()
+    page = documented(project)
+    for source in ("config/settings/production.py", "gunicorn.conf.py"):
+        for node in ast.walk(ast.parse((project / source).read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in (
+                "env.flag",
+                "env.number",
+                "env.level",
+                "number",
+            ):
+                first, *rest = [*node.args, *(keyword.value for keyword in node.keywords)]
+                if name := variable(first):
+                    default = str(ast.literal_eval(rest[0]))
+                    written = page[name].strip("`")
+                    assert written == (default.lower() if default in ("True", "False") else default), ast.unparse(node)
