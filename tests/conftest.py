@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from tests.support import rendering
+from tests.support.databases import PostgreSQL, postgresql
 from tests.support.environments import Environments
+from tests.support.sites import Site
 
 ADD_WHAT_IS_MISSING = "sudo scripts/install-machine adds what a Debian machine lacks"
 
@@ -60,6 +62,24 @@ def nobodys_git() -> Iterator[None]:
         for name, value in settings.items():
             patch.setenv(name, value)
         yield
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server for the tests of one process."""
+    with postgresql() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def site(
+    template: Path, tmp_path_factory: pytest.TempPathFactory, environments: Environments, database: PostgreSQL
+) -> Site:
+    """A site that is migrated and has its static files, for tests that only start and ask it."""
+    project = rendering.render(template, tmp_path_factory.mktemp("site") / "project", platform="gunicorn")
+    site = Site(project, environments, database.url)
+    site.prepare()
+    return site
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,7 +5,9 @@ import os
 from django.core.asgi import get_asgi_application
 
 from config.environment import load_dotenv
+from config.static_manifest import refuse_without_manifest
 
 load_dotenv()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 application = get_asgi_application()
+refuse_without_manifest()

@@ -70,14 +70,14 @@ def flag(text: str | bool) -> bool:
 def number(text: str | int) -> int:
     """A whole number from 0 up."""
     if not re.fullmatch(r"\d{1,12}", str(text).strip()):
-        raise EnvError("not a whole number from 0 up. Example: 3600")
+        raise EnvError("not a whole number from 0 up. Write it in digits")
     return int(text)
 
 
 def count(text: str | int) -> int:
     """A whole number from 1 up."""
-    if number(text) == 0:
-        raise EnvError("not a whole number from 1 up. Example: 2")
+    if not re.fullmatch(r"0*[1-9]\d{,11}", str(text).strip()):
+        raise EnvError("not a whole number from 1 up. Write it in digits")
     return int(text)
 
 
@@ -97,6 +97,8 @@ def secret_keys(text: str | list[str]) -> list[str]:
 
 def hosts(text: str) -> list[str]:
     """Host names, comma-separated; one that starts with a dot stands for its subdomains too."""
+    if not items(text):
+        raise EnvError(f"names no host. {HOST_EXAMPLE}")
     for host in items(text):
         if not HOST.fullmatch(host):
             raise EnvError(f"{host!r} is not a host name: no https://, port, path or '*'. {HOST_EXAMPLE}")

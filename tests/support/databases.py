@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,64 +22,74 @@ def programs() -> Path:
     return Path(spec.origin).parent / "pginstall18" / "bin"
 
 
-@dataclass
 class PostgreSQL:
-    """A running server."""
+    """A server on loopback, whose data stays while it is stopped."""
 
-    url: str
-    process: subprocess.Popen[bytes]
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self.port = port
+        self.url = f"postgresql://site@127.0.0.1:{port}/postgres"
+        # PostgreSQL refuses to run as root.
+        self.user = "nobody" if os.geteuid() == 0 else None
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def initialise(self) -> None:
+        """Make an empty database in the folder."""
+        if self.user:
+            shutil.chown(self.folder, self.user)
+        options = ["--username=site", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
+        command: list[str | Path] = [programs() / "initdb", *options, self.folder]
+        subprocess.run(command, user=self.user, cwd="/", stdout=subprocess.DEVNULL, check=True)
+
+    def start(self) -> None:
+        """Start, and wait until connections are accepted."""
+        settings = [f"-p{self.port}", "-h127.0.0.1", "-k", "", "-cfsync=off", "-cshared_buffers=16MB"]
+        self.process = subprocess.Popen(
+            [programs() / "postgres", "-D", self.folder, *settings],
+            user=self.user,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        ready: list[str | Path] = [programs() / "pg_isready", "--quiet", "--host=127.0.0.1", f"--port={self.port}"]
+        deadline = time.monotonic() + PATIENCE
+        while subprocess.run(ready, cwd="/", check=False).returncode != 0:
+            assert self.process.poll() is None, "PostgreSQL ended"
+            assert time.monotonic() < deadline, f"PostgreSQL was not ready within {PATIENCE} s"
+            time.sleep(0.05)
 
     def signal_all(self, sent: signal.Signals) -> None:
-        """Send a signal to the server's every process: SIGSTOP makes it hang, SIGCONT go on."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        for pid in (self.process.pid, *map(int, children)):
+        """Send a signal to each of the server's processes: SIGSTOP makes it hang, SIGCONT go on."""
+        assert self.process is not None
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for each in (pid, *map(int, children)):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, sent)
+                os.kill(each, sent)
+
+    def stop(self) -> None:
+        """Stop at once, connections or not, also where it hangs."""
+        if self.process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self.signal_all(signal.SIGCONT)
+            # PostgreSQL's fast shutdown.
+            self.process.send_signal(signal.SIGINT)
+        self.process.wait(PATIENCE)
+        self.process = None
 
 
 @contextlib.contextmanager
-def postgresql(data: Path | None = None, port: int | None = None) -> Iterator[PostgreSQL]:
-    """A PostgreSQL server on loopback with an empty database, stopped at the end.
-
-    Args:
-        data: a folder from an earlier server, to start it again; a new one that is removed at the
-            end unless told otherwise.
-        port: the port to listen on; a free one unless told otherwise.
-    """
-    port = port or free_port()
-    # PostgreSQL refuses to run as root.
-    user = "nobody" if os.geteuid() == 0 else None
-    folder = data or Path(tempfile.mkdtemp(prefix="postgresql-"))
-    if not (folder / "PG_VERSION").exists():
-        if user:
-            shutil.chown(folder, user)
-        options = ["--username=site", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
-        subprocess.run(
-            [programs() / "initdb", *options, folder], user=user, cwd="/", stdout=subprocess.DEVNULL, check=True
-        )
-    settings = [f"-p{port}", "-h127.0.0.1", "-k", "", "-cfsync=off", "-cshared_buffers=16MB"]
-    process = subprocess.Popen(
-        [programs() / "postgres", "-D", folder, *settings],
-        user=user,
-        cwd="/",
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+def postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server with an empty database; it and its data are gone at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
+    server = PostgreSQL(folder, free_port())
     try:
-        ready: list[str | Path] = [programs() / "pg_isready", "--quiet", "--host=127.0.0.1", f"--port={port}"]
-        deadline = time.monotonic() + PATIENCE
-        while subprocess.run(ready, cwd="/", check=False).returncode != 0:
-            assert process.poll() is None, "PostgreSQL ended"
-            assert time.monotonic() < deadline, f"PostgreSQL was not ready within {PATIENCE} s"
-            time.sleep(0.05)
-        yield PostgreSQL(f"postgresql://site@127.0.0.1:{port}/postgres", process)
+        server.initialise()
+        server.start()
+        yield server
     finally:
-        # What hangs cannot stop; the interrupt is PostgreSQL's fast shutdown.
-        for sent in (signal.SIGCONT, signal.SIGINT):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, sent)
-        process.wait(PATIENCE)
-        if data is None:
-            shutil.rmtree(folder)
+        server.stop()
+        shutil.rmtree(folder)

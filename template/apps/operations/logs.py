@@ -34,7 +34,7 @@ class JsonLines(JsonFormatter):
         super().add_fields(log_data, record, message_dict)
         log_data["message"] = masked(str(log_data["message"]))
         if "path" in log_data:
-            log_data["path"] = masked(log_data["path"])
+            log_data["path"] = masked(str(log_data["path"]))
         log_data["request_id"] = request_ids.current.get()
         # Django hangs the request on some records, and a request is no text.
         log_data.pop("request", None)

@@ -1,0 +1,56 @@
+"""A rendered project under production settings, installed and ready to be started."""
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import requests
+
+from tests.support.environments import Environments, project_environment, run
+from tests.support.servers import Running, free_port, running
+
+# What a proxy that ends TLS tells the server behind it.
+HTTPS = {"X-Forwarded-Proto": "https"}
+
+
+class Site:
+    """A project with its environment, its variables and a port of its own."""
+
+    def __init__(self, project: Path, environments: Environments, database_url: str) -> None:
+        self.project = project
+        self.bin = environments.install(project)
+        self.port = free_port()
+        self.url = f"http://localhost:{self.port}"
+        self.variables = {
+            "DJANGO_SETTINGS_MODULE": "config.settings.production",
+            "SECRET_KEY": secrets.token_urlsafe(50),
+            "ALLOWED_HOSTS": "localhost",
+            "DATABASE_URL": database_url,
+            "FORWARDED_ALLOW_IPS": "*",
+            "PORT": str(self.port),
+        }
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        """What a platform sets before it starts anything, with `variables` over it."""
+        return project_environment(self.bin, **{**self.variables, **variables})
+
+    def manage(self, *command: str, **variables: str) -> str:
+        """Run one of Django's commands and give back what it printed."""
+        return run(["python", "manage.py", *command], self.project, env=self.environment(**variables))
+
+    def prepare(self) -> None:
+        """Do what a release does before the site is started."""
+        self.manage("migrate", "--noinput")
+        self.manage("collectstatic", "--noinput")
+
+    @contextlib.contextmanager
+    def started(self, log: Path, command: str = "gunicorn", **variables: str) -> Iterator[Running]:
+        """The site, served by `command` until the end of the block."""
+        with running(command, self.project, self.environment(**variables), log) as server:
+            server.wait_until_it_answers(f"{self.url}/health/")
+            yield server
+
+    def get(self, path: str, **headers: str) -> requests.Response:
+        """Ask for a page as the proxy in front would; redirects are not followed."""
+        return requests.get(f"{self.url}{path}", headers={**HTTPS, **headers}, allow_redirects=False, timeout=20)

@@ -1,0 +1,103 @@
+"""Health and readiness tell the truth while the database is up, hangs, or is down."""
+
+import signal
+import threading
+import time
+from pathlib import Path
+
+import requests
+
+from tests.support.databases import postgresql
+from tests.support.environments import Environments
+from tests.support.rendering import render
+from tests.support.sites import Site
+
+READY = {"database": True, "cache": True, "migrations": True}
+
+
+def test_probes_answer_any_prober(site: Site, tmp_path: Path) -> None:
+    with site.started(tmp_path / "log"):
+        # Plain http, a foreign Host: elsewhere the one is redirected and the other refused.
+        for path, said in (("/health/", {"status": "ok"}), ("/ready/", {"status": "ready", "checks": READY})):
+            answer = requests.get(f"{site.url}{path}", headers={"Host": "10.0.0.7"}, allow_redirects=False, timeout=10)
+            assert (answer.status_code, answer.json()) == (200, said)
+            assert answer.headers["Cache-Control"] == "no-store"
+        assert requests.get(f"{site.url}/", headers={"Host": "10.0.0.7"}, timeout=10).status_code == 400
+        for path in ("/health/x", "/health", "/ready", "/ready/x/", "//health/"):
+            assert requests.get(f"{site.url}{path}", allow_redirects=False, timeout=10).status_code in (301, 404)
+
+
+def test_a_database_that_hangs_or_is_down_shows_in_readiness_alone(
+    template: Path, environments: Environments, tmp_path: Path
+) -> None:
+    with postgresql() as database:
+        site = Site(render(template, tmp_path / "project"), environments, database.url)
+        site.prepare()
+        # One worker with four threads, three of which will hang.
+        with site.started(tmp_path / "log", WEB_CONCURRENCY="1", GUNICORN_THREADS="4") as server:
+            assert site.get("/ready/").json() == {"status": "ready", "checks": READY}
+            # A kept connection in each thread, which is what hangs for longest.
+            for _ in range(8):
+                assert site.get("/accounts/login/").status_code == 200
+
+            database.signal_all(signal.SIGSTOP)
+            hanging = [threading.Thread(target=visit_admin, args=[site], daemon=True) for _ in range(3)]
+            for thread in hanging:
+                thread.start()
+            time.sleep(1.2)
+            started = time.monotonic()
+            answer = site.get("/ready/")
+            assert answer.status_code == 503, server.output()
+            assert answer.json() == {"status": "not ready", "checks": dict.fromkeys(READY, False)}
+            assert time.monotonic() - started < 5
+            for _ in range(5):
+                started = time.monotonic()
+                assert site.get("/health/").status_code == 200
+                assert time.monotonic() - started < 1
+
+            database.signal_all(signal.SIGCONT)
+            for thread in hanging:
+                thread.join(20)
+            assert becomes(site, 200)
+
+            database.stop()
+            assert becomes(site, 503)
+            assert "refused" not in site.get("/ready/").text
+            assert site.get("/health/").json() == {"status": "ok"}
+            database.start()
+            assert becomes(site, 200)
+
+
+def test_a_migration_that_is_not_applied_shows(template: Path, environments: Environments, tmp_path: Path) -> None:
+    site = Site(render(template, tmp_path / "project", database="sqlite"), environments, "sqlite:///db.sqlite3")
+    site.prepare()
+    site.manage("migrate", "admin", "0002")
+    with site.started(tmp_path / "log"):
+        answer = site.get("/ready/")
+        assert (answer.status_code, answer.json()["checks"]) == (503, {**READY, "migrations": False})
+        site.manage("migrate")
+        assert becomes(site, 200)
+
+
+def visit_admin(site: Site) -> None:
+    """Ask for a page that reads the session, and so the database."""
+    try:
+        requests.get(
+            f"{site.url}/admin/",
+            headers={"X-Forwarded-Proto": "https"},
+            cookies={"__Host-sessionid": "x" * 32},
+            allow_redirects=False,
+            timeout=30,
+        )
+    except requests.RequestException:
+        return
+
+
+def becomes(site: Site, status: int) -> bool:
+    """Whether readiness answers with `status` within 10 s; an answer is kept for one."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if site.get("/ready/").status_code == status:
+            return True
+        time.sleep(0.2)
+    return False
