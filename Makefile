@@ -33,5 +33,6 @@ format: $(UV) ## Format the code
 	@$(UV) run --quiet ruff check --fix
 	@$(UV) run --quiet ruff format
 
-benchmark: $(UV) ## Measure what docs/benchmarks.md says
+benchmark: $(UV) ## Measure the way to the first page, and what a request's line in the log costs
 	@$(UV) run --quiet python -m benchmarks.first_page
+	@$(UV) run --quiet python -m benchmarks.request_line

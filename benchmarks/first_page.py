@@ -7,7 +7,6 @@ SQLite, and prints the minimum, median and maximum of each part, in seconds.
 import os
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -16,19 +15,14 @@ import time
 import urllib.request
 from pathlib import Path
 
+from tests.support.servers import free_port
+
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = 5
 # Seconds after which a run counts as failed.
 PATIENCE = 60.0
 # What a user's shell would not have.
 FOREIGN = ("VIRTUAL_ENV", "UV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
-
-
-def free_port() -> int:
-    """A port on loopback that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def one_run(folder: Path) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """What every test of the template can ask for."""
 
+import copy
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from tests.support import rendering
 from tests.support.databases import PostgreSQL, postgresql
 from tests.support.environments import Environments
+from tests.support.servers import free_port
 from tests.support.sites import Site
 
 ADD_WHAT_IS_MISSING = "sudo scripts/install-machine adds what a Debian machine lacks"
@@ -80,6 +82,15 @@ def site(
     site = Site(project, environments, database.url)
     site.prepare()
     return site
+
+
+@pytest.fixture(scope="session")
+def started_site(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The same site, being served."""
+    served = copy.copy(site)
+    served.move_to(free_port())
+    with served.started(tmp_path_factory.mktemp("started") / "log"):
+        yield served
 
 
 @pytest.hookimpl(wrapper=True)

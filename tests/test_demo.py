@@ -20,7 +20,7 @@ def demo(**variables: str) -> dict[str, str]:
 
 
 def test_the_demonstration_serves_a_fresh_project_and_leaves_it(tmp_path: Path) -> None:
-    env = demo(DEST=str(tmp_path / "todo list"))
+    env = demo(DEST=str(tmp_path / "todo #1 (50%)?"))
     with running(["make", "demo"], ROOT, env, tmp_path / "log") as server:
         deadline = time.monotonic() + 4 * PATIENCE
         while not (found := re.search(r"Serving at (http://127\.0\.0\.1:\d+/)", server.output())):
@@ -33,7 +33,7 @@ def test_the_demonstration_serves_a_fresh_project_and_leaves_it(tmp_path: Path) 
         # Ctrl-C reaches make too, which then ends by it.
         assert server.stop(signal.SIGINT) == -signal.SIGINT
     assert f"The project is in {tmp_path / 'todo list'}" in server.output()
-    assert (tmp_path / "todo list" / "manage.py").exists()
+    assert (tmp_path / "todo #1 (50%)?" / "manage.py").exists()
     with pytest.raises(requests.ConnectionError):
         requests.get(found[1], timeout=10)
 

@@ -122,7 +122,8 @@ def database(text: str) -> dict[str, Any]:
         settings: dict[str, Any] = dict(dj_database_url.parse(text))
     except Exception:  # noqa: BLE001 - whatever it is, its text may hold the password
         raise EnvError(f"not a database's URL. {DATABASE_EXAMPLES}") from None
-    if not settings.get("NAME"):
+    # Where the path is missing, dj-database-url takes a database in memory.
+    if not settings.get("NAME") or (settings["NAME"] == ":memory:" and ":memory:" not in text):
         raise EnvError(f"names no database. {DATABASE_EXAMPLES}")
     options = settings.setdefault("OPTIONS", {})
     if settings["ENGINE"] == "django.db.backends.sqlite3":
@@ -141,6 +142,8 @@ def database(text: str) -> dict[str, Any]:
         options.setdefault("connect_timeout", 5)
         # A kept connection may have died since; without this its next request fails.
         settings["CONN_HEALTH_CHECKS"] = True
+    else:
+        raise EnvError(f"neither PostgreSQL nor SQLite, which this project is made for. {DATABASE_EXAMPLES}")
     return settings
 
 

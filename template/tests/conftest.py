@@ -17,13 +17,7 @@ from django.test import Client
 
 from apps.accounts.models import User
 from apps.operations.logs import JsonLines
-
-# What production cannot do without.
-REQUIRED = {
-    "SECRET_KEY": "0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-    "ALLOWED_HOSTS": "www.example.com",
-    "DATABASE_URL": "sqlite:////nowhere/db.sqlite3",
-}
+from apps.pages.views import HomeView
 
 
 @pytest.fixture(autouse=True)
@@ -55,14 +49,36 @@ def member_client(member: User) -> Client:
 
 
 @pytest.fixture
-def production() -> Callable[..., SimpleNamespace]:
-    """Production's settings in an environment: `production(LOG_LEVEL="DEBUG").LOGGING`."""
+def production_environment() -> dict[str, str]:
+    """The variables that production cannot do without."""
+    return {
+        "DJANGO_SETTINGS_MODULE": "config.settings.production",
+        "SECRET_KEY": "0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+        "ALLOWED_HOSTS": "www.example.com",
+        "DATABASE_URL": "sqlite:////nowhere/db.sqlite3",
+    }
+
+
+@pytest.fixture
+def production(production_environment: dict[str, str]) -> Callable[..., SimpleNamespace]:
+    """Production's settings in that environment and more: `production(LOG_LEVEL="DEBUG").LOGGING`."""
 
     def read(**variables: str) -> SimpleNamespace:
-        with mock.patch.dict(os.environ, {**REQUIRED, **variables}, clear=True):
+        with mock.patch.dict(os.environ, {**production_environment, **variables}, clear=True):
             return SimpleNamespace(**runpy.run_module("config.settings.production"))
 
     return read
+
+
+@pytest.fixture
+def broken_home(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home page whose view raises."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a detail that is nobody's business")
+
+    monkeypatch.setattr(HomeView, "get", fail)
+    client.raise_request_exception = False
 
 
 @pytest.fixture

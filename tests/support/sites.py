@@ -2,7 +2,7 @@
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import requests
@@ -20,16 +20,20 @@ class Site:
     def __init__(self, project: Path, environments: Environments, database_url: str) -> None:
         self.project = project
         self.bin = environments.install(project)
-        self.port = free_port()
-        self.url = f"http://localhost:{self.port}"
         self.variables = {
             "DJANGO_SETTINGS_MODULE": "config.settings.production",
             "SECRET_KEY": secrets.token_urlsafe(50),
             "ALLOWED_HOSTS": "localhost",
             "DATABASE_URL": database_url,
             "FORWARDED_ALLOW_IPS": "*",
-            "PORT": str(self.port),
         }
+        self.move_to(free_port())
+
+    def move_to(self, port: int) -> None:
+        """Serve at another port from now on."""
+        self.port = port
+        self.url = f"http://localhost:{port}"
+        self.variables = {**self.variables, "PORT": str(port)}
 
     def environment(self, **variables: str) -> dict[str, str]:
         """What a platform sets before it starts anything, with `variables` over it."""
@@ -45,9 +49,9 @@ class Site:
         self.manage("collectstatic", "--noinput")
 
     @contextlib.contextmanager
-    def started(self, log: Path, command: str = "gunicorn", **variables: str) -> Iterator[Running]:
+    def started(self, log: Path, command: Sequence[str] = ("gunicorn",), **variables: str) -> Iterator[Running]:
         """The site, served by `command` until the end of the block."""
-        with running(command, self.project, self.environment(**variables), log) as server:
+        with running(list(command), self.project, self.environment(**variables), log) as server:
             server.wait_until_it_answers(f"{self.url}/health/")
             yield server
 

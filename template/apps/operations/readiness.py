@@ -52,7 +52,7 @@ class Check:
         self.ask = ask
         self.lock = threading.Lock()
         self.thread: threading.Thread | None = None
-        self.answered_at = 0.0
+        self.answered_at = float("-inf")
         self.passed = False
 
     def begin(self) -> None:

@@ -6,4 +6,5 @@ from apps.pages import views
 
 urlpatterns = [
     path("", views.HomeView.as_view(), name="home"),
+    path("favicon.ico", views.FaviconView.as_view()),
 ]

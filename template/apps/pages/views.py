@@ -3,13 +3,22 @@
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseServerError
 from django.template import loader
-from django.views.generic import TemplateView
+from django.templatetags.static import static
+from django.views.generic import RedirectView, TemplateView
 
 
 class HomeView(TemplateView):
     """What a visitor sees first. Replace it with the site's own."""
 
     template_name = "pages/home.html"
+
+
+class FaviconView(RedirectView):
+    """Where browsers ask for an icon on pages that name none, such as the admin's."""
+
+    def get_redirect_url(self, *args: object, **kwargs: object) -> str:  # noqa: ARG002
+        """The icon's address."""
+        return static("icon.svg")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

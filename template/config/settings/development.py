@@ -1,6 +1,7 @@
 """Settings for one's own machine: SQLite, mail on the console, and no variable to set."""
 
 from importlib.util import find_spec
+from urllib.parse import quote
 
 from apps.operations import logs
 from config.environment import Environment, refuse
@@ -15,7 +16,7 @@ if find_spec("pytest_django") is None:
     )
 
 env = Environment()
-DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
+DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{quote(str(BASE_DIR / 'db.sqlite3'))}")}
 SIGNUP_OPEN = env.flag("SIGNUP_OPEN", default=True)
 LOG_LEVEL = env.level("LOG_LEVEL", "INFO")
 REQUEST_LOG_LEVEL = env.level("REQUEST_LOG_LEVEL", "WARNING")

@@ -1,0 +1,88 @@
+"""What the request's id and its line in the log cost: microseconds a request, in process.
+
+`make benchmark` renders a project, installs it, and runs this file's second half in it: the same
+bare view with and without the middleware, in turns in one process, so that a noisy machine is
+noisy for both. Printed is the difference of the fastest rounds, and of the medians.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.support.environments import Environments
+from tests.support.rendering import render, template_copy
+
+# In the project's own environment: prints the seconds of a request for each round, both ways.
+MEASURE = """
+import io, json, logging.config, os, sys, time
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.test"
+import django
+django.setup()
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import HttpResponse
+from django.test import override_settings
+from django.test.client import RequestFactory
+from django.urls import path
+from apps.operations import logs
+
+configuration = logs.configuration(level="INFO", request_level="INFO", formatter="json")
+configuration["handlers"]["stdout"]["stream"] = open(os.devnull, "w")
+logging.config.dictConfig(configuration)
+
+urlpatterns = [path("", lambda request: HttpResponse("."))]
+sys.modules["bare"] = type(sys)("bare")
+sys.modules["bare"].urlpatterns = urlpatterns
+
+def handler(middleware):
+    with override_settings(MIDDLEWARE=middleware, ROOT_URLCONF="bare"):
+        return WSGIHandler()
+
+settings.ROOT_URLCONF = "bare"
+both = {"with": handler(["apps.operations.middleware.RequestMiddleware"]), "without": handler([])}
+environ = RequestFactory(HTTP_X_REQUEST_ID="from-the-proxy").get("/").environ
+seconds = {name: [] for name in both}
+for _ in range(int(sys.argv[1])):
+    for name, serve in both.items():
+        started = time.perf_counter()
+        for _ in range(500):
+            serve(dict(environ, **{"wsgi.input": io.BytesIO()}), lambda *args: None).close()
+        seconds[name].append((time.perf_counter() - started) / 500)
+print(json.dumps(seconds))
+"""
+
+
+def measured(python: Path, project: Path, rounds: int = 20) -> dict[str, float]:
+    """The cost in microseconds: `fastest` and `median`, of `rounds` rounds of 500 requests each way.
+
+    Args:
+        python: the interpreter of the project's environment.
+        project: the rendered project.
+        rounds: how often to measure.
+    """
+    done = subprocess.run(
+        [python, "-c", MEASURE, str(rounds)], cwd=project, stdout=subprocess.PIPE, text=True, check=True
+    )
+    seconds = json.loads(done.stdout)
+    return {
+        "fastest": 1e6 * (min(seconds["with"]) - min(seconds["without"])),
+        "median": 1e6 * (statistics.median(seconds["with"]) - statistics.median(seconds["without"])),
+    }
+
+
+def main() -> None:
+    """Render and install a project, measure in it, and print a line."""
+    with tempfile.TemporaryDirectory(prefix="copier-django-benchmark-") as scratch:
+        project = render(template_copy(Path(scratch)), Path(scratch, "project"))
+        python = Environments(Path(scratch)).install(project) / "python"
+        cost = measured(python, project)
+    sys.stdout.write(
+        "request id and line: {fastest:.0f} µs a request (fastest), {median:.0f} (median)\n".format_map(cost)
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Wrong passwords are limited for an account and for an address, across workers, and whatever a visitor claims to be."""
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.sites import Site
+from tests.support.visitors import Visitor
+
+TOO_MANY = "Too many failed login attempts"
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def where(request: pytest.FixtureRequest, site: Site, tmp_path: Path) -> Iterator[int | str]:
+    """The site served by two workers behind a proxy, by port or by unix socket."""
+    socket = tmp_path / "socket"
+    command = (
+        ["gunicorn"]
+        if request.param == "tcp"
+        else ["gunicorn", f"--bind=unix:{socket}", f"--bind=127.0.0.1:{site.port}"]
+    )
+    with site.started(tmp_path / "log", command, TRUSTED_PROXY_COUNT="1", WEB_CONCURRENCY="2"):
+        yield site.port if request.param == "tcp" else str(socket)
+
+
+def account(site: Site) -> str:
+    """The address of a new account, which may use the admin."""
+    email = f"{secrets.token_hex(6)}@example.com"
+    site.manage("createsuperuser", "--noinput", "--email", email, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
+    return email
+
+
+def address() -> str:
+    """An address that no other test uses, in a network of its own: an IPv6 /64 counts as one."""
+    return f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}::1"
+
+
+def test_an_accounts_wrong_passwords_are_counted_wherever_they_come_from(site: Site, where: int | str) -> None:
+    email = account(site)
+    for _ in range(5):
+        answer = Visitor(where, **{"X-Forwarded-For": address()}).log_in(email, "wrong")
+        assert (answer.status, TOO_MANY in answer.text) == (200, False)
+    # By now the right password is refused too, on the admin's login as on the site's.
+    visitor = Visitor(where, **{"X-Forwarded-For": address()})
+    assert TOO_MANY in visitor.log_in(email, PASSWORD).text
+    admins = visitor.ask("GET", "/admin/login/?next=/admin/")
+    assert (admins.status, admins.headers["Location"]) == (302, "/accounts/login/?next=%2Fadmin%2F")
+    assert TOO_MANY in visitor.post("/accounts/login/?next=/admin/", login=email, password=PASSWORD).text
+    # Another account is free to log in.
+    assert Visitor(where, **{"X-Forwarded-For": address()}).log_in(account(site), PASSWORD).status == 302
+
+
+def test_an_addresss_wrong_passwords_are_counted_whatever_it_forges(site: Site, where: int | str) -> None:
+    mine = address()
+    for number in range(10):
+        # The proxy puts the address that it saw last; what stands before it, the visitor wrote.
+        forger = Visitor(where, **{"X-Forwarded-For": f"198.51.100.{number}, {mine}"})
+        assert TOO_MANY not in forger.log_in(f"{secrets.token_hex(6)}@example.com", "wrong").text
+    email = account(site)
+    forger = Visitor(where, **{"X-Forwarded-For": f"198.51.100.99, {mine}"})
+    assert TOO_MANY in forger.log_in(email, PASSWORD).text
+    assert Visitor(where, **{"X-Forwarded-For": f"{mine}, {address()}"}).log_in(email, PASSWORD).status == 302
+
+
+def test_without_a_proxy_nothing_that_a_visitor_claims_counts(site: Site, tmp_path: Path) -> None:
+    with site.started(tmp_path / "log"):
+        for number in range(10):
+            Visitor(site.port, **{"X-Forwarded-For": f"198.51.100.{number}"}).log_in(
+                f"{secrets.token_hex(6)}@example.com", "wrong"
+            )
+        assert TOO_MANY in Visitor(site.port, **{"X-Forwarded-For": address()}).log_in(account(site), PASSWORD).text

@@ -1,0 +1,112 @@
+"""With a mail server addresses are confirmed by mail; without one the site works, and says what does not."""
+
+import email
+import re
+import secrets
+from collections.abc import Iterator
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from tests.support.servers import free_port
+from tests.support.sites import Site
+from tests.support.visitors import Visitor
+
+PASSWORD = "correct horse battery staple"
+
+
+class Postbox:
+    """A mail server on loopback that keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.mails: list[Message] = []
+        self.port = free_port()
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
+        """Keep a mail."""
+        self.mails.append(email.message_from_bytes(envelope.content))
+        return "250 kept"
+
+    def text(self) -> str:
+        """The newest mail's text."""
+        payload = self.mails[-1].get_payload(decode=True)
+        assert isinstance(payload, bytes)
+        return payload.decode()
+
+
+@pytest.fixture
+def postbox() -> Iterator[Postbox]:
+    """A mail server that listens until the end of the test."""
+    box = Postbox()
+    controller = Controller(box, hostname="127.0.0.1", port=box.port)
+    controller.start()
+    yield box
+    controller.stop()
+
+
+def sign_up(visitor: Visitor, address: str) -> str:
+    """Send the sign-up page's form; gives where the answer leads."""
+    answer = visitor.post("/accounts/signup/", email=address, password1=PASSWORD, password2=PASSWORD)
+    assert answer.status == 302, answer.text
+    return answer.headers["Location"]
+
+
+def test_with_a_mail_server_an_address_is_confirmed_and_a_password_reset_by_mail(
+    site: Site, postbox: Postbox, tmp_path: Path
+) -> None:
+    sender = "Todo List <site@example.com>"
+    mail = {"EMAIL_URL": f"smtp://127.0.0.1:{postbox.port}", "DEFAULT_FROM_EMAIL": sender}
+    address = f"{secrets.token_hex(6)}@example.com"
+    with site.started(tmp_path / "log", **mail):
+        visitor = Visitor(site.port)
+        assert sign_up(visitor, address) == "/accounts/confirm-email/"
+        assert (postbox.mails[-1]["To"], postbox.mails[-1]["From"]) == (address, sender)
+        assert postbox.mails[-1]["Subject"].startswith("[Todo List] ")
+        assert "Hello from Todo List!" in postbox.text()
+        (link,) = re.findall(r"https://localhost(/accounts/confirm-email/\S+)", postbox.text())
+        # Until the address is confirmed, nobody logs in with it.
+        assert Visitor(site.port).log_in(address, PASSWORD).headers["Location"] == "/accounts/confirm-email/"
+        assert visitor.post(link).status == 302
+        assert Visitor(site.port).log_in(address, PASSWORD).headers["Location"] == "/"
+
+        stranger = Visitor(site.port)
+        assert stranger.post("/accounts/password/reset/", email=address).status == 302
+        (link,) = re.findall(r"https://localhost(/accounts/password/reset/key/\S+)", postbox.text())
+        form = stranger.ask("GET", link).headers["Location"]
+        assert stranger.post(form, password1=f"new {PASSWORD}", password2=f"new {PASSWORD}").status == 302
+        assert Visitor(site.port).log_in(address, f"new {PASSWORD}").headers["Location"] == "/"
+
+        # Whether an address has an account is told by mail alone.
+        known = f"{secrets.token_hex(6)}@example.com"
+        site.manage("createsuperuser", "--noinput", "--email", known, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
+        assert sign_up(Visitor(site.port), known) == "/accounts/confirm-email/"
+        assert (postbox.mails[-1]["To"], "already exists" in postbox.text()) == (known, True)
+
+
+def test_without_a_mail_server_the_site_works_and_says_what_does_not(started_site: Site) -> None:
+    address = f"{secrets.token_hex(6)}@example.com"
+    visitor = Visitor(started_site.port)
+    assert sign_up(visitor, address) == "/"
+    assert Visitor(started_site.port).log_in(address, PASSWORD).status == 302
+    for path in ("/accounts/password/reset/", "/accounts/email/"):
+        answer = visitor.ask("GET", path)
+        assert (answer.status, "cannot send mail" in answer.text) == (503, True)
+    taken = Visitor(started_site.port).post("/accounts/signup/", email=address, password1=PASSWORD, password2=PASSWORD)
+    assert (taken.status, "already registered" in taken.text) == (200, True)
+
+
+def test_sign_up_can_be_closed(site: Site, tmp_path: Path) -> None:
+    with site.started(tmp_path / "log", SIGNUP_OPEN="false"):
+        visitor = Visitor(site.port)
+        assert "/accounts/signup/" not in visitor.ask("GET", "/").text
+        form = {"email": "x@example.com", "password1": PASSWORD, "password2": PASSWORD}
+        visitor.ask("GET", "/accounts/login/")
+        answer = visitor.ask(
+            "POST", "/accounts/signup/", {**form, "csrfmiddlewaretoken": visitor.cookies["__Host-csrftoken"]}
+        )
+        assert (answer.status, "closed" in answer.text.lower()) == (200, True)
+        assert "Traceback" not in answer.text
+        assert Visitor(site.port).log_in("x@example.com", PASSWORD).status == 200
