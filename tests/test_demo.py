@@ -20,7 +20,9 @@ def demo(**variables: str) -> dict[str, str]:
 
 
 def test_the_demonstration_serves_a_fresh_project_and_leaves_it(tmp_path: Path) -> None:
-    env = demo(DEST=str(tmp_path / "todo #1 (50%)?"))
+    # Signs that a shell, a URL and a format string would take for their own.
+    folder = tmp_path / "todo #1 (50%)?"
+    env = demo(DEST=str(folder))
     with running(["make", "demo"], ROOT, env, tmp_path / "log") as server:
         deadline = time.monotonic() + 4 * PATIENCE
         while not (found := re.search(r"Serving at (http://127\.0\.0\.1:\d+/)", server.output())):
@@ -32,8 +34,8 @@ def test_the_demonstration_serves_a_fresh_project_and_leaves_it(tmp_path: Path) 
         assert (answer.status_code, "Todo List" in answer.text) == (200, True)
         # Ctrl-C reaches make too, which then ends by it.
         assert server.stop(signal.SIGINT) == -signal.SIGINT
-    assert f"The project is in {tmp_path / 'todo list'}" in server.output()
-    assert (tmp_path / "todo #1 (50%)?" / "manage.py").exists()
+    assert f"The project is in {folder}" in server.output()
+    assert (folder / "manage.py").exists()
     with pytest.raises(requests.ConnectionError):
         requests.get(found[1], timeout=10)
 

@@ -1,60 +1,27 @@
 """Every combination of answers renders a project that is whole, clean and the same where it should be."""
 
-import ast
-import json
 import re
 import shutil
-import subprocess
-import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from tests.support.rendering import all_combinations, combination_id, pairwise_combinations, question_choices
+from tests.support.rendered import assert_clean, files, parse, run_tool
+from tests.support.rendering import ROOT, all_combinations, combination_id, pairwise_combinations, question_choices
 
 Render = Callable[..., Path]
 
 every_combination = pytest.mark.parametrize("answers", list(all_combinations()), ids=combination_id)
 
-# Django's own templates hold braces, and Copier never reads them as its own.
-NOT_COPIERS = {".html"}
 # What Python there is under these is the project's, and knows no platform.
 PLATFORM_FREE = ("config", "apps", "smoke", "tests", "gunicorn.conf.py")
 PLATFORM_NAMES = re.compile(r"heroku|dyno|pythonanywhere|docker|systemd|nginx|uwsgi", re.IGNORECASE)
 
 
-def files(project: Path) -> list[Path]:
-    """The files of a project, apart from what running a tool left beside them."""
-    return sorted(
-        path for path in project.rglob("*") if path.is_file() and not {"__pycache__", ".ruff_cache"} & set(path.parts)
-    )
-
-
-def run_tool(*command: str, folder: Path) -> None:
-    """Run one of this environment's programs; what it prints is the failure."""
-    program = Path(sys.prefix, "bin", command[0])
-    done = subprocess.run([program, *command[1:]], cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def parse(path: Path) -> Any:
-    """What a file says in its own language; raises if it does not speak it."""
-    text = path.read_text()
-    match path.suffix or path.name:
-        case ".py":
-            return ast.parse(text)
-        case ".toml":
-            return tomllib.loads(text)
-        case ".json":
-            return json.loads(text)
-        case ".yaml" | ".yml":
-            return yaml.safe_load(text)
-        case _:
-            return text
+def not_copiers(name: Path) -> bool:
+    """Whether braces in a file are its own: Django's templates, and Python that no answer reaches."""
+    return name.suffix == ".html" or (name.suffix == ".py" and (ROOT / "template" / name).exists())
 
 
 @every_combination
@@ -63,7 +30,9 @@ def test_every_file_is_whole_and_clean(render: Render, answers: dict[str, str]) 
     for path in files(project):
         text, name = path.read_text(), path.relative_to(project)
         parse(path)
-        if path.suffix not in NOT_COPIERS:
+        if not_copiers(name):
+            assert (ROOT / "template" / name).exists()
+        else:
             assert not re.search(r"\{\{|\{%|%\}", text), f"Jinja is left over in {name}"
         assert not re.search(r"[ \t]+$", text, re.MULTILINE), f"{name} has spaces at the end of a line"
         assert not re.search(r"\n\n\n\n|\A\n|\n\n\Z", text), f"{name} has a scar of blank lines"
@@ -71,8 +40,7 @@ def test_every_file_is_whole_and_clean(render: Render, answers: dict[str, str]) 
         if path.suffix != ".py":
             assert "\n\n\n" not in text, f"{name} has a scar of blank lines"
     assert not [path for path in project.rglob("*") if path.is_dir() and not any(path.iterdir())]
-    run_tool("ruff", "check", "--quiet", ".", folder=project)
-    run_tool("ruff", "format", "--quiet", "--check", ".", folder=project)
+    assert_clean(project)
 
 
 def test_pages_are_formatted_and_linted(render: Render) -> None:

@@ -1,6 +1,7 @@
 """Rendering the template, as every test does it: in this process, on plain Copier, without trust."""
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,13 @@ ANSWERS = {"project_name": "Todo List", "platform": "docker"}
 
 
 def template_copy(destination: Path) -> Path:
-    """Copy what a user gets of the template, and nothing that lies beside it, to `destination`."""
-    shutil.copytree(ROOT / "template", destination / "template", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "copier.yml", destination)
+    """Copy what git would give a user of the template, and nothing that lies beside it, to `destination`."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "copier.yml", "template"]
+    listed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).exists():
+            (destination / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, destination / name)
     return destination
 
 

@@ -1,0 +1,96 @@
+"""The rendered Makefile's targets do what `make help` says of them."""
+
+import re
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.support.environments import Environments, project_environment, run, uv
+from tests.support.servers import free_port, running
+
+Render = Callable[..., Path]
+
+
+@pytest.fixture
+def at_work(render: Render, environments: Environments) -> tuple[Path, dict[str, str]]:
+    """A project with its environment, and the variables under which its `make` finds uv and that environment."""
+    project = render()
+    bin_folder = environments.install(project)
+    tools = project.parent / "tools"
+    tools.mkdir()
+    (tools / "uv").symlink_to(uv())
+    env = project_environment(tools, UV_PROJECT_ENVIRONMENT=str(bin_folder.parent))
+    del env["VIRTUAL_ENV"]
+    return project, env
+
+
+def test_help_lists_every_target(at_work: tuple[Path, dict[str, str]]) -> None:
+    project, env = at_work
+    targets = re.findall(r"^([a-z-]+):", (project / "Makefile").read_text(), re.MULTILINE)
+    listed = re.findall(r"^make ([a-z-]+) ", run(["make"], project, env=env), re.MULTILINE)
+    assert listed == [target for target in targets if target != "uv"]
+    assert {"help", "dev", "dev-all", "test", "lint", "smoke"} <= set(listed)
+
+
+@pytest.mark.parametrize("target", ["dev", "dev-all"])
+def test_a_fresh_project_serves_its_home_page(
+    at_work: tuple[Path, dict[str, str]], target: str, tmp_path: Path
+) -> None:
+    project, env = at_work
+    port = free_port()
+    with running(["make", target, f"PORT={port}"], project, env, tmp_path / "log") as server:
+        server.wait_until_it_answers(f"http://127.0.0.1:{port}/")
+        answer = requests.get(f"http://127.0.0.1:{port}/", timeout=10)
+        assert (answer.status_code, "Todo List" in answer.text) == (200, True), server.output()
+        style = re.findall(r'href="(/static/site[^"]*\.css)"', answer.text)
+        assert requests.get(f"http://127.0.0.1:{port}{style[0]}", timeout=10).status_code == 200
+        server.stop(signal.SIGINT)
+
+
+def test_a_fresh_project_passes_its_lint(at_work: tuple[Path, dict[str, str]]) -> None:
+    project, env = at_work
+    run(["make", "lint"], project, env=env)
+
+
+@pytest.mark.parametrize(
+    ("file", "appended"),
+    [
+        ("config/urls.py", "\nimport os\n"),
+        ("config/urls.py", "\nx  =  1\n"),
+        ("config/urls.py", "\nx: int = ''\n"),
+        ("templates/base.html", "<p>\n"),
+        ("apps/accounts/models.py", "\n\nclass Note(models.Model):\n    text = models.TextField()\n\n    def __str__(self) -> str:\n        return self.text\n"),
+    ],
+    ids=["an unused import", "format", "types", "a page", "a migration"],
+)  # fmt: skip
+def test_lint_finds(at_work: tuple[Path, dict[str, str]], file: str, appended: str) -> None:
+    project, env = at_work
+    (project / file).write_text((project / file).read_text() + appended)
+    with pytest.raises(AssertionError, match="make lint exited 2"):
+        run(["make", "lint"], project, env=env)
+
+
+def test_format_mends_what_can_be_mended(at_work: tuple[Path, dict[str, str]]) -> None:
+    project, env = at_work
+    before = (project / "config/urls.py").read_text()
+    (project / "config/urls.py").write_text(
+        before.replace("import admin\n", "import admin\nimport os\n").replace(" = ", "  =")
+    )
+    run(["make", "format"], project, env=env)
+    assert (project / "config/urls.py").read_text() == before
+
+
+def test_without_uv_it_says_where_to_get_it(at_work: tuple[Path, dict[str, str]]) -> None:
+    project, env = at_work
+    tools = project.parent / "no-uv"
+    tools.mkdir()
+    for program in ("make", "sh", "awk"):
+        found = shutil.which(program)
+        assert found
+        (tools / program).symlink_to(found)
+    with pytest.raises(AssertionError, match=r"uv is not installed\. See https://docs.astral.sh/uv"):
+        run(["make", "dev"], project, env={**env, "PATH": str(tools)})
