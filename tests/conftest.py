@@ -50,9 +50,12 @@ def environments(shared_folder: Path) -> Environments:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def nobodys_git() -> Iterator[None]:
-    """Git as on a machine whose user has told it a name and nothing else."""
+def nobodys_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Git and Copier as on a machine whose user has told git a name, and nothing else."""
+    copier_settings = tmp_path_factory.mktemp("copier") / "settings.yml"
+    copier_settings.write_text("defaults: {}\n")
     settings = {
+        "COPIER_SETTINGS_PATH": str(copier_settings),
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_AUTHOR_NAME": "Test",
