@@ -1,50 +1,14 @@
 """With a mail server addresses are confirmed by mail; without one the site works, and says what does not."""
 
-import email
 import re
 import secrets
-from collections.abc import Iterator
-from email.message import Message
 from pathlib import Path
-from typing import Any
 
-import pytest
-from aiosmtpd.controller import Controller
-
-from tests.support.servers import free_port
+from tests.support.mail import mail_server
 from tests.support.sites import Site
 from tests.support.visitors import Visitor
 
 PASSWORD = "correct horse battery staple"
-
-
-class Postbox:
-    """A mail server on loopback that keeps what it is sent."""
-
-    def __init__(self) -> None:
-        self.mails: list[Message] = []
-        self.port = free_port()
-
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
-        """Keep a mail."""
-        self.mails.append(email.message_from_bytes(envelope.content))
-        return "250 kept"
-
-    def text(self) -> str:
-        """The newest mail's text."""
-        payload = self.mails[-1].get_payload(decode=True)
-        assert isinstance(payload, bytes)
-        return payload.decode()
-
-
-@pytest.fixture
-def postbox() -> Iterator[Postbox]:
-    """A mail server that listens until the end of the test."""
-    box = Postbox()
-    controller = Controller(box, hostname="127.0.0.1", port=box.port)
-    controller.start()
-    yield box
-    controller.stop()
 
 
 def sign_up(visitor: Visitor, address: str) -> str:
@@ -54,13 +18,10 @@ def sign_up(visitor: Visitor, address: str) -> str:
     return answer.headers["Location"]
 
 
-def test_with_a_mail_server_an_address_is_confirmed_and_a_password_reset_by_mail(
-    site: Site, postbox: Postbox, tmp_path: Path
-) -> None:
+def test_with_a_mail_server_an_address_is_confirmed_and_a_password_reset_by_mail(site: Site, tmp_path: Path) -> None:
     sender = "Todo List <site@example.com>"
-    mail = {"EMAIL_URL": f"smtp://127.0.0.1:{postbox.port}", "DEFAULT_FROM_EMAIL": sender}
     address = f"{secrets.token_hex(6)}@example.com"
-    with site.started(tmp_path / "log", **mail):
+    with mail_server() as postbox, site.started(tmp_path / "log", EMAIL_URL=postbox.url, DEFAULT_FROM_EMAIL=sender):
         visitor = Visitor(site.port)
         assert sign_up(visitor, address) == "/accounts/confirm-email/"
         assert (postbox.mails[-1]["To"], postbox.mails[-1]["From"]) == (address, sender)

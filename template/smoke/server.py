@@ -12,6 +12,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingTCPServer
@@ -32,30 +33,51 @@ REQUEST_TIMEOUT = 30
 HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"}
 
 
+@dataclass
+class Site:
+    """Where a site answers, and what has been seen of it.
+
+    Attributes:
+        url: its https address, without a slash at the end.
+        http_url: where it answers plain http; None if that is not known, for the reason `no_http`.
+        ca_file: the certificates by which it is trusted; None for those that this machine trusts.
+        log: what its server writes; None if that is elsewhere.
+        set_cookies: each Set-Cookie header that it has sent so far.
+    """
+
+    url: str
+    http_url: str | None
+    no_http: str = ""
+    ca_file: str | None = None
+    log: Path | None = None
+    set_cookies: list[str] = field(default_factory=list)
+
+
 class NotStartedError(Exception):
     """The site could not be started; the text is what its programs said."""
 
 
 @contextmanager
-def served(project: Path, ca_file: Path) -> Iterator[str]:
-    """The https address of the site, which is served until the end of the block.
-
-    Args:
-        project: the folder with pyproject.toml and manage.py.
-        ca_file: where to write the certificate by which the address can be trusted.
+def served(project: Path) -> Iterator[Site]:
+    """The site of the project in a folder, served until the end of the block.
 
     Raises:
         NotStartedError: a program that is needed for it failed.
     """
-    command = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["smoke"]["start"]
+    settings = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["smoke"]
     with TemporaryDirectory(prefix="smoke-") as name, ends_with_this_process():
         folder = Path(name)
         port = free_port()
         environment = production_environment(project, folder, port)
         for task in ("migrate", "collectstatic"):
             manage(task, project, environment)
-        with running(command, project, environment, port), stand_in(port, folder, ca_file) as address:
-            yield address
+        ca_file, log = folder / "ca.pem", folder / "server.log"
+        with running(settings["start"], project, environment, log), stand_in(port, ca_file) as address:
+            site = Site(f"https://{address}", f"http://{address}", ca_file=str(ca_file), log=log)
+            if not settings.get("redirects_to_https", True):
+                site.http_url = None
+                site.no_http = "what stands before the live server redirects, and the stand-in does not"
+            yield site
 
 
 def production_environment(project: Path, folder: Path, port: int) -> dict[str, str]:
@@ -63,8 +85,10 @@ def production_environment(project: Path, folder: Path, port: int) -> dict[str, 
 
     Settings take an empty variable for one that is not set, and `.env` replaces none.
     """
+    # gunicorn cannot read an empty WEB_CONCURRENCY, and reads it before `.env` is.
+    names = dotenv_values(project / ".env").keys() - {"WEB_CONCURRENCY"}
     return {
-        **dict.fromkeys(dotenv_values(project / ".env"), ""),
+        **dict.fromkeys(names, ""),
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "TMPDIR": str(folder),
@@ -102,13 +126,12 @@ def manage(task: str, project: Path, environment: dict[str, str]) -> None:
 
 
 @contextmanager
-def running(command: str, project: Path, environment: dict[str, str], port: int) -> Iterator[None]:
-    """Keep the server running, from its first answer to the end of the block.
+def running(command: str, project: Path, environment: dict[str, str], log: Path) -> Iterator[None]:
+    """Keep the server running, from its first answer at PORT to the end of the block.
 
     Raises:
         NotStartedError: it ended, or gave no answer for too long.
     """
-    log = Path(environment["TMPDIR"], "server.log")
     with log.open("wb") as output:
         # A group of its own, so that what it starts ends with it.
         process = subprocess.Popen(
@@ -122,7 +145,7 @@ def running(command: str, project: Path, environment: dict[str, str], port: int)
         )
     try:
         deadline = time.monotonic() + START_TIMEOUT
-        while not answers(port):
+        while not answers(int(environment["PORT"])):
             if process.poll() is not None:
                 raise NotStartedError(f"`{command}` ended with code {process.returncode}:\n{log.read_text()}")
             if time.monotonic() > deadline:
@@ -138,7 +161,7 @@ def answers(port: int) -> bool:
     connection = http.client.HTTPConnection("localhost", port, timeout=REQUEST_TIMEOUT)
     try:
         connection.request("GET", "/health/")
-        connection.getresponse()
+        connection.getresponse().read()
     except (OSError, http.client.HTTPException):
         return False
     finally:
@@ -176,8 +199,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def stand_in(port: int, folder: Path, ca_file: Path) -> Iterator[str]:
-    """The https address of a stand-in for the machine that ends TLS before the server at a port."""
+def stand_in(port: int, ca_file: Path) -> Iterator[str]:
+    """The address of a stand-in for the machine that ends TLS before the server at a port.
+
+    It answers https and plain http alike; `ca_file` is where the certificate is written by
+    which it can be trusted.
+    """
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(ca_file))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -186,7 +213,7 @@ def stand_in(port: int, folder: Path, ca_file: Path) -> Iterator[str]:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
-            yield f"https://127.0.0.1:{server.server_address[1]}"
+            yield f"127.0.0.1:{server.server_address[1]}"
         finally:
             server.shutdown()
             thread.join()
@@ -209,7 +236,12 @@ class StandIn(ThreadingTCPServer):
         if request.recv(1, socket.MSG_PEEK) != b"\x16":
             super().finish_request(request, client_address)
             return
-        with self.context.wrap_socket(request, server_side=True) as encrypted:
+        try:
+            encrypted = self.context.wrap_socket(request, server_side=True)
+        except OSError:
+            # A visitor who does not trust the certificate breaks off.
+            return
+        with encrypted:
             super().finish_request(encrypted, client_address)
 
 
@@ -245,5 +277,5 @@ class PassOn(BaseHTTPRequestHandler):
     do_POST = do_GET  # noqa: N815
 
     @override
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: Any) -> None:
         """Write nothing: the server has its own log."""

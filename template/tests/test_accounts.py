@@ -179,6 +179,19 @@ def test_an_account_is_deleted_after_its_password(member_client: Client, passwor
     assert not is_logged_in(member_client)
 
 
+def test_a_sign_up_can_be_taken_back_until_its_address_is_confirmed(client: Client, password: str) -> None:
+    leads_to = sign_up(client, EMAIL, password).headers["Location"]
+    assert reverse("account_delete") in client.get(leads_to).text
+    page = reverse("account_delete")
+    assert Client().get(page).status_code == 302, "another browser has nothing to delete"
+    assert "not your password" in client.post(page, {"password": OTHER_PASSWORD}).text
+    EmailAddress.objects.update(verified=True)
+    assert client.get(page).status_code == 302, "from now on one logs in first"
+    EmailAddress.objects.update(verified=False)
+    assert "Your account is deleted" in client.post(page, {"password": password}, follow=True).text
+    assert not User.objects.exists()
+
+
 def test_a_visitor_deletes_nothing(client: Client) -> None:
     answer = client.post(reverse("account_delete"))
     assert answer.headers["Location"].startswith(reverse("account_login"))

@@ -6,7 +6,7 @@ from allauth.account.views import EmailView, PasswordResetView
 from allauth.core import ratelimit
 from django.contrib import messages
 from django.contrib.auth import logout
-from django.contrib.auth.mixins import LoginRequiredMixin
+from django.contrib.auth.mixins import AccessMixin
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse_lazy
@@ -14,24 +14,42 @@ from django.utils.translation import gettext as _
 from django.views.generic import FormView
 
 from apps.accounts import mail
+from apps.accounts.adapter import SIGNED_UP
 from apps.accounts.forms import DeleteAccountForm
+from apps.accounts.models import User
 
 
-class DeleteAccountView(LoginRequiredMixin, FormView):
-    """Deletes the account of the person who asks, after the password."""
+class DeleteAccountView(AccessMixin, FormView):
+    """Deletes the account of the person who asks, after the password.
+
+    Someone who has just signed up, and whose address is not confirmed yet, cannot log in; the
+    session in which that happened is enough, so that a mistyped address can be taken back.
+    """
 
     form_class = DeleteAccountForm
     template_name = "account/delete.html"
     success_url = reverse_lazy("home")
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """The page, for whoever has an account to delete."""
+        self.account = request.user if request.user.is_authenticated else self.just_signed_up()
+        if self.account is None:
+            return self.handle_no_permission()
+        return super().dispatch(request, *args, **kwargs)
+
+    def just_signed_up(self) -> User | None:
+        """The account that was signed up in this session, while its address is not confirmed."""
+        waiting = User.objects.exclude(emailaddress__verified=True)
+        return waiting.filter(pk=self.request.session.get(SIGNED_UP, 0)).first()
+
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Delete it, unless passwords are being tried: 10 a minute is allauth's own measure."""
-        limited = ratelimit.consume_or_429(request, action="reauthenticate", user=request.user)
+        limited = ratelimit.consume_or_429(request, action="reauthenticate", user=self.account)
         return limited or super().post(request, *args, **kwargs)
 
     def get_form_kwargs(self) -> dict[str, Any]:
         """The form's arguments, with the account in question."""
-        return {**super().get_form_kwargs(), "user": self.request.user}
+        return {**super().get_form_kwargs(), "user": self.account}
 
     def form_valid(self, form: DeleteAccountForm) -> HttpResponse:
         """Delete the account, its sessions and all that hangs on it."""

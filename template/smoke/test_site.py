@@ -1,0 +1,209 @@
+"""The checks. Each is a row of the table, which has the check's name and what it says if it fails."""
+
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from urllib.parse import urljoin
+
+import pytest
+import requests
+
+from smoke.server import Site
+from smoke.visitors import LOG_IN, REDIRECTS, SIGN_UP, Account, Page, Visitor, told
+
+A_YEAR = 365 * 24 * 60 * 60
+ADMIN = "/admin/"
+UNKNOWN = "/no-page-has-this-address/"
+
+# What a browser has to be told on every page, and what it may be told.
+HEADERS = {
+    "X-Content-Type-Options": {"nosniff"},
+    "X-Frame-Options": {"DENY"},
+    "Referrer-Policy": {"no-referrer", "same-origin", "strict-origin", "strict-origin-when-cross-origin"},
+    "Cross-Origin-Opener-Policy": {"same-origin"},
+    "Cross-Origin-Resource-Policy": {"same-origin"},
+}
+# What Django writes on pages that are for the developer.
+DEBUG_PAGES = ("Traceback (most recent call last)", "DEBUG = True", "Using the URLconf defined in", "Django Version")
+
+Note = Callable[[str], None]
+
+
+@pytest.fixture
+def visitor(site: Site) -> Iterator[Visitor]:
+    """Someone who has not been here before."""
+    visitor = Visitor(site)
+    with visitor.session:
+        yield visitor
+
+
+@pytest.fixture(scope="session")
+def home(site: Site) -> Iterator[requests.Response]:
+    """The home page, whatever its status, for all checks that look at it."""
+    visitor = Visitor(site)
+    with visitor.session:
+        yield visitor.get("/", expect=None)
+
+
+@pytest.fixture
+def stylesheet(home: requests.Response) -> str:
+    """The address of a static file, as the home page names it."""
+    stylesheets = Page(home).stylesheets
+    assert stylesheets, "the home page names no stylesheet"
+    return stylesheets[0]
+
+
+def test_http_leads_to_https(site: Site, visitor: Visitor) -> None:
+    assert site.url.startswith("https://"), "the address of the site is not https://"
+    if not site.http_url:
+        pytest.skip(site.no_http)
+    path = f"{LOG_IN}?next=/"
+    answer = visitor.get(site.http_url + path, expect=None)
+    assert answer.status_code in REDIRECTS, f"over http, {told(answer)}"
+    leads_to = answer.headers["Location"]
+    assert leads_to == site.url + path, f"{site.http_url}{path} leads to {leads_to}"
+
+
+def test_the_process_is_healthy(visitor: Visitor) -> None:
+    answer = visitor.get("/health/")
+    assert answer.json() == {"status": "ok"}, f"/health/ says {answer.text[:300]}"
+
+
+def test_what_the_site_needs_is_ready(visitor: Visitor) -> None:
+    answer = visitor.get("/ready/", expect=None)
+    assert answer.status_code == 200, f"{told(answer)}: {answer.text[:300]}"
+    assert answer.json()["status"] == "ready", f"/ready/ says {answer.text[:300]}"
+
+
+def test_the_home_page_is_shown(home: requests.Response) -> None:
+    assert home.status_code == 200, told(home)
+    kind = home.headers.get("Content-Type", "")
+    assert kind.startswith("text/html"), f"the home page is of the type {kind!r}"
+    assert "</html>" in home.text, "the home page is cut off"
+
+
+def test_static_files_are_hashed_and_kept_for_a_year(visitor: Visitor, stylesheet: str) -> None:
+    assert re.search(r"\.[0-9a-f]{8,}\.css$", stylesheet), f"{stylesheet} has no hash in its name"
+    caching = visitor.get(stylesheet).headers.get("Cache-Control", "")
+    age = re.search(r"max-age=(\d+)", caching)
+    assert age, f"the Cache-Control of {stylesheet} is {caching!r}"
+    assert int(age[1]) >= A_YEAR, caching
+    assert "immutable" in caching, caching
+
+
+def test_static_files_are_compressed(visitor: Visitor, stylesheet: str) -> None:
+    plain = visitor.get(stylesheet, {"Accept-Encoding": "identity"})
+    for encoding in ("gzip", "br"):
+        packed = visitor.get(stylesheet, {"Accept-Encoding": encoding})
+        sent = packed.headers.get("Content-Encoding")
+        assert sent == encoding, f"asked for {encoding}, {stylesheet} comes as {sent or 'plain text'}"
+        assert packed.text == plain.text, f"compressed by {encoding}, {stylesheet} is another file"
+
+
+def test_browsers_are_told_to_stay_with_https(home: requests.Response, note: Note) -> None:
+    policy = home.headers.get("Strict-Transport-Security", "")
+    age = re.search(r"max-age=(\d+)", policy)
+    assert age, "the home page has no Strict-Transport-Security"
+    assert int(age[1]) > 0, policy
+    note(policy)
+
+
+def test_the_content_security_policy_is_strict(home: requests.Response) -> None:
+    policy = home.headers.get("Content-Security-Policy", "")
+    assert policy, "the home page has no Content-Security-Policy"
+    directives = {name: values for name, *values in (part.split() for part in policy.split(";") if part.strip())}
+    assert directives.get("default-src") == ["'none'"], policy
+    assert not re.search("'unsafe-(inline|eval)'", policy), policy
+    # These do not fall back to default-src.
+    for name in ("base-uri", "form-action", "frame-ancestors"):
+        assert name in directives, f"the Content-Security-Policy says nothing about {name}"
+
+
+def test_security_headers_are_set(home: requests.Response) -> None:
+    wrong = [name for name, good in HEADERS.items() if home.headers.get(name, "").strip() not in good]
+    wrong += ["Permissions-Policy"] if not home.headers.get("Permissions-Policy") else []
+    assert not wrong, "; ".join(f"{name} is {home.headers.get(name, 'missing')}" for name in wrong)
+
+
+def test_request_ids_are_kept_or_replaced(visitor: Visitor) -> None:
+    given = secrets.token_hex(16)
+    kept = visitor.get("/health/", {"X-Request-ID": given}).headers.get("X-Request-ID")
+    assert kept == given, f"for the request id {given} comes {kept}"
+    for hostile in ('<b onclick="x">', "a" * 65):
+        replaced = visitor.get("/health/", {"X-Request-ID": hostile}).headers.get("X-Request-ID", "")
+        assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", replaced), f"for {hostile} comes {replaced or 'no request id'}"
+
+
+def test_one_can_sign_up_log_out_log_in_and_delete_the_account(site: Site, home: requests.Response) -> None:
+    with Account(site) as account:
+        page = account.visitor.get(SIGN_UP)
+        if not Page(page).form_with("email"):
+            assert site.url + SIGN_UP not in Page(home).links, "the home page leads to sign-up, which has no form"
+            pytest.skip("sign-up is closed (SIGNUP_OPEN): no account was made, and logging in was not tried")
+        leads_to = account.sign_up(page)
+        if "confirm-email" in leads_to:
+            account.visitor.get(leads_to)
+            account.waits_for_mail = True
+            pytest.skip(f"sign-up waits for the mail to {account.email}: deleted again, and logging in was not tried")
+        assert account.visitor.is_logged_in(), "after signing up one is not logged in"
+        account.log_out()
+        account.log_in()
+
+
+def test_cookies_are_secure(site: Site, visitor: Visitor, note: Note) -> None:
+    visitor.get(LOG_IN)
+    wrong, names = [], set()
+    for line in site.set_cookies:
+        name, attributes = parsed(line)
+        if attributes.get("max-age") == "0":
+            # It takes a cookie back.
+            continue
+        names.add(name)
+        if "secure" not in attributes or "samesite" not in attributes:
+            wrong.append(f"{name} is not Secure and SameSite")
+        if re.search("session|csrf", name) and not name.startswith("__Host-"):
+            wrong.append(f"{name} has no __Host- before its name")
+        if "session" in name and "httponly" not in attributes:
+            wrong.append(f"{name} is not HttpOnly")
+        if name.startswith("__Host-") and ("domain" in attributes or attributes.get("path") != "/"):
+            wrong.append(f"browsers refuse {name}, for its Path or Domain")
+    assert not wrong, "; ".join(sorted(set(wrong)))
+    assert any("csrf" in name for name in names), "the login page sets no CSRF cookie"
+    if not any("session" in name for name in names):
+        note("no session cookie was seen, since nobody logged in")
+
+
+def parsed(set_cookie: str) -> tuple[str, dict[str, str]]:
+    """The name of the cookie that a header sets, and its attributes in lower case."""
+    first, *rest = (part.strip().partition("=") for part in set_cookie.split(";"))
+    return first[0], {name.lower(): value for name, _, value in rest}
+
+
+def test_a_form_without_its_token_is_refused(visitor: Visitor) -> None:
+    visitor.get(LOG_IN)
+    visitor.post(LOG_IN, {"login": "", "password": ""}, expect=403)
+
+
+def test_the_admin_leads_to_the_login(site: Site, visitor: Visitor) -> None:
+    answer = visitor.get(ADMIN, expect=None)
+    for _ in range(3):
+        if answer.status_code in REDIRECTS:
+            answer = visitor.get(urljoin(answer.url, answer.headers["Location"]), expect=None)
+    assert answer.status_code == 200, told(answer)
+    # The site's own login limits how often one may try, which the admin's does not.
+    assert answer.url.startswith(site.url + LOG_IN), f"the admin leads to {answer.url}"
+    assert Page(answer).form_with("login"), "the login page has no form"
+
+
+def test_an_unknown_address_gets_the_404_page(visitor: Visitor, home: requests.Response) -> None:
+    answer = visitor.get(UNKNOWN, expect=404)
+    shared = set(Page(answer).stylesheets) & set(Page(home).stylesheets)
+    assert shared, "the 404 page is not the site's own: it has no stylesheet of the home page"
+
+
+def test_no_page_is_one_for_developers(visitor: Visitor) -> None:
+    missing = visitor.get(UNKNOWN, expect=None)
+    refused = visitor.post(LOG_IN, {})
+    for answer in (missing, refused):
+        for sign in DEBUG_PAGES:
+            assert sign not in answer.text, f"{told(answer)} with {sign!r} on the page"
