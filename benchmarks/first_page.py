@@ -25,8 +25,8 @@ PATIENCE = 60.0
 FOREIGN = ("VIRTUAL_ENV", "UV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 
 
-def one_run(folder: Path) -> dict[str, float]:
-    """Render into `folder` and serve; the seconds until it is rendered, and until the first page is there.
+def one_run(folder: Path, template: Path = ROOT) -> dict[str, float]:
+    """Render `template` into `folder` and serve; the seconds until it is rendered, and until the first page is there.
 
     Raises:
         TimeoutError: no page came within PATIENCE seconds.
@@ -38,7 +38,7 @@ def one_run(folder: Path) -> dict[str, float]:
     copier = Path(sys.prefix, "bin", "copier")
     started = time.perf_counter()
     subprocess.run(
-        [copier, "copy", "--quiet", "--defaults", "--vcs-ref=HEAD", *answers, ROOT, folder],
+        [copier, "copy", "--quiet", "--defaults", "--vcs-ref=HEAD", *answers, template, folder],
         env={**env, "PYTHONWARNINGS": "ignore"},
         check=True,
     )

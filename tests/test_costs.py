@@ -1,9 +1,21 @@
-"""What the project adds to each request stays small."""
+"""What a new project and each request cost stays small."""
 
+from pathlib import Path
+
+from benchmarks.first_page import one_run
 from benchmarks.request_line import measured
+from tests.support.rendering import template_copy
 from tests.support.sites import Site
 
 
 def test_the_request_id_and_line_cost_at_most_60_microseconds(site: Site) -> None:
     # The fastest rounds: what else this machine does only adds to the others.
     assert measured(site.bin / "python", site.project)["fastest"] <= 60
+
+
+def test_a_new_project_shows_its_first_page_soon(tmp_path: Path) -> None:
+    """The bound is 6 s and about 1 s on a machine that does nothing else; here it runs other tests, so twice that."""
+    template = template_copy(tmp_path / "template")
+    seconds = one_run(tmp_path / "project", template)
+    assert seconds["first page"] <= 12
+    assert seconds["render"] <= 3

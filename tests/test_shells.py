@@ -1,5 +1,6 @@
 """What belongs to a platform is valid by the rules of the language it is written in."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,3 +35,23 @@ def test_the_compose_file_follows_the_specification(render: Render, database: st
 def test_the_procfile_has_a_release_phase_and_a_web_process(render: Render) -> None:
     processes = parse_procfile((render(platform="heroku") / "Procfile").read_text()).processes
     assert list(processes) == ["release", "web"]
+
+
+def test_a_shell_with_a_proxy_in_front_says_so(render: Render) -> None:
+    """Limits on logins count by the visitor's address, which the proxy tells."""
+    app = json.loads((render(platform="heroku") / "app.json").read_text())
+    assert app["env"]["TRUSTED_PROXY_COUNT"]["value"] == "1"
+    unit = (render(platform="gunicorn") / "deploy/systemd/web.service").read_text().splitlines()
+    assert "Environment=TRUSTED_PROXY_COUNT=1" in unit
+
+
+def test_every_shell_names_the_production_settings(render: Render) -> None:
+    files = {
+        "heroku": "app.json",
+        "pythonanywhere": "deploy/pythonanywhere_wsgi.py",
+        "docker": "Dockerfile",
+        "gunicorn": "deploy/systemd/web.service",
+    }
+    for platform, file in files.items():
+        text = (render(platform=platform) / file).read_text()
+        assert "config.settings.production" in text[text.index("DJANGO_SETTINGS_MODULE") :]

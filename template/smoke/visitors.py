@@ -156,6 +156,7 @@ class Account:
         self.waits_for_mail = False
 
     def __enter__(self) -> Self:
+        """The account, which `sign_up` makes."""
         return self
 
     def __exit__(

@@ -1,6 +1,7 @@
 """A visitor as the server sees one: behind the proxy that ended https, over TCP or a unix socket."""
 
 import http.client
+import secrets
 import socket
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
@@ -36,11 +37,14 @@ class Visitor:
 
     Args:
         where: a port on loopback, or the path of a unix socket.
+        address: where on loopback the requests to a port come from; one of this visitor's own
+            unless told otherwise, since limits count by it.
         headers: what the proxy adds to each request.
     """
 
-    def __init__(self, where: int | str, **headers: str) -> None:
+    def __init__(self, where: int | str, address: str | None = None, **headers: str) -> None:
         self.where = where
+        self.address = address or ".".join(["127", *(str(1 + secrets.randbelow(254)) for _ in range(3))])
         self.headers = {"Host": "localhost", "X-Forwarded-Proto": "https", "Referer": "https://localhost/", **headers}
         self.cookies: dict[str, str] = {}
 
@@ -49,7 +53,7 @@ class Visitor:
         connection = (
             UnixConnection(self.where)
             if isinstance(self.where, str)
-            else http.client.HTTPConnection("127.0.0.1", self.where, timeout=20)
+            else http.client.HTTPConnection("127.0.0.1", self.where, timeout=20, source_address=(self.address, 0))
         )
         headers = {**self.headers, "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
         if form is not None:
