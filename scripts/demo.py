@@ -77,9 +77,8 @@ def main() -> None:
     port = free_port()
     try:
         step(folder, UV, "sync", "--quiet")
-        step(folder, UV, "run", "python", "manage.py", "migrate", "--verbosity", "0")
         say(f"\nServing at http://127.0.0.1:{port}/ (Ctrl-C stops it)\n")
-        step(folder, UV, "run", "python", "manage.py", "runserver", f"127.0.0.1:{port}")
+        step(folder, UV, "run", "python", "manage.py", "runserver", "--migrate", f"127.0.0.1:{port}")
     except KeyboardInterrupt:
         pass
     except subprocess.CalledProcessError as error:

@@ -5,8 +5,6 @@ import os
 import secrets
 import signal
 import textwrap
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ import requests
 
 from tests.support.environments import Environments, run
 from tests.support.rendering import render
-from tests.support.servers import Running
+from tests.support.servers import Running, eventually
 from tests.support.sites import HTTPS, Site
 from tests.support.visitors import Visitor
 
@@ -39,16 +37,6 @@ def lines(server: Running) -> list[dict[str, Any]]:
 def request_lines(server: Running) -> list[dict[str, Any]]:
     """The lines that requests wrote."""
     return [line for line in lines(server) if line["logger"] == "requests"]
-
-
-def eventually(truth: Callable[[], bool]) -> bool:
-    """Whether something becomes true within 10 s."""
-    deadline = time.monotonic() + 10
-    while not truth():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def test_every_line_is_json_whatever_happens(site: Site, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from tests.support.environments import Environments, project_environment, run, uv
-from tests.support.servers import free_port, running
+from tests.support.servers import eventually, free_port, running
 
 Render = Callable[..., Path]
 
@@ -49,6 +49,28 @@ def test_a_fresh_project_serves_its_home_page(
         style = re.findall(r'href="(/static/site[^"]*\.css)"', answer.text)
         assert requests.get(f"http://127.0.0.1:{port}{style[0]}", timeout=10).status_code == 200
         server.stop(signal.SIGINT)
+
+
+def test_the_server_outlives_an_error_while_one_works(at_work: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    project, env = at_work
+    url = f"http://127.0.0.1:{(port := free_port())}/"
+    views = project / "apps/pages/views.py"
+    good = views.read_text()
+    with running(["make", "dev", f"PORT={port}"], project, env, tmp_path / "log") as server:
+        server.wait_until_it_answers(url)
+        views.write_text("def (")
+        assert eventually(lambda: "SyntaxError" in server.output()), server.output()
+        views.write_text(good.replace('"pages/home.html"', '"404.html"'))
+        assert eventually(lambda: "There is no page" in page(url)), server.output()
+        server.stop(signal.SIGINT)
+
+
+def page(url: str) -> str:
+    """What a page says; nothing while nobody listens."""
+    try:
+        return requests.get(url, timeout=5).text
+    except requests.ConnectionError:
+        return ""
 
 
 def test_a_fresh_project_passes_its_lint(at_work: tuple[Path, dict[str, str]]) -> None:
