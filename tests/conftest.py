@@ -2,6 +2,7 @@
 
 import copy
 import os
+import shutil
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from tests.support import rendering
 from tests.support.databases import PostgreSQL, postgresql
 from tests.support.environments import Environments
+from tests.support.faults import settings, text
 from tests.support.servers import free_port
 from tests.support.sites import Site
 
@@ -94,6 +96,39 @@ def started_site(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     served.move_to(free_port())
     with served.started(tmp_path_factory.mktemp("started") / "log"):
         yield served
+
+
+@pytest.fixture(scope="session")
+def sqlite_site(template: Path, tmp_path_factory: pytest.TempPathFactory, environments: Environments) -> Site:
+    """A site with its database and static files, to be copied and broken."""
+    project = rendering.render(template, tmp_path_factory.mktemp("smoke") / "project", platform="gunicorn")
+    site = Site(project, environments, "sqlite:///smoke.sqlite3")
+    site.variables |= {"ALLOWED_HOSTS": "127.0.0.1", "TRUSTED_PROXY_COUNT": "1", "WEB_CONCURRENCY": "1"}
+    # The suite needs no Django, and each run without pytest's plugin for it is a second shorter.
+    site.variables["PYTEST_ADDOPTS"] = "-p no:django -o pythonpath=."
+    text("pyproject.toml", 'DJANGO_SETTINGS_MODULE = "config.settings.test"\n', "")(project)
+    # The real ones are slow on purpose.
+    settings("PASSWORD_HASHERS = ['django.contrib.auth.hashers.MD5PasswordHasher']")(project)
+    site.prepare()
+    return site
+
+
+@pytest.fixture
+def site_copy(sqlite_site: Site, tmp_path: Path) -> Site:
+    """A copy of the site, to do with as a test likes."""
+    site = copy.copy(sqlite_site)
+    site.project = Path(shutil.copytree(sqlite_site.project, tmp_path / "project"))
+    site.move_to(free_port())
+    return site
+
+
+@pytest.fixture(scope="session")
+def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A template with this one's questions and no files, for answers alone."""
+    folder = tmp_path_factory.mktemp("questions")
+    (folder / "template").mkdir()
+    shutil.copy(rendering.ROOT / "copier.yml", folder)
+    return folder
 
 
 @pytest.hookimpl(wrapper=True)

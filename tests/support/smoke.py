@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import sqlite3
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,28 @@ from pathlib import Path
 
 from tests.support.servers import PATIENCE
 from tests.support.sites import Site
+
+# The rows of the table, in its order.
+REDIRECT = "http leads to https"
+HEALTH = "the process is healthy"
+READY = "what the site needs is ready"
+HOME = "the home page is shown"
+CACHING = "static files are hashed and kept for a year"
+COMPRESSION = "static files are compressed"
+HSTS = "browsers are told to stay with https"
+CSP = "the content security policy is strict"
+HEADERS = "security headers are set"
+REQUEST_ID = "request ids are kept or replaced"
+ACCOUNT = "one can sign up log out log in and delete the account"
+COOKIES = "cookies are secure"
+CSRF = "a form without its token is refused"
+ADMIN = "the admin leads to the login"
+NOT_FOUND = "an unknown address gets the 404 page"
+NO_DEBUG = "no page is one for developers"
+CHECKS = [
+    REDIRECT, HEALTH, READY, HOME, CACHING, COMPRESSION, HSTS, CSP, HEADERS,
+    REQUEST_ID, ACCOUNT, COOKIES, CSRF, ADMIN, NOT_FOUND, NO_DEBUG,
+]  # fmt: skip
 
 # The suite's own stand-in for what ends TLS, kept up until its standard input is closed.
 STAND_IN = """
@@ -85,3 +108,15 @@ def behind_tls(site: Site, ca_file: Path) -> Iterator[list[str]]:
         process.stdin.close()
         process.wait(PATIENCE)
         process.stdout.close()
+
+
+def checked(site: Site, folder: Path, **variables: str) -> Outcome:
+    """What the suite says of the site, served under `variables`, as of one that is live."""
+    with site.started(folder / "log", **variables), behind_tls(site, folder / "ca.pem") as options:
+        return smoke(site.project, site.environment(), *options)
+
+
+def accounts(site: Site) -> list[str]:
+    """The addresses of all accounts in the site's database."""
+    with contextlib.closing(sqlite3.connect(site.project / "smoke.sqlite3")) as connection:
+        return [email for (email,) in connection.execute("SELECT email FROM accounts_user")]
