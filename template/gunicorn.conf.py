@@ -6,6 +6,10 @@ Every setting: https://docs.gunicorn.org/en/stable/settings.html
 import os
 from pathlib import Path
 
+from config.environment import load_dotenv
+
+load_dotenv()
+
 
 def number(name: str, default: int) -> int:
     """The whole number in an environment variable; the settings refuse one that is none."""
@@ -17,6 +21,9 @@ wsgi_app = "config.wsgi:application"
 
 # Loopback, unless the start command says otherwise: whatever listens outside is a choice.
 bind = f"127.0.0.1:{number('PORT', 8000)}"
+
+# Whose word on https is believed: the proxy's that stands in front, and nobody else's.
+forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS") or "127.0.0.1,::1"
 
 # Two, so that one goes on while the other restarts. More: one a core, memory allowing.
 workers = number("WEB_CONCURRENCY", 2)

@@ -19,7 +19,6 @@ each_shell = pytest.mark.parametrize(
 # Read by a library or by Django itself, and documented for what they do to the site.
 READ_BY_OTHERS = {
     "DJANGO_SETTINGS_MODULE": "django.conf",
-    "FORWARDED_ALLOW_IPS": "gunicorn",
 }
 # Belong to the program that reads them, and mean nothing to the site.
 NOT_THE_SITES = {

@@ -65,6 +65,16 @@ def test_an_addresss_wrong_passwords_are_counted_whatever_it_forges(site: Site, 
     assert Visitor(where, **{"X-Forwarded-For": f"{mine}, {address()}"}).log_in(email, PASSWORD).status == 302
 
 
+def test_what_else_is_cached_does_not_push_the_counts_out(site: Site, tmp_path: Path) -> None:
+    with site.started(tmp_path / "log"):
+        email = account(site)
+        for _ in range(5):
+            Visitor(site.port).log_in(email, "wrong")
+        write = "from django.core.cache import cache; [cache.set(f'{n}', n) for n in range(400)]"
+        site.manage("shell", "--no-imports", "--command", write)
+        assert TOO_MANY in Visitor(site.port).log_in(email, PASSWORD).text
+
+
 def test_without_a_proxy_nothing_that_a_visitor_claims_counts(site: Site, tmp_path: Path) -> None:
     mine = Visitor(site.port).address
     with site.started(tmp_path / "log"):

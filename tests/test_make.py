@@ -3,6 +3,7 @@
 import re
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +52,21 @@ def test_a_fresh_project_serves_its_home_page(
         server.stop(signal.SIGINT)
 
 
+def test_production_variables_in_dotenv_leave_development_alone(
+    at_work: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    project, env = at_work
+    production = "DJANGO_SETTINGS_MODULE=config.settings.production\nDATABASE_URL=postgresql://site@database/site\n"
+    (project / ".env").write_text(production)
+    port = free_port()
+    with running(["make", "dev", f"PORT={port}"], project, env, tmp_path / "log") as server:
+        server.wait_until_it_answers(f"http://127.0.0.1:{port}/")
+        assert page(f"http://127.0.0.1:{port}/"), server.output()
+        assert "config.settings.development" in server.output()
+        server.stop(signal.SIGINT)
+    assert (project / "db.sqlite3").exists()
+
+
 def test_the_server_outlives_an_error_while_one_works(at_work: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
     project, env = at_work
     url = f"http://127.0.0.1:{(port := free_port())}/"
@@ -58,6 +74,8 @@ def test_the_server_outlives_an_error_while_one_works(at_work: tuple[Path, dict[
     good = views.read_text()
     with running(["make", "dev", f"PORT={port}"], project, env, tmp_path / "log") as server:
         server.wait_until_it_answers(url)
+        # The server looks for changes once a second, and has to have looked once.
+        time.sleep(2.5)
         views.write_text("def (")
         assert eventually(lambda: "SyntaxError" in server.output()), server.output()
         views.write_text(good.replace('"pages/home.html"', '"404.html"'))

@@ -5,17 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.databases import PostgreSQL
 from tests.support.environments import Environments, project_environment, run
 from tests.support.rendering import combination_id, pairwise_combinations
 
 
 @pytest.mark.parametrize("answers", list(pairwise_combinations()), ids=combination_id)
 def test_a_fresh_project_passes_its_own_checks(
-    render: Callable[..., Path], environments: Environments, answers: dict[str, str]
+    render: Callable[..., Path], environments: Environments, database: PostgreSQL, answers: dict[str, str]
 ) -> None:
     project = render(**answers)
     env = project_environment(environments.install(project))
     run(["pytest", "--quiet", "--cov"], project, env=env)
+    if answers["database"] == "postgresql":
+        run(["pytest", "--quiet"], project, env={**env, "DATABASE_URL": database.url})
     run(["mypy"], project, env=env)
     run(["python", "manage.py", "check"], project, env=env)
     run(["python", "manage.py", "makemigrations", "--check", "--dry-run"], project, env=env)

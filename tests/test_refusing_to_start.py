@@ -95,6 +95,14 @@ def test_what_is_required_and_empty_is_missing(project: Site, command: list[str]
     ]
 
 
+@pytest.mark.parametrize(("name", "value"), [("FORWARDED_ALLOW_IPS", "proxy"), ("WEB_CONCURRENCY", "two")])
+def test_what_gunicorn_reads_before_any_file_of_ours_is_refused_by_what_runs_before_it(
+    project: Site, name: str, value: str
+) -> None:
+    (problem,) = refused(project, MANAGE, **{name: value})
+    assert problem.startswith(f"{name}: ")
+
+
 def test_a_mail_server_needs_a_sender(project: Site) -> None:
     (problem,) = refused(project, ["python", "manage.py", "check"], EMAIL_URL="smtp://localhost")
     assert problem.startswith("DEFAULT_FROM_EMAIL: not set. EMAIL_URL needs it.")

@@ -1,6 +1,7 @@
 """What belongs to a platform is valid by the rules of the language it is written in."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 import yaml
 from honcho.environ import parse_procfile
 
-from tests.support.rendered import run_tool
+from tests.support.environments import Environments, project_environment, run
+from tests.support.rendered import files, run_tool
 from tests.support.rendering import question_choices
 
 Render = Callable[..., Path]
@@ -43,6 +45,35 @@ def test_a_shell_with_a_proxy_in_front_says_so(render: Render) -> None:
     assert app["env"]["TRUSTED_PROXY_COUNT"]["value"] == "1"
     unit = (render(platform="gunicorn") / "deploy/systemd/web.service").read_text().splitlines()
     assert "Environment=TRUSTED_PROXY_COUNT=1" in unit
+
+
+def test_a_container_is_reached_by_the_machines_own_proxy_alone(render: Render) -> None:
+    web = yaml.safe_load((render(platform="docker") / "compose.yaml").read_text())["services"]["web"]
+    assert web["ports"] == ["127.0.0.1:${WEB_PORT:-8000}:8000"]
+    # So whoever comes through that port is believed, and `.env` does not move the port inside.
+    assert web["environment"] == {"PORT": "8000", "FORWARDED_ALLOW_IPS": "*", "TRUSTED_PROXY_COUNT": "1"}
+    assert "/health/" in web["healthcheck"]["test"][-1]
+
+
+def test_sqlite_on_a_network_disk_is_not_in_wal_mode(render: Render, environments: Environments) -> None:
+    project = render(platform="pythonanywhere", database="sqlite")
+    (url,) = re.findall("^DATABASE_URL=(.*)$", (project / ".env.example").read_text(), re.MULTILINE)
+    code = f"from config import parsers; print(parsers.database({url!r}.replace('/home/todolist/todo-list', ''))['OPTIONS'])"
+    env = project_environment(environments.install(project))
+    assert "'init_command': 'PRAGMA journal_mode=DELETE'" in run(["python", "-c", code], project, env=env)
+
+
+def test_every_answer_is_used(render: Render) -> None:
+    """An answer that no file depends on would be a question asked for nothing."""
+    for platform, answer in {
+        "heroku": "heroku_app",
+        "pythonanywhere": "pythonanywhere_user",
+        "gunicorn": "domain",
+    }.items():
+        given = "unlikely.example.com" if answer == "domain" else "unlikely1"
+        project = render(platform=platform, **{answer: given})
+        told = [path for path in files(project) if given in path.read_text() and path.name != ".copier-answers.yml"]
+        assert told, answer
 
 
 def test_every_shell_names_the_production_settings(render: Render) -> None:

@@ -9,6 +9,7 @@ import os
 import re
 from email.utils import parseaddr
 from importlib.util import find_spec
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -29,6 +30,7 @@ __all__ = [
     "mailer",
     "number",
     "origins",
+    "proxies",
     "secret_key",
     "secret_keys",
 ]
@@ -113,6 +115,17 @@ def origins(text: str | list[str]) -> list[str]:
     return items(text)
 
 
+def proxies(text: str) -> str:
+    """Addresses and networks of proxies, comma-separated, or `*` for whoever connects."""
+    for address in items(text):
+        try:
+            if address != "*":
+                ip_network(address)
+        except ValueError:
+            raise EnvError(f"{address!r} is not an address or a network. Example: 127.0.0.1,10.0.0.0/8") from None
+    return ",".join(items(text))
+
+
 def database(text: str) -> dict[str, Any]:
     """Django's settings of the database at a URL, tuned for serving a site.
 
@@ -129,7 +142,10 @@ def database(text: str) -> dict[str, Any]:
     if settings["ENGINE"] == "django.db.backends.sqlite3":
         if settings["NAME"] != ":memory:":
             # A relative path counts from the project, not from where a command was started.
-            settings["NAME"] = str(BASE_DIR / settings["NAME"])
+            path = BASE_DIR / settings["NAME"]
+            if not path.parent.is_dir():
+                raise EnvError(f"the folder {path.parent} is not there. Make it, or name another")
+            settings["NAME"] = str(path)
         # Writers queue instead of failing: https://docs.djangoproject.com/en/6.1/ref/databases/#sqlite-notes
         options.setdefault("transaction_mode", "IMMEDIATE")
         options.setdefault("timeout", 20)
@@ -138,8 +154,14 @@ def database(text: str) -> dict[str, Any]:
     elif settings["ENGINE"] == "django.db.backends.postgresql":
         if find_spec("psycopg") is None:
             raise EnvError("PostgreSQL needs psycopg, which is not installed: uv add 'psycopg[binary]'")
-        # A server that hangs shall not hang the site.
+        # A server that hangs, or whose machine is gone without a word, shall not hang the site:
+        # seconds for a new connection, milliseconds for what a kept one has sent, and seconds
+        # after which a silent one is asked whether it is still there.
         options.setdefault("connect_timeout", 5)
+        options.setdefault("tcp_user_timeout", 5000)
+        options.setdefault("keepalives_idle", 10)
+        options.setdefault("keepalives_interval", 5)
+        options.setdefault("keepalives_count", 2)
         # A kept connection may have died since; without this its next request fails.
         settings["CONN_HEALTH_CHECKS"] = True
     else:

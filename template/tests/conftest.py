@@ -55,7 +55,7 @@ def production_environment() -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "config.settings.production",
         "SECRET_KEY": "0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ",
         "ALLOWED_HOSTS": "www.example.com",
-        "DATABASE_URL": "sqlite:////nowhere/db.sqlite3",
+        "DATABASE_URL": "sqlite:///nothing.sqlite3",
     }
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.account.signals import email_confirmed
 from django.core import mail
 from django.core.mail import EmailMessage
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError
+from django.db.models import ProtectedError
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
@@ -184,12 +186,57 @@ def test_a_sign_up_can_be_taken_back_until_its_address_is_confirmed(client: Clie
     assert reverse("account_delete") in client.get(leads_to).text
     page = reverse("account_delete")
     assert Client().get(page).status_code == 302, "another browser has nothing to delete"
-    assert "not your password" in client.post(page, {"password": OTHER_PASSWORD}).text
     EmailAddress.objects.update(verified=True)
     assert client.get(page).status_code == 302, "from now on one logs in first"
     EmailAddress.objects.update(verified=False)
     assert "Your account is deleted" in client.post(page, {"password": password}, follow=True).text
     assert not User.objects.exists()
+
+
+def test_taking_a_sign_up_back_does_not_tell_whether_the_address_was_taken(member: User, password: str) -> None:
+    told = []
+    for email in (member.email, EMAIL):
+        visitor, page = Client(), reverse("account_delete")
+        answers = [sign_up(visitor, email, f"{password}!"), visitor.get(page)]
+        answers += [visitor.post(page, {"password": word}) for word in (OTHER_PASSWORD, f"{password}!")]
+        told.append([(answer.status_code, answer.headers.get("Location")) for answer in answers])
+    assert told[0] == told[1]
+    assert [user.email for user in User.objects.all()] == [member.email]
+
+
+def test_what_has_to_stay_keeps_its_account(
+    member: User, member_client: Client, password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_user: User) -> None:
+        raise ProtectedError("an invoice stays", set())
+
+    monkeypatch.setattr(User, "delete", refuse)
+    answer = member_client.post(reverse("account_delete"), {"password": password})
+    assert "cannot be deleted" in answer.text
+    assert is_logged_in(member_client)
+    assert User.objects.filter(pk=member.pk).exists()
+
+
+def test_a_confirmed_address_is_free_of_those_who_never_confirmed_it(
+    client: Client, member: User, password: str
+) -> None:
+    sign_up(client, EMAIL, password)
+    owned = EmailAddress.objects.create(user=member, email=EMAIL, verified=True)
+    email_confirmed.send(EmailAddress, request=None, email_address=owned)
+    assert [user.email for user in User.objects.all()] == [member.email]
+    owned.set_as_primary()
+    assert User.objects.get().email == EMAIL
+
+
+def test_an_address_changed_in_the_admin_is_the_only_one_that_resets_the_password(
+    admin_client: Client, member: User, mailoutbox: list[EmailMessage]
+) -> None:
+    page = reverse("admin:accounts_user_change", args=[member.pk])
+    form = {"email": EMAIL, "is_active": "on", "date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}
+    assert admin_client.post(page, form).status_code == 302
+    for email in ("member@example.com", EMAIL):
+        Client().post(reverse("account_reset_password"), {"email": email})
+    assert [mail.to for mail in mailoutbox if "reset/key" in str(mail.body)] == [[EMAIL]]
 
 
 def test_a_visitor_deletes_nothing(client: Client) -> None:

@@ -74,6 +74,8 @@ def test_a_value_is_read(parser: Callable[[Any], Any], text: Any, value: Any) ->
         (parsers.database, "postgresql://user:s3cret@host:port/name", "not a database's URL"),
         (parsers.database, "postgresql://user:s3cret@host", "names no database"),
         (parsers.database, "sqlite:///", "names no database"),
+        (parsers.database, "sqlite:////no/such/folder/db.sqlite3", "the folder /no/such/folder is not there"),
+        (parsers.proxies, "10.0.0.1,proxy", "'proxy' is not an address"),
         (parsers.database, "mysql://user:s3cret@host/name", "neither PostgreSQL nor SQLite"),
         (parsers.mailer, "s3cret", "not a mail server's URL"),
         (parsers.mailer, "smtp://user:s3cret@", "not a mail server's URL"),
@@ -121,7 +123,14 @@ def test_a_server_of_databases_that_hangs_does_not_hang_the_site(monkeypatch: py
     settings = parsers.database("postgresql://user:p%40ss@host:5433/name?sslmode=require")
     assert (settings["HOST"], settings["PORT"]) == ("host", 5433)
     assert (settings["USER"], settings["PASSWORD"]) == ("user", "p@ss")
-    assert settings["OPTIONS"] == {"sslmode": "require", "connect_timeout": 5}
+    assert settings["OPTIONS"] == {
+        "sslmode": "require",
+        "connect_timeout": 5,
+        "tcp_user_timeout": 5000,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 2,
+    }
     assert settings["CONN_HEALTH_CHECKS"]
 
 
@@ -142,7 +151,7 @@ def test_production_needs_three_variables(production: Production, production_env
     settings = vars(production())
     assert settings["SECRET_KEY"] == production_environment["SECRET_KEY"]
     assert settings["ALLOWED_HOSTS"] == ["www.example.com"]
-    assert settings["DATABASES"]["default"]["NAME"] == "/nowhere/db.sqlite3"
+    assert settings["DATABASES"]["default"]["NAME"] == str(settings["BASE_DIR"] / "nothing.sqlite3")
 
 
 def test_production_without_them_names_all_three_and_an_example_of_each(

@@ -8,22 +8,13 @@ from django.conf import settings
 from django.contrib.sites.requests import RequestSite
 from django.http import HttpRequest
 
-# Where the session names the account that was signed up in it.
-SIGNED_UP = "signed_up"
-
 
 class AccountAdapter(DefaultAccountAdapter):
-    """Sign-up that a setting closes and its visitor can undo, and mails that call the site by its name."""
+    """Sign-up that a setting closes, and mails that call the site by its name."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002
         """Whether a visitor may make an account: SIGNUP_OPEN."""
         return bool(settings.SIGNUP_OPEN)
-
-    def save_user(self, request: HttpRequest, user: Any, form: Any, commit: bool = True) -> Any:
-        """Save the account that a visitor signs up, and remember that it was this one."""
-        user = super().save_user(request, user, form, commit=commit)
-        request.session[SIGNED_UP] = user.pk
-        return user
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send a mail; without django.contrib.sites it would call the site by its host."""

@@ -8,3 +8,11 @@ class AccountsConfig(AppConfig):
 
     name = "apps.accounts"
     verbose_name = "Accounts"
+
+    def ready(self) -> None:
+        """Listen for addresses that are confirmed."""
+        from allauth.account.signals import email_confirmed
+
+        from apps.accounts.models import free_confirmed_address
+
+        email_confirmed.connect(free_confirmed_address)

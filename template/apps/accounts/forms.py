@@ -2,12 +2,32 @@
 
 from typing import Any
 
+from allauth.account.forms import SignupForm as AllauthSignUpForm
 from django import forms
-from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-User = get_user_model()
+from apps.accounts.models import User
+
+# Where a session keeps what was signed up in it: the account, and its password's hash.
+SIGNED_UP = "signed_up"
+
+
+class SignUpForm(AllauthSignUpForm):
+    """allauth's, which lets the session remember what was signed up in it, so that it can be taken back.
+
+    Where whether an address has an account is nobody's business, a sign-up with an address that
+    is taken makes none, and is remembered just the same.
+    """
+
+    def try_save(self, request: HttpRequest) -> Any:
+        """The new account if one was made, and the answer if it is ready, as allauth has them."""
+        user, response = super().try_save(request)
+        password = user.password if user else make_password(self.cleaned_data["password1"])
+        request.session[SIGNED_UP] = {"account": user.pk if user else None, "password": password}
+        return user, response
 
 
 class DeleteAccountForm(forms.Form):
@@ -17,7 +37,7 @@ class DeleteAccountForm(forms.Form):
         label=_("Password"), strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
     )
 
-    def __init__(self, *args: Any, user: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.user = user
 

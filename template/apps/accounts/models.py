@@ -59,3 +59,12 @@ class User(AbstractUser):
 
         abstract = False
         constraints: ClassVar = [models.UniqueConstraint(Lower("email"), name="accounts_user_email_in_any_case")]
+
+
+def free_confirmed_address(email_address: Any, **_kwargs: Any) -> None:
+    """Delete what others signed up with an address that has now been confirmed.
+
+    They never confirmed it nor logged in, and would keep its owner from using it.
+    """
+    others = User.objects.filter(email__iexact=email_address.email, last_login=None).exclude(pk=email_address.user_id)
+    others.exclude(emailaddress__verified=True).delete()

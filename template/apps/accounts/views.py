@@ -7,6 +7,7 @@ from allauth.core import ratelimit
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.mixins import AccessMixin
+from django.db.models import ProtectedError, RestrictedError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse_lazy
@@ -14,8 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.generic import FormView
 
 from apps.accounts import mail
-from apps.accounts.adapter import SIGNED_UP
-from apps.accounts.forms import DeleteAccountForm
+from apps.accounts.forms import SIGNED_UP, DeleteAccountForm
 from apps.accounts.models import User
 
 
@@ -32,19 +32,28 @@ class DeleteAccountView(AccessMixin, FormView):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """The page, for whoever has an account to delete."""
-        self.account = request.user if request.user.is_authenticated else self.just_signed_up()
+        self.account = request.user if isinstance(request.user, User) else self.just_signed_up()
         if self.account is None:
             return self.handle_no_permission()
         return super().dispatch(request, *args, **kwargs)
 
     def just_signed_up(self) -> User | None:
-        """The account that was signed up in this session, while its address is not confirmed."""
-        waiting = User.objects.exclude(emailaddress__verified=True)
-        return waiting.filter(pk=self.request.session.get(SIGNED_UP, 0)).first()
+        """The account that was signed up in this session, while its address is not confirmed.
+
+        Where the address was taken there is none, which the page must not tell: an account that
+        is not in the database stands in for it.
+        """
+        signed_up = self.request.session.get(SIGNED_UP)
+        if signed_up is None:
+            return None
+        if signed_up["account"] is None:
+            return User(password=signed_up["password"])
+        return User.objects.filter(pk=signed_up["account"]).exclude(emailaddress__verified=True).first()
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Delete it, unless passwords are being tried: 10 a minute is allauth's own measure."""
-        limited = ratelimit.consume_or_429(request, action="reauthenticate", user=self.account)
+        """Delete it, unless passwords are being tried."""
+        key = str((self.account and self.account.pk) or request.session.session_key)
+        limited = ratelimit.consume_or_429(request, action="delete_account", key=key)
         return limited or super().post(request, *args, **kwargs)
 
     def get_form_kwargs(self) -> dict[str, Any]:
@@ -52,10 +61,14 @@ class DeleteAccountView(AccessMixin, FormView):
         return {**super().get_form_kwargs(), "user": self.account}
 
     def form_valid(self, form: DeleteAccountForm) -> HttpResponse:
-        """Delete the account, its sessions and all that hangs on it."""
-        user = form.user
+        """Delete the account, its session and all that hangs on it."""
+        if form.user.pk:
+            try:
+                form.user.delete()
+            except (ProtectedError, RestrictedError):
+                form.add_error(None, _("Something that has to stay belongs to this account, so it cannot be deleted."))
+                return self.form_invalid(form)
         logout(self.request)
-        user.delete()
         messages.success(self.request, _("Your account is deleted."))
         return super().form_valid(form)
 
@@ -67,7 +80,7 @@ class NeedsMailMixin:
         """The page, or the reason why it does not work here."""
         if not mail.can_send():
             return render(request, "account/no_mail.html", status=503)
-        return super().dispatch(request, *args, **kwargs)  # type: ignore[misc, no-any-return]
+        return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
 
 
 class MailedPasswordResetView(NeedsMailMixin, PasswordResetView):

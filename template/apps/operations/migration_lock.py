@@ -27,13 +27,16 @@ def migration_lock(connection: BaseDatabaseWrapper, *, timeout: float, tell: Cal
         CommandError: another holder kept the lock for longer than `timeout`.
     """
     if connection.vendor == "postgresql":
-        # A connection of its own: a migration may close the other, and the lock with it.
+        # A connection of its own: a migration may close the other, and the lock with it. The lock is
+        # the transaction's, since a pooler such as PgBouncer keeps a session beyond its client.
         holder = connection.copy()
         try:
+            holder.set_autocommit(False)
             with holder.cursor() as cursor:
+                cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
 
                 def acquire() -> bool:
-                    cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY])
+                    cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_KEY])
                     return bool(cursor.fetchone()[0])
 
                 wait_for(acquire, timeout=timeout, tell=tell)

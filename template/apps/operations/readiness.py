@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from django.core.cache import caches
 from django.db import connections
@@ -13,6 +14,8 @@ log = logging.getLogger(__name__)
 
 # Seconds that all checks together may take.
 BOUND = 2.0
+# Seconds after which a question that hangs is asked once more beside it.
+GIVEN_UP = 10.0
 # Seconds for which an answer is given again, so that many probers cost as one.
 KEPT = 1.0
 
@@ -44,7 +47,7 @@ class Check:
 
     The thread is a fresh one, so that its connection is fresh too: over a kept connection a
     server that hangs would be waited for without a bound. A question that hangs is not asked
-    again until it has come back.
+    again until it has come back, or was given up.
     """
 
     def __init__(self, name: str, ask: Callable[[], None]) -> None:
@@ -53,14 +56,16 @@ class Check:
         self.lock = threading.Lock()
         self.thread: threading.Thread | None = None
         self.answered_at = float("-inf")
+        self.asked_at = float("-inf")
         self.passed = False
 
     def begin(self) -> None:
         """Ask, unless an answer is fresh or one is on its way."""
         with self.lock:
-            asking = self.thread is not None and self.thread.is_alive()
+            asking = self.thread is not None and self.thread.is_alive() and time.monotonic() - self.asked_at < GIVEN_UP
             if not asking and time.monotonic() - self.answered_at > KEPT:
                 self.thread = threading.Thread(target=self.run, name=f"readiness-{self.name}", daemon=True)
+                self.asked_at = time.monotonic()
                 self.thread.start()
 
     def result(self, deadline: float) -> bool:
@@ -82,7 +87,8 @@ class Check:
             log.warning("%s failed: %s", self.name, error)
             self.passed = False
         finally:
-            connections.close_all()
+            with suppress(Exception):
+                connections.close_all()
             self.answered_at = time.monotonic()
 
 

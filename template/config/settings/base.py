@@ -86,6 +86,9 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_SUBJECT_PREFIX = f"[{SITE_NAME}] "
 ACCOUNT_SESSION_REMEMBER = True
+# Beside allauth's own limits: tries of the password on the way to deleting an account.
+ACCOUNT_RATE_LIMITS = {"delete_account": "10/m/key"}
+ACCOUNT_FORMS = {"signup": "apps.accounts.forms.SignUpForm"}
 
 # --- 4. Language and time
 
@@ -102,7 +105,12 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # Only this site's own pages load its files.
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
-# --- 6. What a browser may do with the pages
+# --- 6. Uploads
+
+MEDIA_URL = "/media/"
+MEDIA_ROOT = BASE_DIR / "media"
+
+# --- 7. What a browser may do with the pages
 
 # Nothing but what is listed, and nothing inline. Django's admin works under it too.
 SECURE_CSP = {

@@ -33,16 +33,25 @@ LOG_FILE = env.log_file("LOG_FILE", None)
 # What gunicorn.conf.py reads is checked here, so that one message names all that is wrong.
 for name in ("PORT", "WEB_CONCURRENCY", "GUNICORN_THREADS", "GUNICORN_TIMEOUT"):
     env.count(name, 1)
+env.proxies("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
 env.seal()
 
 DEBUG = False
 
 # --- 2. Data
 
-# A kept connection spares each request a new one; it is checked before it is used again.
-DATABASES = {"default": {**DATABASE, "CONN_MAX_AGE": CONN_MAX_AGE}}
+# A kept connection spares each request a new one; it is checked before it is used again. A pool
+# (`?pool=true`) keeps its own, and Django refuses the two together.
+DATABASES = {"default": {**DATABASE, "CONN_MAX_AGE": 0 if DATABASE["OPTIONS"].get("pool") else CONN_MAX_AGE}}
 # Limits on logins have to hold across processes and machines; `migrate` makes the table.
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
+# The default of 300 entries would drop counts of failed logins for others that came later.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
 
 # --- 3. Static files: hashed names, compressed, kept by browsers for a year
 
