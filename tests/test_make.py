@@ -74,10 +74,11 @@ def test_the_server_outlives_an_error_while_one_works(at_work: tuple[Path, dict[
     good = views.read_text()
     with running(["make", "dev", f"PORT={port}"], project, env, tmp_path / "log") as server:
         server.wait_until_it_answers(url)
-        # The server looks for changes once a second, and has to have looked once.
+        # The server looks for changes once a second, and has to have looked once after each start.
         time.sleep(2.5)
         views.write_text("def (")
         assert eventually(lambda: "SyntaxError" in server.output()), server.output()
+        time.sleep(2.5)
         views.write_text(good.replace('"pages/home.html"', '"404.html"'))
         assert eventually(lambda: "There is no page" in page(url)), server.output()
         server.stop(signal.SIGINT)
