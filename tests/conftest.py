@@ -16,7 +16,7 @@ from tests.support.faults import settings, text
 from tests.support.servers import free_port
 from tests.support.sites import Site
 
-ADD_WHAT_IS_MISSING = "sudo scripts/install-machine adds what a Debian machine lacks"
+ADD_WHAT_IS_MISSING = "To add what is missing: sudo scripts/install-machine"
 
 
 @pytest.fixture(scope="session")
@@ -147,6 +147,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = terminalreporter.stats.get("skipped", [])
     if skipped:
         reasons = sorted({str(report.longrepr[2]).removeprefix("Skipped: ") for report in skipped})
-        terminalreporter.write_line(
-            f"left out {len(skipped)} tests: {'; '.join(reasons)}. {ADD_WHAT_IS_MISSING}", yellow=True
-        )
+        line = f"left out {len(skipped)}: {'; '.join(reasons)}. {ADD_WHAT_IS_MISSING}"
+        terminalreporter.write_line(line, yellow=True)
