@@ -124,7 +124,7 @@ BREAKS = {
     "logout does nothing": breaks(ACCOUNT, route("^accounts/logout/$", "LogoutView.as_view(logout=lambda: None)")),
     "deleting fails": breaks(ACCOUNT, route("^accounts/delete/$", FAILS), leaves_account=True),
     "deleting does nothing": breaks(
-        ACCOUNT, text("apps/accounts/views.py", "        user.delete()\n", ""), leaves_account=True
+        ACCOUNT, text("apps/accounts/views.py", "form.user.delete()", "pass"), leaves_account=True
     ),
     "cookies over http": breaks(
         COOKIES,
