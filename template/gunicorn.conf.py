@@ -43,8 +43,8 @@ max_requests = 1000
 max_requests_jitter = 100
 
 # Heartbeats are files, and a slow disk would stop them.
-if Path("/dev/shm").is_dir():  # noqa: S108
-    worker_tmp_dir = "/dev/shm"  # noqa: S108
+if Path("/dev/shm").is_dir():  # noqa: S108 - gunicorn makes files of its own there, unnamed
+    worker_tmp_dir = "/dev/shm"  # noqa: S108 - as above
 
 # The code is loaded once, before a worker starts, so that what cannot start says so once.
 preload_app = True

@@ -22,10 +22,20 @@ READ_BY_OTHERS = {
 }
 # Belong to the program that reads them, and mean nothing to the site.
 NOT_THE_SITES = {
-    "LANG", "LISTEN_FDS", "LISTEN_PID", "PATH",
-    "TYPE_CHECKING", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "UV_COMPILE_BYTECODE",
-    "UV_LINK_MODE", "UV_NO_CACHE", "UV_PYTHON_DOWNLOADS", "POSTGRES_DB", "POSTGRES_USER",
-}  # fmt: skip
+    "LANG",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "PATH",
+    "TYPE_CHECKING",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONUNBUFFERED",
+    "UV_COMPILE_BYTECODE",
+    "UV_LINK_MODE",
+    "UV_NO_CACHE",
+    "UV_PYTHON_DOWNLOADS",
+    "POSTGRES_DB",
+    "POSTGRES_USER",
+}
 
 
 def calls_that_read(project: Path) -> Iterator[tuple[str, ast.expr | None]]:

@@ -19,8 +19,17 @@ from tests.support.sites import HTTPS, Site
 from tests.support.visitors import Visitor
 
 REQUEST_KEYS = {
-    "timestamp", "level", "logger", "message", "method", "path", "status_code", "duration_ms", "request_id", "user_id",
-}  # fmt: skip
+    "timestamp",
+    "level",
+    "logger",
+    "message",
+    "method",
+    "path",
+    "status_code",
+    "duration_ms",
+    "request_id",
+    "user_id",
+}
 
 
 def lines(server: Running) -> list[dict[str, Any]]:

@@ -104,10 +104,13 @@ def test_a_fresh_project_passes_its_lint(at_work: tuple[Path, dict[str, str]]) -
         ("config/urls.py", "\nx  =  1\n"),
         ("config/urls.py", "\nx: int = ''\n"),
         ("templates/base.html", "<p>\n"),
-        ("apps/accounts/models.py", "\n\nclass Note(models.Model):\n    text = models.TextField()\n\n    def __str__(self) -> str:\n        return self.text\n"),
+        (
+            "apps/accounts/models.py",
+            "\n\nclass Note(models.Model):\n    text = models.TextField()\n\n    def __str__(self) -> str:\n        return self.text\n",
+        ),
     ],
     ids=["an unused import", "format", "types", "a page", "a migration"],
-)  # fmt: skip
+)
 def test_lint_finds(at_work: tuple[Path, dict[str, str]], file: str, appended: str) -> None:
     project, env = at_work
     (project / file).write_text((project / file).read_text() + appended)

@@ -4,7 +4,8 @@ from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 
-# The admin logs in through the site's own login, whose attempts are limited.
+# The admin logs in through the site's own login, whose attempts are limited. allauth documents it
+# so; a type checker sees a method replaced, by a function without types.
 admin.autodiscover()
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign, no-untyped-call]
 

@@ -274,7 +274,7 @@ class PassOn(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_POST = do_GET  # noqa: N815
+    do_POST = do_GET  # noqa: N815 - the standard library's name
 
     @override
     def log_message(self, format: str, *args: Any) -> None:

@@ -33,7 +33,7 @@ def password() -> str:
 
 
 @pytest.fixture
-def member(db: None, password: str) -> User:  # noqa: ARG001
+def member(db: None, password: str) -> User:  # noqa: ARG001 - asks for the database
     """A person who has an account, and has confirmed its address."""
     user = User.objects.create_user("member@example.com", password)
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)

@@ -47,7 +47,7 @@ SMTP = "django.core.mail.backends.smtp.EmailBackend"
         (parsers.level, " debug ", "DEBUG"),
         (parsers.log_file, None, None),
     ],
-)  # fmt: skip
+)
 def test_a_value_is_read(parser: Callable[[Any], Any], text: Any, value: Any) -> None:
     assert parser(text) == value
 
@@ -88,7 +88,7 @@ def test_a_value_is_read(parser: Callable[[Any], Any], text: Any, value: Any) ->
         (parsers.log_file, "/", "not the absolute path"),
         (parsers.log_file, "/no/such/folder/site.log", "not the absolute path"),
     ],
-)  # fmt: skip
+)
 def test_a_value_that_cannot_be_meant_is_refused(parser: Callable[[Any], Any], text: str, reason: str) -> None:
     with pytest.raises(EnvError, match=reason) as refused:
         parser(text)
@@ -251,7 +251,7 @@ def test_what_is_set_wins_over_the_file_of_variables(monkeypatch: pytest.MonkeyP
 
 def test_a_process_that_refuses_to_start_writes_no_traceback() -> None:
     command = [sys.executable, "-m", "django", "check", "--settings", "config.settings.production"]
-    done = subprocess.run(command, env={}, cwd=environment.BASE_DIR, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, env={}, cwd=environment.BASE_DIR, capture_output=True, text=True, check=False)  # noqa: S603 - this Python, and words of our own
     assert done.returncode == 3
     assert done.stderr.startswith("Not starting: ")
     assert "Traceback" not in done.stderr

@@ -93,6 +93,7 @@ def running(
             stderr=subprocess.STDOUT,
             shell=isinstance(command, str),
             start_new_session=True,
+            # Whichever of Popen's options a test needs, which its overloads cannot say.
             **options,  # type: ignore[call-overload]
         )
     server = Running(process, log)

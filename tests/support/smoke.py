@@ -29,9 +29,23 @@ ADMIN = "the admin leads to the login"
 NOT_FOUND = "an unknown address gets the 404 page"
 NO_DEBUG = "no page is one for developers"
 CHECKS = [
-    REDIRECT, HEALTH, READY, HOME, CACHING, COMPRESSION, HSTS, CSP, HEADERS,
-    REQUEST_ID, ACCOUNT, COOKIES, CSRF, ADMIN, NOT_FOUND, NO_DEBUG,
-]  # fmt: skip
+    REDIRECT,
+    HEALTH,
+    READY,
+    HOME,
+    CACHING,
+    COMPRESSION,
+    HSTS,
+    CSP,
+    HEADERS,
+    REQUEST_ID,
+    ACCOUNT,
+    COOKIES,
+    CSRF,
+    ADMIN,
+    NOT_FOUND,
+    NO_DEBUG,
+]
 
 # The suite's own stand-in for what ends TLS, kept up until its standard input is closed.
 STAND_IN = """

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 class AccountAdapter(DefaultAccountAdapter):
     """Sign-up that a setting closes, and mails that call the site by its name."""
 
-    def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002
+    def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002 - allauth passes it
         """Whether a visitor may make an account: SIGNUP_OPEN."""
         return bool(settings.SIGNUP_OPEN)
 

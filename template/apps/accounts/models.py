@@ -46,12 +46,14 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractUser):
     """A person who can log in, by e-mail address and password."""
 
+    # Django's way to do without a field of its abstract user, which type checkers do not know.
     username = None  # type: ignore[assignment]
     email = models.EmailField(_("email address"), unique=True)
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
+    # Another manager than AbstractUser's, which asks for a user name.
     objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
 
     class Meta(AbstractUser.Meta):

@@ -80,6 +80,7 @@ class NeedsMailMixin:
         """The page, or the reason why it does not work here."""
         if not mail.can_send():
             return render(request, "account/no_mail.html", status=503)
+        # The view that this is mixed into has it.
         return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
 
 

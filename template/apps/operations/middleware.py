@@ -27,6 +27,7 @@ class RequestMiddleware:
         """Answer the request, with its id in a header."""
         started = time.perf_counter()
         request_id = request_ids.accepted_or_new(request.META.get("HTTP_X_REQUEST_ID"))
+        # Django's request takes attributes of anybody's, and its types do not.
         request.request_id = request_id  # type: ignore[attr-defined]
         token = request_ids.current.set(request_id)
         try:

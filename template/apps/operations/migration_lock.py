@@ -43,6 +43,7 @@ def migration_lock(connection: BaseDatabaseWrapper, *, timeout: float, tell: Cal
                 yield
         finally:
             holder.close()
+    # Only SQLite's connection has the method, which the vendor's name does not tell a type checker.
     elif connection.vendor == "sqlite" and not connection.is_in_memory_db():  # type: ignore[attr-defined]
         name = Path(connection.settings_dict["NAME"])
         with name.with_name(f"{name.name}.migrate-lock").open("w") as file:

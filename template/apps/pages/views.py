@@ -16,7 +16,7 @@ class HomeView(TemplateView):
 class FaviconView(RedirectView):
     """Where browsers ask for an icon on pages that name none, such as the admin's."""
 
-    def get_redirect_url(self, *args: object, **kwargs: object) -> str:  # noqa: ARG002
+    def get_redirect_url(self, *args: object, **kwargs: object) -> str:  # noqa: ARG002 - what the address holds
         """The icon's address."""
         return static("icon.svg")
 

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from apps.operations import logs
 from config.environment import Environment, refuse
-from config.settings.base import *  # noqa: F403
+from config.settings.base import *  # noqa: F403 - settings build on each other
 from config.settings.base import BASE_DIR, INSTALLED_APPS
 
 # A production machine that forgot the variable would otherwise migrate a stray SQLite file.
@@ -23,7 +23,7 @@ REQUEST_LOG_LEVEL = env.level("REQUEST_LOG_LEVEL", "WARNING")
 env.seal()
 
 DEBUG = True
-SECRET_KEY = "development only: production refuses to start on a key such as this one"  # noqa: S105
+SECRET_KEY = "development only: production refuses to start on a key such as this one"  # noqa: S105 - nothing it signs leaves this machine
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", ".localhost"]
 
 # Static files as in production, through WhiteNoise, but with no collectstatic.

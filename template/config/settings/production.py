@@ -5,7 +5,7 @@ docs/environment.md says what each variable means. DEBUG is off, whatever the en
 
 from apps.operations import logs
 from config.environment import Environment
-from config.settings.base import *  # noqa: F403
+from config.settings.base import *  # noqa: F403 - settings build on each other
 
 # --- 1. The environment: read in full first, so that one message names all its problems
 

@@ -2,14 +2,14 @@
 
 from apps.operations import logs
 from config.environment import Environment
-from config.settings.base import *  # noqa: F403
+from config.settings.base import *  # noqa: F403 - settings build on each other
 
 env = Environment()
 # The tests run on the database at DATABASE_URL where CI has one.
 DATABASES = {"default": env.database("DATABASE_URL", "sqlite://:memory:")}
 env.seal()
 
-SECRET_KEY = "tests only: production refuses to start on a key such as this one"  # noqa: S105
+SECRET_KEY = "tests only: production refuses to start on a key such as this one"  # noqa: S105 - nothing it signs outlives a test
 ALLOWED_HOSTS = ["testserver", "localhost"]
 SIGNUP_OPEN = True
 
