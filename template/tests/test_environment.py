@@ -39,8 +39,16 @@ SMTP = "django.core.mail.backends.smtp.EmailBackend"
         (parsers.secret_key, KEY, KEY),
         (parsers.secret_keys, f"{KEY} , {KEY_BEFORE},", [KEY, KEY_BEFORE]),
         (parsers.secret_keys, [], []),
-        (parsers.hosts, "www.example.com, .example.org,[::1],localhost", ["www.example.com", ".example.org", "[::1]", "localhost"]),
-        (parsers.origins, "https://example.com, https://*.example.org:8443", ["https://example.com", "https://*.example.org:8443"]),
+        (
+            parsers.hosts,
+            "www.example.com, .example.org,[::1],localhost",
+            ["www.example.com", ".example.org", "[::1]", "localhost"],
+        ),
+        (
+            parsers.origins,
+            "https://example.com, https://*.example.org:8443",
+            ["https://example.com", "https://*.example.org:8443"],
+        ),
         (parsers.mailer, None, None),
         (parsers.address, "site@example.com", "site@example.com"),
         (parsers.address, "Todo List <site@example.com>", "Todo List <site@example.com>"),

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.models import User
 
-# Where a session keeps what was signed up in it: the account, and its password's hash.
+# Where a session keeps what was signed up in it: the account, or where there is none its password's hash.
 SIGNED_UP = "signed_up"
 
 
@@ -25,8 +25,9 @@ class SignUpForm(AllauthSignUpForm):
     def try_save(self, request: HttpRequest) -> Any:
         """The new account if one was made, and the answer if it is ready, as allauth has them."""
         user, response = super().try_save(request)
-        password = user.password if user else make_password(self.cleaned_data["password1"])
-        request.session[SIGNED_UP] = {"account": user.pk if user else None, "password": password}
+        request.session[SIGNED_UP] = (
+            {"account": user.pk} if user else {"password": make_password(self.cleaned_data["password1"])}
+        )
         return user, response
 
 

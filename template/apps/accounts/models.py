@@ -66,7 +66,8 @@ class User(AbstractUser):
 def free_confirmed_address(email_address: Any, **_kwargs: Any) -> None:
     """Delete what others signed up with an address that has now been confirmed.
 
-    They never confirmed it nor logged in, and would keep its owner from using it.
+    They never confirmed it nor logged in, and would keep its owner from using it. What the admin
+    made for staff stays.
     """
-    others = User.objects.filter(email__iexact=email_address.email, last_login=None).exclude(pk=email_address.user_id)
-    others.exclude(emailaddress__verified=True).delete()
+    never_used = User.objects.filter(email__iexact=email_address.email, last_login=None, is_staff=False)
+    never_used.exclude(pk=email_address.user_id).exclude(emailaddress__verified=True).delete()

@@ -46,7 +46,7 @@ class DeleteAccountView(AccessMixin, FormView):
         signed_up = self.request.session.get(SIGNED_UP)
         if signed_up is None:
             return None
-        if signed_up["account"] is None:
+        if "password" in signed_up:
             return User(password=signed_up["password"])
         return User.objects.filter(pk=signed_up["account"]).exclude(emailaddress__verified=True).first()
 
