@@ -3,12 +3,12 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import copier
 import yaml
-from allpairspy import AllPairs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,7 +41,7 @@ def question_choices(name: str) -> list[str]:
     return list(choices)
 
 
-CHOSEN = ("platform", "database", "python_version")
+CHOSEN = ("platform", "database", "ci", "python_version")
 
 
 def possible(answers: dict[str, str]) -> bool:
@@ -62,11 +62,17 @@ def all_combinations() -> Iterator[dict[str, str]]:
     return (answers for answers in extended({}, CHOSEN) if possible(answers))
 
 
-def pairwise_combinations() -> Iterator[dict[str, str]]:
+def pairwise_combinations() -> list[dict[str, str]]:
     """Few combinations in which each two answers that are possible together meet."""
-    values = [question_choices(name) for name in CHOSEN]
-    rows = AllPairs(values, filter_func=lambda row: possible(dict(zip(CHOSEN, row, strict=False))))
-    return (dict(zip(CHOSEN, row, strict=True)) for row in rows)
+    pairs = {combination_id(each): set(combinations(each.items(), 2)) for each in all_combinations()}
+    by_id = {combination_id(each): each for each in all_combinations()}
+    missing, chosen = set().union(*pairs.values()), []
+    while missing:
+        # The one that adds most, the first of them where several do.
+        best = max(pairs, key=lambda name: len(pairs[name] & missing))
+        missing -= pairs[best]
+        chosen.append(by_id[best])
+    return chosen
 
 
 def combination_id(answers: dict[str, str]) -> str:

@@ -1,0 +1,111 @@
+"""A rendered project's runbook, followed as a person follows it: block by block, pasted into one shell."""
+
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+# What a block of commands that are to be pasted is written in.
+PASTED = "bash"
+
+# Keeps for the next block where this one ended and which variables it set, as a terminal would.
+SHELL = """
+set -a
+if [ -e "{state}/folder" ]; then cd "$(cat "{state}/folder")"; fi
+if [ -e "{state}/variables" ]; then . "{state}/variables"; fi
+set -euo pipefail
+{text}
+{{ pwd >"{state}/folder"; export -p >"{state}/variables"; }}
+"""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of code in a page.
+
+    Attributes:
+        heading: the second-level heading that it stands under.
+        language: what the page says it is written in.
+        text: its lines.
+    """
+
+    heading: str
+    language: str
+    text: str
+
+
+def blocks(page: Path) -> list[Block]:
+    """The blocks of code in a Markdown page, in its order."""
+    found: list[Block] = []
+    heading, language, lines = "", None, [""]
+    for line in page.read_text().splitlines():
+        if language is not None:
+            if line == "```":
+                found.append(Block(heading, language, "\n".join(lines)))
+                language = None
+            else:
+                lines.append(line)
+        elif line.startswith("```"):
+            language, lines = line.removeprefix("```"), []
+        elif line.startswith("## "):
+            heading = line.removeprefix("## ")
+    assert language is None, f"{page} has a block that does not end"
+    return found
+
+
+class Reader:
+    """Follows a runbook from its top, each block as it stands."""
+
+    def __init__(
+        self,
+        page: Path,
+        state: Path,
+        environment: Mapping[str, str],
+        command: Callable[[list[str]], list[str]] = list,
+    ) -> None:
+        """Open `page` in the project's folder; `state` is an empty folder to keep the shell's state in.
+
+        Args:
+            page: the runbook; its project's folder is where the first block is pasted.
+            state: where the shell keeps its folder and its variables between two blocks.
+            environment: what the shell starts with.
+            command: wraps a command so that it runs on the machine that the runbook is for.
+        """
+        self.folder = page.parent.parent
+        self.state = state
+        self.environment = dict(environment)
+        self.command = command
+        self.left = [block for block in blocks(page) if block.language == PASTED]
+
+    def follow(self, heading: str) -> str:
+        """Paste the blocks under a heading, which must be the next that has any; gives what they printed.
+
+        Raises:
+            AssertionError: another section comes first, or a command failed; the message is what it printed.
+        """
+        assert self.left, f"nothing is left to follow under {heading}"
+        assert self.left[0].heading == heading, f"the next blocks stand under {self.left[0].heading!r}, not {heading!r}"
+        printed = []
+        while self.left and self.left[0].heading == heading:
+            printed.append(self.paste(self.left.pop(0).text))
+        return "".join(printed)
+
+    def paste(self, text: str, code: int = 0) -> str:
+        """Paste lines into the shell; gives what they printed.
+
+        Raises:
+            AssertionError: the first that failed did not end with `code`.
+        """
+        done = subprocess.run(
+            self.command(["bash", "-c", SHELL.format(state=self.state, text=text)]),
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == code, f"code {done.returncode} from\n{text}\n\n{done.stdout}"
+        return done.stdout
