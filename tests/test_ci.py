@@ -1,12 +1,17 @@
 """The CI of a rendered project is valid by its language's rules, and asks for no more than it needs."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.support.databases import PostgreSQL
+from tests.support.environments import Environments, clean_environment, uv
 from tests.support.rendered import run_tool
 from tests.support.rendering import question_choices
+from tests.support.repositories import repository
+from tests.support.workflows import Runner, github_workflow, gitlab_job
 
 Render = Callable[..., Path]
 
@@ -39,6 +44,30 @@ def test_gitlabs_pipeline_follows_its_schema(render: Render, platform: str, data
     project = render(platform=platform, database=database, ci="gitlab")
     pipelines = [".gitlab-ci.yml", *(str(path.relative_to(project)) for path in project.glob(".gitlab/*.yml"))]
     run_tool("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", *pipelines, folder=project)
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_what_ci_runs_passes_on_a_fresh_project(
+    render: Render, environments: Environments, database: PostgreSQL, ci: str
+) -> None:
+    """Its own steps, in order, with this machine's database in the place of the service."""
+    project = repository(render(platform="heroku", ci=ci))
+    folder = str(environments.install(project).parent)
+    runner = Runner(project, clean_environment(UV_PROJECT_ENVIRONMENT=folder, PATH=with_uv()), {})
+    if ci == "github":
+        workflow = github_workflow(project, "test.yml")
+        workflow["jobs"]["test"]["env"]["DATABASE_URL"] = database.url
+        code, said = runner.github(workflow, "test")
+    else:
+        code, said = runner.gitlab(gitlab_job(project, "test"), {"DATABASE_URL": database.url})
+    assert code == 0, said
+    assert "Required test coverage" in said
+    assert "16 passed" in said
+
+
+def with_uv() -> str:
+    """This machine's path, with uv on it."""
+    return f"{Path(uv()).parent}{os.pathsep}{clean_environment()['PATH']}"
 
 
 def test_no_ci_leaves_nothing_behind(render: Render) -> None:

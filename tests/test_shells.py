@@ -37,6 +37,9 @@ def test_the_compose_file_follows_the_specification(render: Render, database: st
 def test_the_procfile_has_a_release_phase_and_a_web_process(render: Render) -> None:
     processes = parse_procfile((render(platform="heroku") / "Procfile").read_text()).processes
     assert list(processes) == ["release", "web"]
+    # The router keeps an idle connection for 90 s, and a server that closes it earlier loses the request that is on its way.
+    (keep_alive,) = re.findall(r"--keep-alive (\d+)", processes["web"])
+    assert int(keep_alive) > 90
 
 
 def test_a_shell_with_a_proxy_in_front_says_so(render: Render) -> None:

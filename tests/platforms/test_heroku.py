@@ -318,7 +318,8 @@ def test_honcho_serves_what_git_has_on_a_disk_that_cannot_be_written(
     web = [honcho, "start", f"--port={site.port}", "web"]
     command = [*IN_A_NAMESPACE, "sh", "-c", read_only, "sh", *web]
     with running(command, tree, at_run_time, tmp_path / "log") as server:
-        server.wait_until_it_answers(f"{site.url}/health/")
+        for address in ("127.0.0.1", "[::1]"):
+            server.wait_until_it_answers(f"http://{address}:{site.port}/health/")
         with behind_tls(site, tmp_path / "ca.pem") as options:
             outcome = smoke(project, site.environment(), *options)
     assert outcome.having("PASS") == set(CHECKS), outcome.output
