@@ -1,44 +1,48 @@
 """Deploys to Heroku what is committed, and goes back to the release before if the live site is not well.
 
-    uv run python deploy/heroku.py [--app NAME]
+    uv run python deploy/heroku.py                          deploy; a first time and each later one
+    uv run python deploy/heroku.py --rollback               go back to the code before
+    uv run python deploy/heroku.py --undo APP MIGRATION     the same, and undo the migrations after MIGRATION first
 
-A first deploy and a later one are the same command, for a person and for CI. The app is that of the git
-remote `heroku`, or of HEROKU_APP, or the one that is named. The `heroku` program has to be logged in,
-or to find a token in HEROKU_API_KEY.
+The same for a person and for CI. The app is that of the git remote `heroku`, or of HEROKU_APP, or the one
+that `--app` names. The `heroku` program has to be logged in, or to find a token in HEROKU_API_KEY.
 
-Exit codes: 0, the release is live and well; 1, it is not, and the lines before say what serves now.
+Exit codes: 0, the site serves what was asked for and is well; 1, it does not, and the last lines say why and
+what serves now.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
-PROJECT = Path(__file__).resolve().parent.parent
+from heroku_app import PROJECT, DeployError, Heroku, Release
 
-# Seconds. A release phase may take an hour, says Heroku; migrations that take longer than this are worth a person's eye.
-RELEASE_TIMEOUT = 15 * 60
-# A dyno has 60 seconds to bind its port, and the platform takes its time to start it.
-DYNO_TIMEOUT = 5 * 60
-# Between two questions about a release that runs.
-INTERVAL = 2.0
+# pytest's exit code for checks that failed; any other but 0 says nothing about the site.
+CHECKS_FAILED = 1
 
 
-class DeployError(Exception):
-    """A step failed; the text is what a person should read."""
+class NotWellError(DeployError):
+    """The live site was checked and is not well."""
 
 
 def main() -> int:
-    """Deploy; gives the exit code."""
+    """Deploy, or go back; gives the exit code."""
     parser = argparse.ArgumentParser(description="Deploy what is committed, check it, and go back if it fails.")
     parser.add_argument("--app", default=os.environ.get("HEROKU_APP"), help="the app, if no git remote names it")
+    parser.add_argument("--rollback", action="store_true", help="go back to the code before")
+    parser.add_argument("--undo", nargs=2, metavar=("APP", "MIGRATION"), help="go back, and to this migration first")
+    asked = parser.parse_args()
     try:
-        deploy(Heroku(parser.parse_args().app))
+        heroku = Heroku(asked.app)
+        if asked.undo:
+            undo(heroku, *asked.undo)
+        elif asked.rollback:
+            roll_back(heroku)
+        else:
+            deploy(heroku)
     except DeployError as error:
         print(f"\nFAILED: {error}", file=sys.stderr)
         return 1
@@ -48,110 +52,161 @@ def main() -> int:
     return 0
 
 
-class Heroku:
-    """The `heroku` program, for one app."""
-
-    def __init__(self, app: str | None) -> None:
-        """Ask for the app; raises DeployError where the program is missing or is not let in."""
-        self.app = ["--app", app] if app else []
-        said = json.loads(self.ask("apps:info", "--json"))["app"]
-        self.git_url: str = said["git_url"]
-        self.web_url: str = said["web_url"].rstrip("/")
-
-    def ask(self, command: str, *arguments: str, timeout: float | None = None) -> str:
-        """What a command prints.
-
-        Raises:
-            DeployError: it failed, is not installed, or took longer than `timeout` seconds.
-        """
-        line = ["heroku", command, *arguments, *self.app]
-        try:
-            done = subprocess.run(line, cwd=PROJECT, capture_output=True, text=True, timeout=timeout, check=False)
-        except FileNotFoundError:
-            raise DeployError("the heroku program is not installed: npm install --global heroku") from None
-        except subprocess.TimeoutExpired:
-            raise DeployError(f"`{' '.join(line)}` was not done after {timeout:.0f} s") from None
-        if done.returncode != 0:
-            raise DeployError(f"`{' '.join(line)}` said:\n{done.stderr.strip()}")
-        return done.stdout
-
-    def releases(self) -> list[dict[str, Any]]:
-        """The latest releases, newest first."""
-        found: list[dict[str, Any]] = json.loads(self.ask("releases", "--json", "--num", "50"))
-        return sorted(found, key=lambda release: -release["version"])
-
-    def current(self) -> dict[str, Any] | None:
-        """The release that serves; None while there is none with code."""
-        return next((release for release in self.releases() if release["current"] and release["slug"]), None)
-
-    def wait_for_release(self) -> dict[str, Any]:
-        """The newest release, once its release phase is over, however it ended.
-
-        Raises:
-            DeployError: it was not over after RELEASE_TIMEOUT.
-        """
-        deadline = time.monotonic() + RELEASE_TIMEOUT
-        while (release := self.releases()[0])["status"] == "pending":
-            if time.monotonic() > deadline:
-                raise DeployError(f"the release phase of v{release['version']} still runs after {RELEASE_TIMEOUT} s")
-            time.sleep(INTERVAL)
-        return release
-
-
 def deploy(heroku: Heroku) -> None:
-    """Push, wait until the new release serves, check it; and go back if that fails.
+    """Push, wait until the new release serves, check it; and go back if it is not well.
 
     Raises:
         DeployError: the site does not serve what is committed, or is not well; the text says what it serves.
     """
+    if heroku.maintenance:
+        raise DeployError("the app rests, and could not be checked: `heroku maintenance:off` first")
+    # Before anything changes: checks that cannot run here would look like a site that is not well.
+    if smoke("--collect-only") != 0:
+        raise DeployError("the smoke suite does not run here: `uv sync`, and start this by `uv run python`")
     before = heroku.current()
     step("1/4 push, and build", lambda: push(heroku))
-    release = step("2/4 release phase", heroku.wait_for_release)
+    newest = step("2/4 release phase", heroku.wait_for_release)
+    release = release_of_head(heroku)
     if release["status"] != "succeeded":
         output = heroku.ask("releases:output", f"v{release['version']}")
-        raise DeployError(f"the release phase of v{release['version']} failed; {serving(before)}.\n{output.strip()}")
+        raise DeployError(
+            f"the release phase of v{release['version']} failed; {serving(before)}. `heroku releases:retry` tries "
+            f"it again, a new commit is a new release. It said:\n{output.strip()}"
+        )
+    if release["slug"]["id"] != newest["slug"]["id"]:
+        raise DeployError(
+            f"Heroku has this commit as v{release['version']} and does not serve it, since somebody went back from "
+            f"it: v{newest['version']} serves. Commit what mends it, or take it again by `heroku rollback v{release['version']}`"
+        )
     try:
-        step("3/4 start the dynos", lambda: heroku.ask("ps:wait", "--type", "web", timeout=DYNO_TIMEOUT))
+        step("3/4 start the dynos", heroku.wait_for_dynos)
         step("4/4 check the live site", lambda: check(heroku))
     except DeployError as error:
         raise DeployError(f"{error}\n{go_back(heroku, before, release)}") from None
-    print(f"\nv{release['version']} is live and well: {heroku.web_url}")
+    print(f"\nv{newest['version']} is live and well: {heroku.web_url}")
 
 
 def push(heroku: Heroku) -> None:
     """Give Heroku what is committed, which it builds before it answers."""
-    # The program hands git the token, so that it stands on no command line. The first, empty helper is for no others to be asked.
+    # The program hands git the token, so that it stands on no command line; the empty one is for no other to be asked.
     helper = ["-c", "credential.helper=", "-c", "credential.helper=!heroku git:credentials"]
     done = subprocess.run(["git", *helper, "push", heroku.git_url, "HEAD:refs/heads/main"], cwd=PROJECT, check=False)
     if done.returncode != 0:
         raise DeployError("the push was refused, as said above; nothing has changed for the live site")
 
 
+def release_of_head(heroku: Heroku) -> Release:
+    """The newest release that was made of the commit that is checked out, which Heroku names in its description."""
+    line = ["git", "rev-parse", "HEAD"]
+    head = subprocess.run(line, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    for release in heroku.releases():
+        kind, _, commit = release["description"].partition(" ")
+        if kind == "Deploy" and commit and head.startswith(commit):
+            return release
+    raise DeployError(f"Heroku has made no release of {head[:8]}: `heroku releases` says what it made")
+
+
+def smoke(*options: str) -> int:
+    """Run the smoke suite; gives pytest's exit code."""
+    output = subprocess.DEVNULL if "--collect-only" in options else None
+    command = [sys.executable, "-m", "pytest", "smoke", "--quiet", *options]
+    return subprocess.run(command, cwd=PROJECT, stdout=output, stderr=output, check=False).returncode
+
+
 def check(heroku: Heroku) -> None:
-    """Run the smoke suite against the live site."""
-    command = [sys.executable, "-m", "pytest", "smoke", "--quiet", "--base-url", heroku.web_url]
-    if subprocess.run(command, cwd=PROJECT, check=False).returncode != 0:
-        raise DeployError("the live site does not pass the smoke suite")
+    """Run the smoke suite against the live site.
+
+    Raises:
+        NotWellError: a check failed.
+        DeployError: they could not be made.
+    """
+    code = smoke("--base-url", heroku.web_url)
+    if code == CHECKS_FAILED:
+        raise NotWellError("the live site does not pass the smoke suite")
+    if code != 0:
+        raise DeployError(f"the smoke suite ended with pytest's code {code}, and the site is not checked")
 
 
-def go_back(heroku: Heroku, before: dict[str, Any] | None, failed: dict[str, Any]) -> str:
-    """Return to the release before, and say what serves now."""
+def go_back(heroku: Heroku, before: Release | None, failed: Release) -> str:
+    """Return to the release before one that failed, and say what serves now."""
+    version = failed["version"]
     if before is None:
-        return "There is no release before to go back to; `heroku logs` may say more."
-    if before["version"] == failed["version"]:
-        return f"Nothing new was deployed: v{before['version']} is what was live before, too."
+        return f"There is no release before to go back to: v{version} serves. `heroku logs` may say more."
+    if before["slug"]["id"] == failed["slug"]["id"]:
+        return f"This code was live before, too: v{version} serves."
     try:
-        step(f"go back to v{before['version']}", lambda: heroku.ask("rollback", f"v{before['version']}"))
-        if heroku.wait_for_release()["status"] != "succeeded":
-            return "Going back failed in its release phase: `heroku releases:output` says why."
-        step("start its dynos", lambda: heroku.ask("ps:wait", "--type", "web", timeout=DYNO_TIMEOUT))
+        step(f"go back to v{before['version']}", lambda: heroku.go_to(before["version"]))
+    except DeployError as error:
+        return f"Going back to v{before['version']} failed too: {error}. `heroku releases` says what serves."
+    try:
         step("check the live site", lambda: check(heroku))
     except DeployError as error:
-        return f"Going back to v{before['version']} failed too: {error}"
-    return f"Went back: {serving(before)}. Migrations of v{failed['version']} are still applied: docs/deploy.md."
+        return f"Went back, {serving(before)}, and {error}: what is wrong is not this release alone."
+    return (
+        f"Went back: {serving(before)}. Migrations of v{version} are still applied. If v{before['version']} cannot "
+        "live with them: deploy/heroku.py --undo APP MIGRATION"
+    )
 
 
-def serving(release: dict[str, Any] | None) -> str:
+def earlier_and_later(heroku: Heroku) -> tuple[Release, Release]:
+    """The release to go back to, and the one with the code to go back from.
+
+    Where somebody has gone back already, the release that serves is the first of the two.
+
+    Raises:
+        DeployError: there is no other code to go back to.
+    """
+    releases = [release for release in heroku.releases() if release["status"] == "succeeded"]
+    others = [release for release in releases if release["slug"]["id"] != releases[0]["slug"]["id"]]
+    if not others:
+        raise DeployError("there is no release of other code to go back to")
+
+    def made_in(release: Release) -> int:
+        return min(one["version"] for one in releases if one["slug"]["id"] == release["slug"]["id"])
+
+    if later := [release for release in others if made_in(release) > made_in(releases[0])]:
+        return releases[0], later[0]
+    return others[0], releases[0]
+
+
+def roll_back(heroku: Heroku) -> None:
+    """Go back to the code before, with the config vars that it had, and check the live site."""
+    earlier, later = earlier_and_later(heroku)
+    if earlier["version"] > later["version"]:
+        raise DeployError(
+            f"v{earlier['version']} is already what was gone back to from v{later["version"]}. To go further, name the release: "
+            "`heroku rollback v…`, and `heroku releases` lists them"
+        )
+    step(f"1/2 go back to v{earlier['version']}", lambda: heroku.go_to(earlier["version"]))
+    step("2/2 check the live site", lambda: check(heroku))
+    print(f"\nThe code of v{earlier['version']} is live and well: {heroku.web_url}")
+
+
+def undo(heroku: Heroku, app: str, migration: str) -> None:
+    """Undo an app's migrations after one, while the site rests, and go back to the code before.
+
+    The later code has the way back, so it is what undoes them, and serves nobody meanwhile.
+    """
+    earlier, later = earlier_and_later(heroku)
+    migrate = ("--exit-code", "--no-tty", "--", "python", "manage.py", "migrate", app, migration)
+    step("1/6 let the site rest", lambda: heroku.ask("maintenance:on"))
+    try:
+        step("2/6 back the database up", lambda: heroku.ask("pg:backups:capture", streams=True))
+        if earlier["version"] > later["version"]:
+            step(f"take the code of v{later['version']} again", lambda: heroku.go_to(later["version"]))
+        step("3/6 undo the migrations", lambda: heroku.ask("run", *migrate, streams=True))
+        step(f"4/6 go back to v{earlier['version']}", lambda: heroku.go_to(earlier["version"]))
+    except DeployError as error:
+        raise DeployError(
+            f"{error}\nThe site still rests. `heroku releases` says which code it has, and `heroku run python manage.py "
+            "showmigrations` which tables; then `heroku maintenance:off`"
+        ) from None
+    step("5/6 let the site serve", lambda: heroku.ask("maintenance:off"))
+    step("6/6 check the live site", lambda: check(heroku))
+    print(f"\nThe code of v{earlier['version']} is live and well: {heroku.web_url}")
+
+
+def serving(release: Release | None) -> str:
     """What serves, in words."""
     return f"v{release['version']} serves as before" if release else "nothing serves yet"
 

@@ -41,6 +41,9 @@ def site(base_url: str | None, pytestconfig: pytest.Config) -> Iterator[Site]:
     if base_url:
         yield live_site(base_url, pytestconfig.getoption("--http-url"), pytestconfig.getoption("--ca-file"))
         return
+    if any(argument.startswith("--base-url") for argument in pytestconfig.invocation_params.args):
+        # A variable that is not set, and not a wish to check what this machine serves.
+        pytest.exit("--base-url is empty", returncode=4)
     with ExitStack() as until_the_end:
         try:
             site = until_the_end.enter_context(served(PROJECT))

@@ -5,13 +5,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 import urllib3
 
 # Seconds between two requests of a client, and the most that a client goes on for.
 PAUSE = 0.05
-LIMIT = 180.0
+LIMIT = 300.0
 
 
 @dataclass
@@ -27,6 +27,7 @@ class Traffic:
     succeeded: int = 0
     failures: list[str] = field(default_factory=list)
     slowest: float = 0.0
+    lock: Lock = field(default_factory=Lock)
 
 
 @contextlib.contextmanager
@@ -76,8 +77,11 @@ def _ask(seen: Traffic, ended: Event, address: str, host: str, path: str, port: 
             except urllib3.exceptions.HTTPError as error:
                 seen.failures.append(f"{type(error).__name__}: {error}")
                 continue
-            seen.slowest = max(seen.slowest, time.monotonic() - started)
-            if status == 200:
-                seen.succeeded += 1
-            else:
-                seen.failures.append(str(status))
+            with seen.lock:
+                seen.slowest = max(seen.slowest, time.monotonic() - started)
+                if status == 200:
+                    seen.succeeded += 1
+                else:
+                    seen.failures.append(str(status))
+        if not ended.is_set():
+            seen.failures.append(f"the traffic ended by itself after {LIMIT} s")

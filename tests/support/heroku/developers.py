@@ -42,6 +42,9 @@ def make_home(folder: Path, tokens: Mapping[str, str]) -> None:
     python = Path(sys.executable).resolve()
     postgresql = {name: programs() / name for name in ("psql", "pg_dump", "pg_restore")}
     links: dict[str, str | Path] = {"heroku": heroku_program(), "uv": uv(), "python": python, "python3": python}
+    node = ROOT / ".tools/node/bin/node"
+    if node.exists():
+        links["node"] = node
     for name, target in {**links, **postgresql}.items():
         (bin_folder / name).symlink_to(target)
 
