@@ -140,7 +140,7 @@ def test_a_deploy_loses_no_request_in_flight(developer: Developer) -> None:
 def test_a_deploy_that_cannot_begin_says_what_to_do(developer: Developer) -> None:
     python = developer.environment["UV_PROJECT_ENVIRONMENT"] + "/bin/python"
     for variables, why in (
-        ({"HEROKU_APP": ""}, "Missing required flag app"),
+        ({"HEROKU_APP": ""}, "No app specified"),
         ({"HEROKU_APP": "nobodys-app"}, "Couldn't find that app"),
         (
             {"HEROKU_APP": "todo-list", "HEROKU_API_KEY": "HRKU-wrong"},
