@@ -70,7 +70,8 @@ class Heroku:
             raise DeployError(f"`{' '.join(line)}` was not done after {timeout:.0f} s") from None
         if done.returncode != 0:
             said = (done.stderr or "").strip()
-            if "login" in said.lower() or "setRawMode" in said:
+            # It has asked for a key to be pressed, or tried to.
+            if "Press any key" in said or "setRawMode" in said:
                 said = "heroku is not logged in: `heroku login`, or set HEROKU_API_KEY"
             raise DeployError(f"`{' '.join(line)}` failed. {said}")
         return done.stdout or ""
