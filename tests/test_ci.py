@@ -71,6 +71,12 @@ def with_uv() -> str:
     return f"{Path(uv()).parent}{os.pathsep}{clean_environment()['PATH']}"
 
 
+def test_what_raises_versions_follows_its_schema(render: Render) -> None:
+    project = render(platform="docker", ci="github")
+    run_tool("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml", folder=project)
+
+
 def test_no_ci_leaves_nothing_behind(render: Render) -> None:
-    project = render(platform="heroku", ci="none")
-    assert not [path for path in project.iterdir() if path.name in (".github", ".gitlab", ".gitlab-ci.yml")]
+    for platform in question_choices("platform"):
+        project = render(platform=platform, ci="none")
+        assert not [path for path in project.iterdir() if path.name in (".github", ".gitlab", ".gitlab-ci.yml")]

@@ -30,6 +30,11 @@ NOT_THE_SITES = {
     "HEROKU_API_KEY",
     "HEROKU_APP",
     "LANG",
+    "DEPLOY_FOLDER",
+    "DEPLOY_KNOWN_HOSTS",
+    "DEPLOY_SSH_KEY",
+    "DEPLOY_TO",
+    "HTTPS_SUFFIX",
     "LISTEN_FDS",
     "LISTEN_PID",
     "PATH",
@@ -40,8 +45,17 @@ NOT_THE_SITES = {
     "UV_LINK_MODE",
     "UV_NO_CACHE",
     "UV_PYTHON_DOWNLOADS",
+    "PGDATABASE",
+    "PGHOST",
+    "PGOPTIONS",
+    "PGPASSWORD",
+    "PGUSER",
     "POSTGRES_DB",
+    "POSTGRES_PASSWORD_FILE",
     "POSTGRES_USER",
+    "PYTEST_ADDOPTS",
+    "REGISTRY_PASSWORD",
+    "REGISTRY_USER",
 }
 
 
@@ -69,12 +83,19 @@ def variable(node: ast.expr) -> str | None:
 
 def variables_read(project: Path) -> set[str]:
     """What the project reads, be it in its own Python, a compose file or through a library."""
-    compose = (project / "compose.yaml").read_text() if (project / "compose.yaml").exists() else ""
+    compose = "".join(path.read_text() for path in project.glob("compose*.yaml"))
+    entrypoint = "".join(path.read_text() for path in project.glob("docker-entrypoint.sh"))
     return (
         {name for name, _ in calls_that_read(project)}
         | set(READ_BY_OTHERS)
-        | set(re.findall(r"\$\{([A-Z_]+)", compose))
+        | set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", compose + entrypoint))
     )
+
+
+def given_as_files(project: Path) -> set[str]:
+    """The variables that a compose file sets to a secret's file, and an example of a `.env` therefore does not."""
+    compose = "".join(path.read_text() for path in project.glob("compose.yaml"))
+    return set(re.findall(r"^ +([A-Z_]+)_FILE: /run/secrets/", compose, re.MULTILINE)) - {"POSTGRES_PASSWORD"}
 
 
 def documented(project: Path) -> dict[str, str]:
@@ -90,13 +111,13 @@ def exampled(project: Path) -> dict[str, bool]:
     """The variables in .env.example, each with whether the line is in force."""
     rows = re.findall(r"^(# )?([A-Z_]+)=", (project / ".env.example").read_text(), re.MULTILINE)
     assert len(rows) == len({name for _, name in rows}), "a variable is listed twice"
-    return {name: not comment for comment, name in rows}
+    return {name: not comment for comment, name in rows} | dict.fromkeys(given_as_files(project), True)
 
 
 def set_by_the_shell(project: Path) -> set[str]:
     """The variables that the platform's own files set or name."""
     names: set[str] = set()
-    shell = ["Procfile", "app.json", "Dockerfile", "docker-entrypoint.sh", "compose.yaml"]
+    shell = ["Procfile", "app.json", "Dockerfile", "docker-entrypoint.sh", "compose.yaml", "compose.dev.yaml"]
     for path in [*(project / name for name in shell), *project.glob("deploy/**/*")]:
         if path.is_file():
             text = re.sub(r"^\s*#.*", "", path.read_text(), flags=re.MULTILINE)
@@ -104,7 +125,7 @@ def set_by_the_shell(project: Path) -> set[str]:
                 r"\$\{?([A-Z][A-Z0-9_]{3,})|\b([A-Z][A-Z0-9_]{3,})=|[\"\s]([A-Z][A-Z0-9_]{3,})\"?:", text
             ):
                 names.add(next(group for group in match.groups() if group))
-    return names - NOT_THE_SITES
+    return {name.removesuffix("_FILE") for name in names - NOT_THE_SITES}
 
 
 def named_by_the_runbook(project: Path) -> set[str]:
@@ -132,7 +153,8 @@ def test_the_example_has_in_force_what_is_required(render: Render, answers: dict
     project = render(**answers)
     required = {name for name, default in documented(project).items() if default == "required"}
     in_force = {name for name, active in exampled(project).items() if active}
-    assert in_force == required | {"DJANGO_SETTINGS_MODULE"}
+    assert in_force - given_as_files(project) == (required | {"DJANGO_SETTINGS_MODULE"}) - given_as_files(project)
+    assert required <= in_force
 
 
 @each_shell

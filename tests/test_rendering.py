@@ -96,7 +96,8 @@ def test_nothing_volatile_is_rendered(render: Render) -> None:
 
 @every_combination
 def test_a_project_has_about_90_files(render: Render, answers: dict[str, str]) -> None:
-    assert len(files(render(**answers))) <= 92
+    # Docker's shell is the largest: an image, two compose files, a stack, and what deploys and backs up.
+    assert len(files(render(**answers))) <= (97 if answers["platform"] == "docker" else 92)
 
 
 def test_the_pairwise_cover_has_every_possible_pair() -> None:

@@ -27,11 +27,13 @@ def test_scripts_pass_shellcheck(render: Render) -> None:
 
 
 @pytest.mark.parametrize("database", question_choices("database"))
-def test_the_compose_file_follows_the_specification(render: Render, database: str) -> None:
+def test_the_compose_files_follow_the_specification(render: Render, database: str) -> None:
     project = render(platform="docker", database=database)
-    run_tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml", folder=project)
+    for name in ("compose.yaml", "compose.dev.yaml"):
+        run_tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", name, folder=project)
     services = yaml.safe_load((project / "compose.yaml").read_text())["services"]
-    assert set(services) == {"web", "migrate"} | ({"database"} if database == "postgresql" else set())
+    expected = {"caddy", "web", "migrate", "backup", "smoke"} | ({"database"} if database == "postgresql" else set())
+    assert set(services) == expected
 
 
 def test_the_procfile_has_a_release_phase_and_a_web_process(render: Render) -> None:
@@ -50,14 +52,6 @@ def test_a_shell_with_a_proxy_in_front_says_so(render: Render) -> None:
     assert "Environment=TRUSTED_PROXY_COUNT=1" in unit
 
 
-def test_a_container_is_reached_by_the_machines_own_proxy_alone(render: Render) -> None:
-    web = yaml.safe_load((render(platform="docker") / "compose.yaml").read_text())["services"]["web"]
-    assert web["ports"] == ["127.0.0.1:${WEB_PORT:-8000}:8000"]
-    # So whoever comes through that port is believed, and `.env` does not move the port inside.
-    assert web["environment"] == {"PORT": "8000", "FORWARDED_ALLOW_IPS": "*", "TRUSTED_PROXY_COUNT": "1"}
-    assert "/health/" in web["healthcheck"]["test"][-1]
-
-
 def test_sqlite_on_a_network_disk_is_not_in_wal_mode(render: Render, environments: Environments) -> None:
     project = render(platform="pythonanywhere", database="sqlite")
     (url,) = re.findall("^DATABASE_URL=(.*)$", (project / ".env.example").read_text(), re.MULTILINE)
@@ -71,6 +65,7 @@ def test_every_answer_is_used(render: Render) -> None:
     for platform, answer in {
         "heroku": "heroku_app",
         "pythonanywhere": "pythonanywhere_user",
+        "docker": "domain",
         "gunicorn": "domain",
     }.items():
         given = "unlikely.example.com" if answer == "domain" else "unlikely1"

@@ -1,0 +1,217 @@
+"""The site on one machine, as compose.yaml has it: what a visitor gets, and what becomes of it when something happens."""
+
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.support.clients import clients
+from tests.support.containers import Deployment, Projects, make_secrets
+from tests.support.servers import eventually, free_port
+from tests.support.smoke import CHECKS
+
+TOO_MANY = "Too many failed login attempts"
+SIGNED_IN = "__Host-sessionid=the-session-of-a-visitor"
+
+
+@pytest.fixture
+def own(projects: Projects) -> Iterator[Deployment]:
+    """A site that runs, for one test to do with as it likes."""
+    with projects.deployment() as deployment:
+        deployment.up()
+        yield deployment
+
+
+def test_the_smoke_suite_passes_through_the_published_ports(deployed: Deployment) -> None:
+    said = deployed.compose("run", "--rm", "smoke")
+    assert re.findall(r"^PASS  (.+?)(?:  .*)?$", said, re.MULTILINE) == CHECKS
+
+
+def test_only_caddy_can_be_reached_from_outside(deployed: Deployment) -> None:
+    for service in ("web", "database", "migrate"):
+        published = deployed.container(service)["NetworkSettings"]["Ports"]
+        assert not any(published.values()), service
+    # So whoever reaches gunicorn is Caddy, and its word on the visitor is believed.
+    front = deployed.engine.inspect(f"{deployed.name}_front")[0]["Containers"].values()
+    assert sorted(each["Name"].split("-")[-2] for each in front) == ["caddy", "web"]
+    (back,) = deployed.engine.inspect(f"{deployed.name}_back")
+    assert back["Internal"] is True
+
+
+@pytest.mark.parametrize("service", ["caddy", "web", "migrate", "database"])
+def test_every_container_is_held_to_what_it_needs(deployed: Deployment, service: str) -> None:
+    limits = deployed.container(service)["HostConfig"]
+    assert limits["ReadonlyRootfs"] is True
+    assert limits["CapDrop"] == ["ALL"]
+    assert limits["SecurityOpt"] == ["no-new-privileges:true"]
+    assert limits["Memory"] > 0
+    assert limits["PidsLimit"] > 0
+    assert limits["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "5"}
+    assert limits["RestartPolicy"]["Name"] == ("no" if service == "migrate" else "unless-stopped")
+    if service in ("web", "migrate"):
+        assert deployed.container(service)["Config"]["User"] == "1001:1001"
+        assert not limits["CapAdd"]
+
+
+def test_no_secret_stands_where_docker_shows_it(deployed: Deployment) -> None:
+    for secret in ("secret_key", "database_password"):
+        value = (deployed.project / "secrets" / secret).read_text()
+        for service in ("caddy", "web", "migrate", "database"):
+            assert value not in str(deployed.container(service)), (secret, service)
+    assert (deployed.project / "secrets").stat().st_mode & 0o777 == 0o700
+
+
+def test_an_address_that_a_visitor_made_up_does_not_count(deployed: Deployment) -> None:
+    """Ten wrong passwords from one address and the site asks to wait, whatever address the visitor claims."""
+    with deployed.session() as visitor:
+        page = visitor.get(f"{deployed.url}/accounts/login/", timeout=30)
+        (token,) = re.findall('name="csrfmiddlewaretoken" value="(.*?)"', page.text)[:1]
+        answers = []
+        for attempt in range(14):
+            form = {"login": f"{secrets.token_hex(4)}@example.com", "password": "wrong", "csrfmiddlewaretoken": token}
+            told = {"X-Forwarded-For": f"192.0.2.{attempt}", "Referer": f"{deployed.url}/"}
+            answers.append(visitor.post(f"{deployed.url}/accounts/login/", form, headers=told, timeout=30).text)
+    assert [TOO_MANY in answer for answer in answers] == [False] * 10 + [True] * 4
+
+
+def test_plain_http_stays_plain_whatever_a_visitor_claims(deployed: Deployment) -> None:
+    answer = requests.get(deployed.http_url, headers={"X-Forwarded-Proto": "https"}, timeout=30, allow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (308, f"{deployed.url}/")
+
+
+def test_a_host_that_is_not_the_sites_gets_nothing(deployed: Deployment) -> None:
+    assert deployed.get("/", Host="elsewhere.example.com").text == ""
+    answer = requests.get(
+        deployed.http_url, headers={"Host": "elsewhere.example.com"}, timeout=30, allow_redirects=False
+    )
+    assert "elsewhere" not in answer.headers.get("Location", "")
+
+
+def test_a_missing_secret_is_named(projects: Projects, tmp_path: Path) -> None:
+    with projects.copied(tmp_path) as deployment:
+        (deployment.project / "secrets/secret_key").unlink()
+        assert "secrets/secret_key" in deployment.compose("up", "--detach", "--no-build", code=1)
+
+
+def test_secrets_that_are_there_are_not_made_again(deployed: Deployment) -> None:
+    before = (deployed.project / "secrets/database_password").read_text()
+    with pytest.raises(Exception, match="returned non-zero exit status 1"):
+        make_secrets(deployed.project)
+    assert (deployed.project / "secrets/database_password").read_text() == before
+
+
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+def test_down_and_up_again_keeps_the_data(projects: Projects, database: str) -> None:
+    with projects.deployment(database) as deployment:
+        deployment.up()
+        account = {"DJANGO_SUPERUSER_EMAIL": "admin@example.com", "DJANGO_SUPERUSER_PASSWORD": secrets.token_urlsafe()}
+        told = [f"--env={name}={value}" for name, value in account.items()]
+        deployment.compose("exec", *told, "web", "python", "manage.py", "createsuperuser", "--noinput")
+        deployment.compose("down")
+        deployment.up()
+        code = "from apps.accounts.models import User; print('accounts:', User.objects.count())"
+        assert "accounts: 1" in deployment.compose("exec", "web", "python", "manage.py", "shell", "--command", code)
+        assert deployment.get("/ready/").status_code == 200
+
+
+def test_stopping_loses_no_request_in_flight(own: Deployment) -> None:
+    """Eight requests, as many as there are threads, wait for the database while `web` is told to stop."""
+    holding = "BEGIN; LOCK TABLE django_session IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(12); COMMIT;"
+    with ThreadPoolExecutor(9) as pool:
+        lock = pool.submit(own.sql, holding)
+        assert eventually(lambda: "AccessExclusiveLock" in own.sql("SELECT mode FROM pg_locks WHERE NOT fastpath"))
+        asked = [pool.submit(own.get, "/", Cookie=SIGNED_IN) for _ in range(8)]
+        waiting = "SELECT 'waiting: ' || count(*) FROM pg_locks WHERE NOT granted"
+        assert eventually(lambda: "waiting: 8" in own.sql(waiting)), own.sql(waiting)
+        began = time.monotonic()
+        own.compose("stop", "web")
+        took = time.monotonic() - began
+        lock.result()
+    assert [each.result().status_code for each in asked] == [200] * 8
+    # It waited for them, and no longer: after 30 s the engine would have killed it.
+    assert 1 < took < 25
+    assert own.container("web")["State"]["ExitCode"] == 0
+
+
+def test_three_migrations_at_once_all_succeed(projects: Projects) -> None:
+    with projects.deployment() as deployment, ThreadPoolExecutor(3) as pool:
+        deployment.up("database")
+        said = list(pool.map(lambda _: deployment.compose("run", "--rm", "migrate"), range(3)))
+        assert sum("Applying accounts.0001_initial" in each for each in said) == 1
+        assert any("Another migrate is at work" in each for each in said)
+
+
+def test_a_database_that_stops_and_comes_back_takes_nothing_else_along(own: Deployment) -> None:
+    before = own.container("web")["State"]["StartedAt"]
+    with clients(2, own.session, own.url):
+        own.compose("stop", "database")
+        assert eventually(lambda: own.get("/ready/").status_code == 503)
+        assert own.get("/health/").status_code == 200
+        own.compose("start", "database")
+        assert eventually(lambda: own.get("/ready/").status_code == 200)
+    web = own.container("web")
+    assert (web["State"]["StartedAt"], web["RestartCount"]) == (before, 0)
+    assert web["State"]["Health"]["Status"] == "healthy"
+
+
+def test_replacing_web_loses_no_request(own: Deployment) -> None:
+    """What the runbook does by hand: sixteen visitors ask without a pause, every second one by sending a form."""
+    with clients(16, own.session, own.url) as answers:
+        time.sleep(2)
+        own.compose("up", "--detach", "--no-build", "--no-deps", "--wait", "--force-recreate", "web")
+        time.sleep(2)
+    assert not answers.failed, answers
+    assert answers.counts["200"] > 50
+    assert answers.counts["403"] > 50
+
+
+def test_the_development_site_serves_what_is_changed(projects: Projects, tmp_path: Path) -> None:
+    with projects.copied(tmp_path) as deployment:
+        port = str(free_port())
+        stat = deployment.project.stat()
+        variables = {"WEB_PORT": port, "DEV_USER": f"{stat.st_uid}:{stat.st_gid}", "COMPOSE_FILE": "compose.dev.yaml"}
+        # Production's, which do not concern it.
+        (deployment.project / ".env").write_text("DATABASE_URL=postgresql://nobody@nowhere/nothing\n")
+        image = f"{projects.slug}:dev"
+        try:
+            deployment.compose("up", "--detach", "--build", variables=variables)
+
+            def page() -> str:
+                try:
+                    return requests.get(f"http://localhost:{port}/", timeout=10).text
+                except requests.RequestException:
+                    return ""
+
+            assert eventually(lambda: "Todo List" in page()), deployment.compose("logs", variables=variables)
+            assert (deployment.project / "staticfiles").is_dir()
+            # The server looks for changes once a second, and has to have looked once.
+            time.sleep(2.5)
+            settings = deployment.project / "config/settings/site.py"
+            settings.write_text(settings.read_text().replace("Todo List", "Shopping List"))
+            assert eventually(lambda: "Shopping List" in page()), deployment.compose("logs", variables=variables)
+            deployment.compose("stop", variables=variables)
+            (name,) = deployment.compose("ps", "--all", "--quiet", variables=variables).split()
+            # Told to end, and not killed.
+            assert deployment.engine.inspect(name)[0]["State"]["ExitCode"] != 137
+        finally:
+            deployment.compose("down", "--volumes", code=None, variables=variables)
+            deployment.engine.remove(images=image)
+
+
+def test_make_starts_and_stops_it(projects: Projects, tmp_path: Path) -> None:
+    with projects.copied(tmp_path) as deployment:
+        run: Callable[..., str] = deployment.engine.run
+        run("make", "up", folder=deployment.project, variables=deployment.variables)
+        assert deployment.get("/health/").status_code == 200
+        following = threading.Timer(3, lambda: deployment.compose("stop"))
+        following.start()
+        assert '"logger"' in run("make", "logs", folder=deployment.project, variables=deployment.variables)
+        following.join()
+        run("make", "down", folder=deployment.project, variables=deployment.variables)
+        assert not deployment.compose("ps", "--all", "--quiet").split()

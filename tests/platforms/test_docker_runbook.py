@@ -1,0 +1,251 @@
+"""docs/deploy.md for Docker is followed from its top, and what goes wrong on the way goes back by itself."""
+
+import re
+import secrets
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.clients import clients
+from tests.support.containers import Deployment, Engine, Projects
+from tests.support.environments import run
+from tests.support.rendering import question_choices
+from tests.support.runbooks import PASTED, Reader, blocks
+from tests.support.servers import eventually
+from tests.support.smoke import CHECKS
+
+Render = Callable[..., Path]
+
+# What cannot be run here, and why.
+NOT_RUN = {
+    "git clone": "the repository is the reader's own",
+    "createsuperuser": "it asks for an address and a password; the tests of compose make an account without asking",
+    "DOMAIN=": "a certificate needs a name that the world finds; the page is followed on localhost",
+}
+
+UNDONE = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("accounts", "0001_initial")]
+    operations = [migrations.RunSQL("CREATE TABLE note (id integer)", "DROP TABLE note")]
+"""
+
+COUNT = "from apps.accounts.models import User; print('accounts:', User.objects.count())"
+
+
+class Reading:
+    """A person who follows the page on a machine of their own, with a repository."""
+
+    def __init__(self, deployment: Deployment, state: Path) -> None:
+        self.deployment = deployment
+        self.project = deployment.project
+        variables = {**deployment.engine.environment, **deployment.variables}
+        self.reader = Reader(self.project / "docs/deploy.md", state, variables)
+
+    def commit(self, message: str) -> None:
+        """Commit everything that has changed."""
+        run(["git", "add", "--all"], self.project)
+        run(["git", "commit", "--quiet", "--message", message], self.project)
+
+    def release(self, name: str, old: str, new: str) -> None:
+        """Change a file, and commit it."""
+        text = (self.project / name).read_text()
+        assert old in text
+        (self.project / name).write_text(text.replace(old, new))
+        self.commit(f"Write {new!r}")
+
+    def manage(self, *command: str, **variables: str) -> str:
+        """Run one of Django's commands in the container that serves."""
+        told = [f"--env={name}={value}" for name, value in variables.items()]
+        return self.deployment.compose("exec", *told, "web", "python", "manage.py", *command)
+
+    def serves(self, text: str) -> bool:
+        """Whether the home page says a text."""
+        answer = self.deployment.get("/")
+        return answer.status_code == 200 and text in answer.text
+
+
+def passed(said: str) -> bool:
+    """Whether the smoke suite's table, which comes last in a text, has nothing but passes."""
+    return re.findall(r"^PASS  (.+?)(?:  .*)?$", said, re.MULTILINE)[-len(CHECKS) :] == CHECKS and "FAIL " not in said
+
+
+@pytest.fixture(params=question_choices("database"))
+def reading(request: pytest.FixtureRequest, engine: Engine, render: Render, tmp_path: Path) -> Iterator[Reading]:
+    """A new repository with a project of its own name, as its images are called by it."""
+    slug = f"dk-{secrets.token_hex(4)}"
+    project = render(project_slug=slug, database=request.param)
+    run(["git", "init", "--quiet", "--initial-branch=main"], project)
+    run(["git", "add", "--all"], project)
+    run(["git", "commit", "--quiet", "--message", "Start"], project)
+    (tmp_path / "state").mkdir()
+    try:
+        with Deployment(engine, project) as deployment:
+            yield Reading(deployment, tmp_path / "state")
+    finally:
+        engine.remove(images=slug)
+
+
+@pytest.mark.parametrize("database", question_choices("database"))
+def test_little_of_the_page_cannot_be_run(render: Render, database: str) -> None:
+    page = render(database=database) / "docs/deploy.md"
+    others = [block.text for block in blocks(page) if block.language != PASTED]
+    assert len(others) == len(NOT_RUN)
+    for text, reason in zip(others, NOT_RUN, strict=True):
+        assert reason in text
+
+
+def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
+    reader, deployment = reading.reader, reading.deployment
+    reader.follow("Before the first deploy")
+    reader.follow("Make the secrets")
+    taken = run(["git", "status", "--short", "--untracked-files=all"], reading.project)
+    assert taken == "", "git would take a secret"
+    reader.follow("Start it on localhost")
+    assert reading.serves("Todo List")
+
+    # A deploy, under traffic; and then the same by hand.
+    reading.release("config/settings/site.py", "Todo List", "Shopping List")
+    by_command, by_hand = reader.left[0], reader.left[1]
+    assert (by_command.heading, by_hand.heading) == ("Deploy", "Deploy")
+    with clients(16, deployment.session, deployment.url) as answers:
+        said = reader.paste(reader.left.pop(0).text)
+    assert passed(said), said
+    assert reading.serves("Shopping List")
+    assert not answers.failed, answers
+    reader.follow("Deploy")
+    assert passed(reader.follow("Check the live site"))
+    assert re.search(r'"requests": \d+', reader.follow("Logs"))
+
+    # A release that breaks the site goes back by itself.
+    reading.release("apps/pages/urls.py", "urlpatterns = [", "urlpatterns = []\n_ = [")
+    said = reader.paste("deploy/docker.sh", code=1)
+    assert "FAILED: went back: what was live before serves" in said, said
+    assert reading.serves("Shopping List")
+    assert passed(deployment.compose("run", "--rm", "smoke"))
+    run(["git", "revert", "--no-edit", "HEAD"], reading.project)
+
+    # So does one whose migrations fail, before anything was touched.
+    (reading.project / "apps/accounts/migrations/0002_note.py").write_text(UNDONE.replace("integer)", "nonsense"))
+    reading.commit("Break a migration")
+    started = deployment.container("web")["State"]["StartedAt"]
+    assert "FAILED: nothing has changed for the live site" in reader.paste("deploy/docker.sh", code=1)
+    assert deployment.container("web")["State"]["StartedAt"] == started
+
+    # A person goes back, and undoes a migration.
+    (reading.project / "apps/accounts/migrations/0002_note.py").write_text(UNDONE)
+    reading.commit("Mend it")
+    reader.paste("deploy/docker.sh")
+    went_back = reader.left.pop(0)
+    assert went_back.heading == "Go back to the image before"
+    assert passed(reader.paste(went_back.text))
+    reader.paste("deploy/docker.sh")
+    reader.follow("Go back to the image before")
+    reader.paste("deploy/docker.sh")
+    assert "[X] 0002_note" in reader.follow("Undo a migration")
+    assert "0002_note" not in reading.manage("showmigrations", "accounts")
+
+    reader.follow("Change the environment")
+    assert "WARNING" in (reading.project / ".env").read_text()
+    (reading.project / ".env").write_text("CONN_MAX_AGE=never\n")
+    assert "CONN_MAX_AGE: not a whole number" in reader.paste("docker compose run --rm migrate", code=3)
+    (reading.project / ".env").unlink()
+    assert reading.serves("Shopping List")
+
+    # The data is destroyed, and comes back.
+    account = {"DJANGO_SUPERUSER_EMAIL": "admin@example.com", "DJANGO_SUPERUSER_PASSWORD": secrets.token_urlsafe()}
+    reading.manage("createsuperuser", "--noinput", **account)
+    reader.follow("Backups")
+    deployment.compose("down", "--volumes")
+    assert passed(reader.follow("Restore"))
+    assert "accounts: 1" in reading.manage("shell", "--command", COUNT)
+    if reader.left[0].heading == "Another major version of PostgreSQL":
+        del reader.left[:2]
+    reader.follow("Stop, and start again")
+    assert "accounts: 1" in reading.manage("shell", "--command", COUNT)
+    assert not reader.left
+
+
+def test_another_major_version_of_postgresql_takes_the_data_along(projects: Projects, tmp_path: Path) -> None:
+    with projects.copied(tmp_path) as deployment:
+        new = (deployment.project / "compose.yaml").read_text()
+        # Where the image of 18 and later has its files, that of 17 has them only if it is told so.
+        old = new.replace("&postgres postgres:18", "&postgres postgres:17").replace(
+            "      POSTGRES_DB:", "      PGDATA: /var/lib/postgresql/17/docker\n      POSTGRES_DB:"
+        )
+        (deployment.project / "compose.yaml").write_text(old)
+        deployment.up()
+        (tmp_path / "state").mkdir()
+        reading = Reading(deployment, tmp_path / "state")
+        account = {"DJANGO_SUPERUSER_EMAIL": "admin@example.com", "DJANGO_SUPERUSER_PASSWORD": secrets.token_urlsafe()}
+        reading.manage("createsuperuser", "--noinput", **account)
+        assert "PostgreSQL 17" in deployment.sql("SELECT version()")
+        heading = "Another major version of PostgreSQL"
+        before, after = [block for block in reading.reader.left if block.heading == heading]
+        reading.reader.paste(before.text)
+        (deployment.project / "compose.yaml").write_text(new)
+        assert passed(reading.reader.paste(after.text))
+        assert "PostgreSQL 18" in deployment.sql("SELECT version()")
+        assert "accounts: 1" in reading.manage("shell", "--command", COUNT)
+
+
+@pytest.mark.parametrize("database", question_choices("database"))
+def test_backups_are_whole_or_not_there(projects: Projects, database: str) -> None:
+    with projects.deployment(database) as deployment:
+        deployment.up()
+
+        def backup(*arguments: str, code: int = 0) -> str:
+            return deployment.compose("run", "--rm", "--no-TTY", "backup", *arguments, code=code)
+
+        # What is no backup is not taken, and nothing is left of it.
+        assert "there is no backup" in backup("restore", code=1)
+        backup("take", code=1)
+        name, ending = (deployment.database_user(), "dump") if database == "postgresql" else ("db", "sqlite3")
+        make = f"for day in 1 2 3 4 5 6 7 8; do touch /backups/{name}-2000010${{day}}T000000Z.{ending}; done"
+        deployment.compose("run", "--rm", "--no-TTY", "--entrypoint=sh", "backup", "-c", make)
+        newest = backup().splitlines()[-1]
+        kept = [line for line in backup("list").splitlines() if line.endswith(ending)]
+        assert kept == [*(f"{name}-2000010{day}T000000Z.{ending}" for day in range(3, 9)), newest]
+        assert "no backup called" in backup("restore", "missing.dump", code=1)
+        assert backup("no-such-word", code=2)
+        assert deployment.get("/ready/").status_code == 200
+
+
+# What the database is makes no difference to it.
+@pytest.mark.parametrize("reading", ["sqlite"], indirect=True)
+def test_what_is_broken_off_or_cannot_work_goes_back(reading: Reading) -> None:
+    for heading in ("Before the first deploy", "Make the secrets", "Start it on localhost"):
+        reading.reader.follow(heading)
+    live = reading.deployment.container("web")["Image"]
+    reading.release("config/settings/site.py", "Todo List", "Shopping List")
+    # A person's Ctrl-C, or a runner's end, once the new container is on its way.
+    deploying = subprocess.Popen(
+        ["deploy/docker.sh"],
+        cwd=reading.project,
+        env=reading.reader.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    slug = reading.deployment.engine.inspect(live)[0]["Config"]["Labels"]["org.opencontainers.image.title"]
+    while live in reading.deployment.engine.docker("image", "ls", "--quiet", "--no-trunc", f"{slug}:live"):
+        assert deploying.poll() is None
+        time.sleep(0.1)
+    deploying.terminate()
+    _, said = deploying.communicate(timeout=120)
+    assert deploying.returncode == 1
+    assert "FAILED: broken off" in said
+    assert "went back: what was live before serves" in said
+    assert reading.deployment.container("web")["Image"] == live
+    assert reading.serves("Todo List")
+
+    reading.release("deploy/Caddyfile", "reverse_proxy", "reverse_proxie")
+    assert "deploy/Caddyfile cannot be used" in reading.reader.paste("deploy/docker.sh", code=1)
+    assert "IMAGE is like" in reading.reader.paste("deploy/docker.sh 'two words'", code=1)
+    assert reading.serves("Todo List")

@@ -1,0 +1,156 @@
+"""docs/scaling.md is followed on a swarm of one machine, and no visitor notices a release, good or bad."""
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from filelock import FileLock
+
+from tests.support.clients import clients
+from tests.support.containers import Engine, make_secrets
+from tests.support.environments import run
+from tests.support.rendered import run_tool
+from tests.support.runbooks import Reader, blocks
+from tests.support.servers import eventually, free_port
+
+Render = Callable[..., Path]
+
+# What cannot be run here, and why: on a machine with several addresses it has to be told which one to use.
+NOT_RUN = ["docker swarm init"]
+# Seconds for a rolling update, with its pauses, on a machine that has other things to do.
+UPDATE = 180
+
+
+class Stack:
+    """A project on a swarm."""
+
+    def __init__(self, engine: Engine, project: Path, slug: str, variables: dict[str, str]) -> None:
+        self.engine, self.project, self.slug = engine, project, slug
+        self.url = f"https://localhost:{variables['HTTPS_PORT']}"
+        (project.parent / "state").mkdir()
+        self.reader = Reader(project / "docs/scaling.md", project.parent / "state", {**engine.environment, **variables})
+
+    def containers(self, service: str) -> list[dict[str, Any]]:
+        """What the engine knows of the containers of a service that run."""
+        label = f"com.docker.swarm.service.name={self.slug}_{service}"
+        names = self.engine.docker("ps", "--quiet", f"--filter=label={label}").split()
+        return self.engine.inspect(*names) if names else []
+
+    def session(self) -> requests.Session:
+        """A visitor that trusts Caddy's authority."""
+        authority = self.project.parent / "authority.pem"
+        if not authority.exists():
+            (caddy,) = self.containers("caddy")
+            self.engine.docker("cp", f"{caddy['Id']}:/data/caddy/pki/authorities/local/root.crt", authority)
+        visitor = requests.Session()
+        visitor.trust_env = False
+        visitor.verify = str(authority)
+        return visitor
+
+    def status(self, path: str) -> int:
+        """How the site answers."""
+        with self.session() as visitor:
+            return visitor.get(f"{self.url}{path}", timeout=60).status_code
+
+    def update_state(self) -> str:
+        """What the swarm says of the last update of `web`."""
+        (service,) = json.loads(self.engine.docker("service", "inspect", f"{self.slug}_web"))
+        return str(service.get("UpdateStatus", {}).get("State"))
+
+    def images(self) -> set[str]:
+        """The images that the running containers of `web` are of."""
+        return {each["Image"] for each in self.containers("web")}
+
+
+@pytest.fixture
+def stack(engine: Engine, render: Render) -> Iterator[Stack]:
+    """A committed project, a registry, and a swarm; a machine has but one."""
+    slug, label, port = f"dk-{secrets.token_hex(4)}", f"test={secrets.token_hex(4)}", free_port()
+    with FileLock("/tmp/copier-django-swarm.lock"):  # noqa: S108 - all runs on this machine share it
+        if "Swarm: active" in engine.docker("info"):
+            pytest.skip("this machine's Docker is part of a swarm already")
+        project = render(project_slug=slug, ci="none")
+        engine.docker("build", "--target", "lock", "--output", ".", ".", folder=project)
+        run(["git", "init", "--quiet"], project)
+        run(["git", "add", "--all"], project)
+        run(["git", "commit", "--quiet", "--message", "Start"], project)
+        make_secrets(project)
+        engine.docker("run", "--detach", f"--label={label}", f"--publish=127.0.0.1:{port}:5000", "registry:2")
+        engine.docker("swarm", "init", "--advertise-addr=127.0.0.1")
+        variables = {
+            "REGISTRY": f"localhost:{port}",
+            "HTTP_PORT": str(free_port()),
+            "HTTPS_PORT": str(free_port()),
+        }
+        try:
+            yield Stack(engine, project, slug, variables)
+        finally:
+            engine.docker("stack", "rm", slug)
+            eventually(lambda: not engine.docker("ps", "--quiet", f"--filter=label=com.docker.stack.namespace={slug}"))
+            engine.docker("swarm", "leave", "--force")
+            engine.remove(label, f"com.docker.stack.namespace={slug}", images=f"localhost:{port}/*")
+            engine.remove(images=slug)
+
+
+def test_the_stack_file_follows_the_specification(render: Render) -> None:
+    run_tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "deploy/swarm.yaml", folder=render())
+
+
+def test_no_visitor_notices_a_release(stack: Stack) -> None:
+    reader = stack.reader
+    others = [block.text for block in blocks(stack.project / "docs/scaling.md") if block.language != "bash"]
+    assert others == NOT_RUN
+    reader.follow("On several machines")
+    push = reader.left[0].text
+    reader.follow("Push the image")
+    reader.follow("Start the stack")
+    assert eventually(lambda: len(stack.containers("web")) == 2)
+    assert eventually(lambda: stack.status("/ready/") == 200)
+    first = stack.images()
+
+    # A good release, and then one back.
+    (stack.project / "README.md").write_text("Another release.\n")
+    run(["git", "commit", "--quiet", "--all", "--message", "Another release"], stack.project)
+    reader.paste(push)
+    with clients(16, stack.session, stack.url) as answers:
+        reader.follow("Deploy")
+        second = stack.images()
+        reader.follow("Go back")
+    assert not answers.failed, answers
+    assert answers.counts["200"] > 100
+    assert len(first) == len(second) == 1
+    assert second != first
+    assert stack.images() == first
+
+    # One that is never well, which the swarm takes back by itself.
+    broken = f"{reader_variable(reader, 'IMAGE')}-broken"
+    (stack.project / "Broken").write_text(f'FROM {reader_variable(reader, "IMAGE")}\nENTRYPOINT ["sleep", "600"]\n')
+    reader.paste(f"docker build --quiet --tag {broken} --file Broken . && docker push --quiet {broken}")
+    with clients(16, stack.session, stack.url) as answers:
+        # Without the half minute in which a new container may be unwell; the way on is the stack's own.
+        update = "--health-start-period=1s --health-interval=1s --detach"
+        reader.paste(f"docker service update {update} --image {broken} {stack.slug}_web")
+        deadline = time.monotonic() + UPDATE
+        while stack.update_state() != "rollback_completed":
+            assert time.monotonic() < deadline, stack.update_state()
+            time.sleep(1)
+    assert not answers.failed, answers
+    assert stack.images() == first
+
+    reader.follow("More and fewer")
+    assert len(stack.containers("web")) == 2
+    assert not reader.left
+    # Held to what compose.yaml holds it to, but for what a swarm cannot.
+    limits = stack.containers("web")[0]["HostConfig"]
+    assert (limits["ReadonlyRootfs"], limits["CapDrop"]) == (True, ["ALL"])
+    assert limits["Memory"] > 0
+
+
+def reader_variable(reader: Reader, name: str) -> str:
+    """What a variable is in the reader's shell."""
+    return reader.paste(f'printf %s "${name}"')

@@ -1,0 +1,238 @@
+"""The workflows that deploy to Docker, run step by step against a registry and a server on this machine.
+
+What is not run: the scanner, which needs a list of known holes from the network, so that only what its exit code does
+is looked at; and ssh, in whose place a program runs the command in the server's folder.
+"""
+
+import os
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.containers import Deployment, Engine, make_secrets
+from tests.support.environments import run
+from tests.support.servers import eventually, free_port
+from tests.support.workflows import Runner, github_workflow, gitlab_job
+
+Render = Callable[..., Path]
+
+SSH = """#!/bin/sh
+echo "$1" >>"$SSH_LOG"
+shift
+exec sh -c "$*"
+"""
+SCANNER = "anchore/grype:v0.104.0"
+
+
+@dataclass
+class Remote:
+    """A registry, and a server that pulls from it.
+
+    Attributes:
+        registry: where images are pushed.
+        server: what is deployed there.
+        environment: what the runner's machine has.
+        log: the servers that ssh was told to go to.
+    """
+
+    registry: str
+    server: Deployment
+    environment: dict[str, str]
+    log: Path
+
+
+@pytest.fixture
+def remote(engine: Engine, tmp_path: Path) -> Iterator[Remote]:
+    """A registry and a server of this test's own."""
+    label, port = f"test={secrets.token_hex(4)}", free_port()
+    engine.docker("run", "--detach", f"--label={label}", f"--publish=127.0.0.1:{port}:5000", "registry:2")
+    folder = tmp_path / "server"
+    folder.mkdir()
+    # `docker login` writes a file here.
+    config = tmp_path / "docker"
+    config.mkdir()
+    own = Path(engine.environment.get("DOCKER_CONFIG", Path.home() / ".docker"))
+    if (own / "cli-plugins").exists():
+        (config / "cli-plugins").symlink_to(own / "cli-plugins")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "ssh").write_text(SSH)
+    (programs / "ssh").chmod(0o755)
+    environment = {
+        **engine.environment,
+        "DOCKER_CONFIG": str(config),
+        "HOME": str(tmp_path / "home"),
+        "PATH": f"{programs}{os.pathsep}{engine.environment['PATH']}",
+        "SSH_LOG": str(tmp_path / "ssh"),
+    }
+    (tmp_path / "home").mkdir()
+    registry = f"localhost:{port}"
+    try:
+        with Deployment(engine, folder) as server:
+            (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in server.variables.items()))
+            yield Remote(registry, server, environment, tmp_path / "ssh")
+    finally:
+        engine.remove(label, images=f"{registry}/*/*/*")
+
+
+@pytest.fixture
+def repository(engine: Engine, render: Render, remote: Remote, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A committed project, whose secrets are on the server."""
+    slug = f"dk-{secrets.token_hex(4)}"
+    project = render(project_slug=slug, database="sqlite", ci=request.param)
+    engine.docker("build", "--target", "lock", "--output", ".", ".", folder=project)
+    run(["git", "init", "--quiet", "--initial-branch=main"], project)
+    commit(project)
+    make_secrets(project)
+    (project / "secrets").rename(remote.server.project / "secrets")
+    try:
+        yield project
+    finally:
+        for images in (slug, "site", "smoke"):
+            engine.remove(images=images)
+
+
+def commit(project: Path) -> str:
+    """Commit what has changed; gives the commit."""
+    run(["git", "add", "--all"], project)
+    run(["git", "commit", "--quiet", "--message", "Change"], project)
+    return run(["git", "rev-parse", "HEAD"], project).strip()
+
+
+def break_the_site(project: Path) -> str:
+    """Commit a change with which the home page is none; gives the commit."""
+    urls = project / "apps/pages/urls.py"
+    urls.write_text(urls.read_text().replace("urlpatterns = [", "urlpatterns = []\n_ = ["))
+    return commit(project)
+
+
+def on_github(project: Path, remote: Remote, revision: str, tmp_path: Path) -> tuple[int, str]:
+    """Run the jobs that come after the tests; gives the exit code of the last step, and all that was printed."""
+    workflow = github_workflow(project, "deploy-docker.yml")
+    image = workflow["jobs"]["image"]
+    assert [step["uses"] for step in image["steps"] if "scan" in step.get("uses", "")] == ["anchore/scan-action@v7"]
+    image["steps"] = [
+        {part: its for part, its in step.items() if part != "id"}
+        for step in image["steps"]
+        if not step.get("uses", "").startswith("anchore/")
+    ]
+    image["env"]["REGISTRY"] = remote.registry
+    output = tmp_path / f"output-{revision}"
+    output.touch()
+    own = {"GITHUB_SHA": revision, "GITHUB_REPOSITORY": "Someone/Site", "GITHUB_ACTOR": "someone"}
+    expressions = {
+        "github.token": "token",
+        "github.actor": "someone",
+        "secrets.DEPLOY_SSH_KEY": "the key",
+        "vars.DEPLOY_KNOWN_HOSTS": "the server's key",
+        "vars.DEPLOY_TO": "deploy@www.example.com",
+        "vars.DEPLOY_FOLDER": str(remote.server.project),
+    }
+    runner = Runner(project, {**remote.environment, **own, "GITHUB_OUTPUT": str(output)}, expressions)
+    code, said = runner.github(workflow, "image")
+    if code:
+        return code, said
+    for line in output.read_text().splitlines():
+        name, digest = line.split("=", 1)
+        assert "@sha256:" in digest
+        expressions[f"needs.image.outputs.{name}"] = digest
+    code, then = runner.github(workflow, "deploy")
+    assert (Path(remote.environment["HOME"]) / ".ssh/id_ed25519").stat().st_mode & 0o777 == 0o600
+    return code, said + then
+
+
+def on_gitlab(project: Path, remote: Remote, revision: str, tmp_path: Path, scanner: str) -> tuple[int, str]:
+    """Run the job that deploys; gives its exit code and all that was printed."""
+    job: dict[str, Any] = gitlab_job(project, "deploy")
+    # What the image of the job has not, this machine has.
+    job["before_script"] = [line for line in job["before_script"] if not line.startswith("apk add")]
+    assert any(SCANNER in line for line in job["script"])
+    job["script"] = [line.replace(SCANNER, scanner) for line in job["script"]]
+    for name in ("key", "hosts"):
+        (tmp_path / name).write_text(name)
+    variables = {
+        "CI_COMMIT_SHA": revision,
+        "CI_REGISTRY": remote.registry,
+        "CI_REGISTRY_IMAGE": f"{remote.registry}/someone/project",
+        "CI_REGISTRY_USER": "someone",
+        "CI_REGISTRY_PASSWORD": "token",
+        "DEPLOY_SSH_KEY": str(tmp_path / "key"),
+        "DEPLOY_KNOWN_HOSTS": str(tmp_path / "hosts"),
+        "DEPLOY_TO": "deploy@www.example.com",
+        "DEPLOY_FOLDER": str(remote.server.project),
+    }
+    return Runner(project, remote.environment, {}).gitlab(job, variables)
+
+
+@pytest.mark.parametrize("repository", ["github"], indirect=True)
+def test_github_deploys_what_is_pushed_and_goes_back(repository: Path, remote: Remote, tmp_path: Path) -> None:
+    revision = run(["git", "rev-parse", "HEAD"], repository).strip()
+    code, said = on_github(repository, remote, revision, tmp_path)
+    assert code == 0, said
+    assert remote.log.read_text().splitlines()[0] == "deploy@www.example.com"
+    assert "Todo List" in remote.server.get("/").text
+    web = remote.server.container("web")
+    assert web["Config"]["Labels"]["org.opencontainers.image.revision"] == revision
+    # The folder has what compose needs and no more of the repository.
+    assert {path.name for path in remote.server.project.iterdir()} == {"compose.yaml", "deploy", "secrets", ".env"}
+    code, said = on_github(repository, remote, break_the_site(repository), tmp_path)
+    assert code == 1
+    assert "went back: what was live before serves" in said, said
+    assert eventually(lambda: "Todo List" in remote.server.get("/").text)
+
+
+@pytest.mark.parametrize("repository", ["gitlab"], indirect=True)
+def test_gitlab_deploys_what_is_pushed_unless_the_scanner_refuses(
+    engine: Engine, repository: Path, remote: Remote, tmp_path: Path
+) -> None:
+    revision = run(["git", "rev-parse", "HEAD"], repository).strip()
+    scanners = {}
+    for verdict, code in {"good": 0, "bad": 2}.items():
+        scanners[verdict] = f"{repository.name}-{secrets.token_hex(4)}:{verdict}"
+        dockerfile = f'FROM python:3.13-slim-trixie\nENTRYPOINT ["python", "-c", "raise SystemExit({code})"]\n'
+        subprocess.run(
+            ["docker", "build", "--quiet", "--tag", scanners[verdict], "-"],
+            env=engine.environment,
+            input=dockerfile,
+            text=True,
+            check=True,
+        )
+    try:
+        code, said = on_gitlab(repository, remote, revision, tmp_path, scanners["bad"])
+        assert code == 2, said
+        assert not remote.log.exists(), "what the scanner refused was deployed"
+        code, said = on_gitlab(repository, remote, revision, tmp_path, scanners["good"])
+        assert code == 0, said
+        assert "Todo List" in remote.server.get("/").text
+    finally:
+        for scanner in scanners.values():
+            engine.remove(images=scanner)
+
+
+@pytest.mark.parametrize("repository", ["github"], indirect=True)
+def test_what_would_become_a_command_on_the_server_is_refused(repository: Path, remote: Remote) -> None:
+    good = {"DEPLOY_TO": "deploy@www.example.com", "DEPLOY_FOLDER": "/srv/site"}
+    images = ("ghcr.io/name/site@sha256:0", "ghcr.io/name/site/smoke@sha256:0")
+    for variables, arguments in (
+        ({**good, "DEPLOY_TO": "-oProxyCommand=id"}, images),
+        ({**good, "DEPLOY_FOLDER": "/srv/site; id"}, images),
+        ({**good, "DEPLOY_FOLDER": ""}, images),
+        (good, (images[0], "$(id)")),
+        (good, ("", images[1])),
+    ):
+        done = subprocess.run(
+            ["deploy/over-ssh.sh", *arguments],
+            cwd=repository,
+            env={**remote.environment, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert done.stderr.startswith("FAILED: ")
+    assert not remote.log.exists()
