@@ -26,9 +26,12 @@ READ_BY_OTHERS = {
 }
 # Belong to the program that reads them, and mean nothing to the site.
 NOT_THE_SITES = {
+    "API_TOKEN",
+    "GIT_TERMINAL_PROMPT",
     "HEAD",
     "HEROKU_API_KEY",
     "HEROKU_APP",
+    "HTTP_X_REAL_IP",
     "LANG",
     "DEPLOY_FOLDER",
     "DEPLOY_KNOWN_HOSTS",
@@ -40,10 +43,17 @@ NOT_THE_SITES = {
     "PATH",
     "TYPE_CHECKING",
     "PYTHONDONTWRITEBYTECODE",
+    "PYTHONANYWHERE_API_TOKEN",
+    "PYTHONANYWHERE_KNOWN_HOSTS",
+    "PYTHONANYWHERE_SITE",
+    "PYTHONANYWHERE_SSH",
+    "PYTHONANYWHERE_SSH_KEY",
     "PYTHONUNBUFFERED",
+    "REMOTE_ADDR",
     "UV_COMPILE_BYTECODE",
     "UV_LINK_MODE",
     "UV_NO_CACHE",
+    "UV_PROJECT_ENVIRONMENT",
     "UV_PYTHON_DOWNLOADS",
     "PGDATABASE",
     "PGHOST",
@@ -121,9 +131,10 @@ def set_by_the_shell(project: Path) -> set[str]:
     for path in [*(project / name for name in shell), *project.glob("deploy/**/*")]:
         if path.is_file():
             text = re.sub(r"^\s*#.*", "", path.read_text(), flags=re.MULTILINE)
-            for match in re.finditer(
-                r"\$\{?([A-Z][A-Z0-9_]{3,})|\b([A-Z][A-Z0-9_]{3,})=|[\"\s]([A-Z][A-Z0-9_]{3,})\"?:", text
-            ):
+            # Python's own names look like variables too.
+            python = r"environ(?:\.\w+\(|\[)\"([A-Z][A-Z0-9_]{3,})|\"([A-Z][A-Z0-9_]{3,})(?:=|\":)"
+            other = r"\$\{?([A-Z][A-Z0-9_]{3,})|\b([A-Z][A-Z0-9_]{3,})=|[\"\s]([A-Z][A-Z0-9_]{3,})\"?:"
+            for match in re.finditer(python if path.suffix == ".py" else other, text):
                 names.add(next(group for group in match.groups() if group))
     return {name.removesuffix("_FILE") for name in names - NOT_THE_SITES}
 

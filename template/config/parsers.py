@@ -24,6 +24,7 @@ __all__ = [
     "count",
     "database",
     "flag",
+    "folder",
     "hosts",
     "level",
     "log_file",
@@ -216,6 +217,16 @@ def level(text: str) -> str:
     if text.strip().upper() not in LEVELS:
         raise EnvError(f"{text!r} is not a level. Write one of {', '.join(LEVELS)}")
     return text.strip().upper()
+
+
+def folder(text: str | None) -> Path | None:
+    """The path of a folder that can be written, or that can be made."""
+    if text is None:
+        return None
+    path = Path(text)
+    if not path.is_absolute() or not os.access(path if path.exists() else path.parent, os.W_OK) or path.is_file():
+        raise EnvError(f"{text!r} is not the absolute path of a folder that can be written or made")
+    return path
 
 
 def log_file(text: str | None) -> str | None:

@@ -54,6 +54,8 @@ SMTP = "django.core.mail.backends.smtp.EmailBackend"
         (parsers.address, "Todo List <site@example.com>", "Todo List <site@example.com>"),
         (parsers.level, " debug ", "DEBUG"),
         (parsers.log_file, None, None),
+        (parsers.folder, None, None),
+        (parsers.folder, "/tmp", Path("/tmp")),  # noqa: S108 - a folder that every machine has; nothing is written
     ],
 )
 def test_a_value_is_read(parser: Callable[[Any], Any], text: Any, value: Any) -> None:
@@ -92,6 +94,8 @@ def test_a_value_is_read(parser: Callable[[Any], Any], text: Any, value: Any) ->
         (parsers.mailer, "https://user:s3cret@host", "not a mail server's URL"),
         (parsers.address, "nobody", "not a mail address"),
         (parsers.level, "loud", "not a level"),
+        (parsers.folder, "backups", "not the absolute path"),
+        (parsers.folder, "/no/such/folder", "not the absolute path"),
         (parsers.log_file, "site.log", "not the absolute path"),
         (parsers.log_file, "/", "not the absolute path"),
         (parsers.log_file, "/no/such/folder/site.log", "not the absolute path"),

@@ -14,7 +14,6 @@ from tests.support.containers import Deployment, Engine, Projects
 from tests.support.environments import run
 from tests.support.rendering import question_choices
 from tests.support.runbooks import PASTED, Reader, blocks
-from tests.support.servers import eventually
 from tests.support.smoke import CHECKS
 
 Render = Callable[..., Path]

@@ -36,11 +36,14 @@ def test_the_procfile_serves_the_site(render: Render, environments: Environments
 
 
 def test_the_wsgi_file_serves_the_site_as_https(render: Render, environments: Environments, tmp_path: Path) -> None:
-    project = render(platform="pythonanywhere", database="sqlite", project_slug="project")
+    project = render(platform="pythonanywhere", database="sqlite")
     site = Site(project, environments, "sqlite:///db.sqlite3")
     site.prepare()
-    # The project stands in the account's home folder, and nothing else tells the file where.
-    env = site.environment(HOME=str(project.parent))
+    # The release stands in the account's home folder, and nothing else tells the file where.
+    home = tmp_path / "home"
+    (home / "todo-list").mkdir(parents=True)
+    (home / "todo-list/current").symlink_to(project)
+    env = site.environment(HOME=str(home))
     wsgi_file = f"--wsgi-file={project}/deploy/pythonanywhere_wsgi.py"
     command = ["uwsgi", f"--http-socket=127.0.0.1:{site.port}", wsgi_file, "--need-app", "--die-on-term"]
     with running(command, Path("/"), env, tmp_path / "log") as server:

@@ -90,11 +90,11 @@ class Reader:
             printed.append(self.paste(self.left.pop(0).text))
         return "".join(printed)
 
-    def paste(self, text: str) -> str:
+    def paste(self, text: str, code: int = 0) -> str:
         """Paste lines into the shell; gives what they printed.
 
         Raises:
-            AssertionError: one failed.
+            AssertionError: the first that failed did not end with `code`.
         """
         done = subprocess.run(
             self.command(["bash", "-c", SHELL.format(state=self.state, text=text)]),
@@ -107,5 +107,5 @@ class Reader:
             timeout=600,
             check=False,
         )
-        assert done.returncode == 0, f"code {done.returncode} from\n{text}\n\n{done.stdout}"
+        assert done.returncode == code, f"code {done.returncode} from\n{text}\n\n{done.stdout}"
         return done.stdout

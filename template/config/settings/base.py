@@ -66,6 +66,10 @@ TEMPLATES = [
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# Where `manage.py backup` writes, and how many files it keeps.
+BACKUP_DIR = BASE_DIR / "backups"
+BACKUP_KEEP = 7
+
 # --- 3. Accounts: an e-mail address and a password (https://docs.allauth.org)
 
 AUTH_USER_MODEL = "accounts.User"

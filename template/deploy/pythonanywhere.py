@@ -1,0 +1,319 @@
+"""Deploys to PythonAnywhere what was pushed, and goes back to the release before if the live site is not well.
+
+In a console there, in the folder of the site:
+
+    python3.13 repository/deploy/pythonanywhere.py [--commit COMMIT | --rollback] [--without-smoke]
+
+From elsewhere, where the account has ssh (paid ones do):
+
+    python3 deploy/pythonanywhere.py --ssh todolist@ssh.pythonanywhere.com [the same options]
+
+A first deploy and a later one are the same command, for a person and for CI. The platform's API wants a token in
+API_TOKEN, which consoles have once one was made; it goes over ssh by standard input. docs/deploy.md has the rest.
+
+Exit codes: 0, the release is live and well; 1, it is not, and the lines before say what serves now.
+"""
+
+# Old Pythons have to be able to read this file, which says no to them.
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pythonanywhere_releases import DeployError, Release, SiteFolder, run
+
+PROJECT = Path(__file__).resolve().parent.parent
+DEPLOY = PROJECT / "deploy"
+STEPS = 10
+UNSURE = (
+    "The next start of the web server is {}'s. Reload on the platform's Web page if need be, and see the error log"
+    " that it links to"
+)
+
+
+def main() -> int:
+    """Deploy, or go back; gives the exit code."""
+    arguments = parsed()
+    try:
+        if arguments.ssh:
+            return over_ssh(arguments)
+        if arguments.token_from_stdin:
+            os.environ["API_TOKEN"] = sys.stdin.readline().strip() or os.environ.get("API_TOKEN", "")
+        refuse_elsewhere()
+        site = SiteFolder(PROJECT.parent)
+        if arguments.pulled:
+            # The lock is held by the process that has pulled, and waits for this one.
+            Deploy(site, smoke=not arguments.without_smoke).go_live()
+            return 0
+        site.prepare()
+        with site.locked():
+            if arguments.rollback:
+                Deploy(site, smoke=not arguments.without_smoke).roll_back()
+                return 0
+            try:
+                step(f"1/{STEPS} pull", lambda: site.pull(arguments.commit))
+            except DeployError as error:
+                raise DeployError(f"{error}\n{serving(site.live())}; nothing has changed for it.") from None
+            # From here on by the script as it was pulled.
+            again = [sys.executable, __file__, "--pulled", *(["--without-smoke"] if arguments.without_smoke else [])]
+            return subprocess.run(again, check=False).returncode
+    except DeployError as error:
+        print(f"\nFAILED: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nBroken off. The link `current` names the release that serves; run this again.", file=sys.stderr)
+        return 1
+
+
+def parsed() -> argparse.Namespace:
+    """What is asked for; ends the process where that makes no sense."""
+    parser = argparse.ArgumentParser(description="Deploy what was pushed, check it, and go back if it fails.")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--commit", help="deploy this commit of what was pushed, and not the latest")
+    what.add_argument("--rollback", action="store_true", help="go back to the release before")
+    parser.add_argument("--without-smoke", action="store_true", help="do not check the live site afterwards")
+    parser.add_argument("--ssh", metavar="USER@HOST", help="do it there: todolist@ssh.pythonanywhere.com")
+    parser.add_argument("--token-from-stdin", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--pulled", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.commit is not None and not re.fullmatch("[0-9a-f]{7,40}", arguments.commit):
+        parser.error("--commit wants what `git rev-parse HEAD` prints")
+    if arguments.ssh is not None and not re.fullmatch(r"[A-Za-z0-9]+@[A-Za-z0-9][A-Za-z0-9.-]*", arguments.ssh):
+        parser.error("--ssh wants the account and the host, like todolist@ssh.pythonanywhere.com")
+    return arguments
+
+
+def over_ssh(arguments: argparse.Namespace) -> int:
+    """Run this script in the account; gives its exit code.
+
+    Raises:
+        DeployError: one cannot log in there.
+    """
+    python = f"python{python_version()}"
+    remote = [python, f"{slug()}/repository/deploy/pythonanywhere.py", "--token-from-stdin"]
+    remote += ["--rollback"] if arguments.rollback else []
+    remote += ["--commit", arguments.commit] if arguments.commit else []
+    remote += ["--without-smoke"] if arguments.without_smoke else []
+    # It may be unset there, where no console has been started.
+    where = os.environ.get("PYTHONANYWHERE_SITE")
+    remote = ["env", f"PYTHONANYWHERE_SITE={where}", *remote] if where else remote
+    # Without a terminal: nothing may ask for a password.
+    command = ["ssh", "-T", "-o", "BatchMode=yes", arguments.ssh, shlex.join(remote)]
+    try:
+        done = subprocess.run(command, input=os.environ.get("API_TOKEN", "") + "\n", text=True, check=False)
+    except FileNotFoundError:
+        raise DeployError(
+            "the ssh program is not installed. Deploy in a Bash console of the platform instead"
+        ) from None
+    if done.returncode == 255:
+        raise DeployError(
+            f"ssh could not reach {arguments.ssh}, for the reason above; nothing was deployed. Free accounts have no ssh:"
+            " deploy in a Bash console of the platform instead"
+        )
+    if done.returncode == 127:
+        raise DeployError(f"{arguments.ssh} has no {python}: see its system image, on the platform's Account page")
+    return done.returncode
+
+
+def refuse_elsewhere() -> None:
+    """See that this is the place, and the Python, that the site runs on.
+
+    Raises:
+        DeployError: it is not.
+    """
+    expected = Path.home() / slug() / "repository"
+    if expected.resolve() != PROJECT:
+        raise DeployError(
+            f"the web server looks for the site in {expected.parent}, and this is {PROJECT}.\nOn PythonAnywhere, clone the"
+            f" project into {expected}; from elsewhere, use --ssh (docs/deploy.md)"
+        )
+    if f"{sys.version_info[0]}.{sys.version_info[1]}" != python_version():
+        raise DeployError(
+            f"this is Python {sys.version.split()[0]}, and .python-version asks for {python_version()}:"
+            f" python{python_version()} {' '.join(sys.argv)}"
+        )
+
+
+def slug() -> str:
+    """The project's short name, as the WSGI file has it."""
+    found = re.search('^name = "(.+)"$', (PROJECT / "pyproject.toml").read_text(), re.MULTILINE)
+    if not found:
+        raise DeployError("pyproject.toml names no project")
+    return found.group(1)
+
+
+def python_version() -> str:
+    """The Python that the project runs on, like 3.13."""
+    return (PROJECT / ".python-version").read_text().strip()
+
+
+class Deploy:
+    """A deploy of what is in the repository, or the way back."""
+
+    def __init__(self, site: SiteFolder, *, smoke: bool) -> None:
+        self.site = site
+        self.smoke = smoke
+        self.before = site.live()
+        self.facts: dict[str, str] = {}
+
+    def go_live(self) -> None:
+        """Make a release, let it serve, check it; and go back if that fails.
+
+        Raises:
+            DeployError: the site does not serve what was pushed, or is not well; the text says what it serves.
+        """
+        site = self.site
+        migrated = "nothing has changed for it"
+        try:
+            release = site.make()
+            step(f"2/{STEPS} install", lambda: print(site.install(release, sys.executable)))
+            step(f"3/{STEPS} check the settings and the database", lambda: self.read_settings(release))
+            step(f"4/{STEPS} ask the platform", lambda: self.ask("look", release))
+            # Ahead of migrating, since it fails without a trace in the database.
+            step(f"5/{STEPS} collect the static files", lambda: self.manage(release, "collectstatic", "--noinput"))
+            migrated = "some migrations may be applied: docs/deploy.md, Undo a migration"
+            step(f"6/{STEPS} migrate", lambda: self.manage(release, "migrate", "--noinput"))
+            release = site.finish(release)
+        except DeployError as error:
+            site.discard_unfinished()
+            raise DeployError(f"{error}\n{serving(self.before)}; {migrated}.") from None
+        try:
+            step(f"7/{STEPS} switch to {release.name}", lambda: site.switch(release))
+            step(f"8/{STEPS} web app", lambda: self.set_up(release))
+            step(f"9/{STEPS} reload", lambda: self.ask("reload", release))
+            step(f"10/{STEPS} check the live site", lambda: self.check(release))
+        except DeployError as error:
+            raise DeployError(f"{error}\n{self.go_back()}") from None
+        site.tidy()
+        print(f"\n{release.name} is live{' and well' if self.smoke else ''}: https://{self.facts['domain']}")
+
+    def roll_back(self) -> None:
+        """Return to the release before: its code, packages, static files and variables.
+
+        Raises:
+            DeployError: there is none, or the site is not well with it.
+        """
+        target = self.site.find(self.before.before) if self.before else None
+        if self.before is None or target is None:
+            raise DeployError(f"there is no release before to go back to. {serving(self.before)}")
+        try:
+            self.return_to(target)
+        except DeployError as error:
+            raise DeployError(f"{error}\n{UNSURE.format(target.name)}") from None
+        undone = f"Migrations of {self.before.name} are still applied: docs/deploy.md, Undo a migration."
+        print(f"\nWent back: {target.name} serves, https://{self.facts['domain']}. {undone}")
+
+    def go_back(self) -> str:
+        """Let the release before serve again after a deploy that failed, and say what serves now."""
+        if self.before is None:
+            return "There is no release before to go back to: this one stays, as well as it can."
+        try:
+            self.return_to(self.before)
+        except DeployError as error:
+            return f"Going back to {self.before.name} failed too: {error}\n{UNSURE.format(self.before.name)}"
+        return f"Went back: {serving(self.before)}. New migrations are still applied: docs/deploy.md, Undo a migration."
+
+    def return_to(self, release: Release) -> None:
+        """Let an earlier release serve again.
+
+        Raises:
+            DeployError: the web server could not be brought to that, or the site is not well with it.
+        """
+        step(f"go back to {release.name}", lambda: self.site.switch(release))
+        step("read its settings", lambda: self.read_settings(release))
+        step("web app", lambda: self.set_up(release))
+        step("reload", lambda: self.ask("reload", release))
+        step("check the live site", lambda: self.check(release))
+
+    def read_settings(self, release: Release) -> None:
+        """Learn from a release's settings what its web app is called."""
+        script = str(DEPLOY / "pythonanywhere_settings.py")
+        done = subprocess.run(
+            [str(release.python), script],
+            cwd=release.folder,
+            env=own_environment(release),
+            stdout=subprocess.PIPE,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise DeployError(f"the settings do not hold, for the reasons above: see to them in {self.site.env_file}")
+        self.facts = json.loads(done.stdout.splitlines()[-1])
+
+    def manage(self, release: Release, *command: str) -> None:
+        """Run one of Django's commands in a release."""
+        line = [str(release.python), "manage.py", *command]
+        run(line, release.folder, f"`manage.py {command[0]}` failed, for the reason above", own_environment(release))
+
+    def ask(self, action: str, release: Release) -> None:
+        """Let the platform do something about the web app."""
+        wanted = {
+            **self.facts,
+            "python": python_version(),
+            "virtualenv": str(self.site.current / ".venv"),
+            "source": str(self.site.current),
+            "media": str(self.site.root / "media"),
+        }
+        script = str(DEPLOY / "pythonanywhere_api.py")
+        run([str(release.python), script, action, json.dumps(wanted)], release.folder, "the platform did not do it")
+
+    def set_up(self, release: Release) -> None:
+        """Have the web app as the project needs it, and its WSGI file in place."""
+        self.ask("configure", release)
+        installed = Path("/var/www", f"{self.facts['domain'].replace('.', '_').lower()}_wsgi.py")
+        text = (release.folder / "deploy" / "pythonanywhere_wsgi.py").read_text()
+        try:
+            # To write it makes the platform reload, so only if there is a reason.
+            if not installed.is_file() or installed.read_text() != text:
+                installed.write_text(text)
+                print(f"put the WSGI file in place: {installed}")
+        except OSError as error:
+            raise DeployError(f"{installed} cannot be written ({error.strerror}): is this PythonAnywhere?") from None
+
+    def check(self, release: Release) -> None:
+        """Run the smoke suite against the live site."""
+        url = f"https://{self.facts['domain']}"
+        if not self.smoke:
+            print(f"left out, as asked. From elsewhere: uv run pytest smoke --base-url {url}")
+            return
+        command = [str(release.python), "-m", "pytest", "smoke", "--quiet", "-p", "no:cacheprovider", "--base-url", url]
+        env = own_environment(release)
+        # The suite needs none of the site's settings, and its tools have settings of their own.
+        env.pop("DJANGO_SETTINGS_MODULE")
+        run(command, release.folder, "the live site does not pass the smoke suite", env)
+
+
+def own_environment(release: Release) -> dict[str, str]:
+    """The environment for a release's commands: what its `.env` says counts, as for the web server."""
+    names = re.findall(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=", (release.folder / ".env").read_text(), re.MULTILINE)
+    kept = {name: value for name, value in os.environ.items() if name not in names and name != "API_TOKEN"}
+    return {**kept, "DJANGO_SETTINGS_MODULE": "config.settings.production"}
+
+
+def serving(release: Release | None) -> str:
+    """What serves, in words."""
+    return f"{release.name} serves as before" if release else "Nothing serves yet"
+
+
+def step(name: str, action: Callable[[], Any]) -> None:
+    """Do one step, and print its name, its outcome and the seconds that it took."""
+    print(f"\n{name}", flush=True)
+    started = time.monotonic()
+    try:
+        action()
+    except DeployError:
+        print(f"{name}: failed after {time.monotonic() - started:.1f} s", flush=True)
+        raise
+    print(f"{name}: done in {time.monotonic() - started:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

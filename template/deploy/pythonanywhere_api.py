@@ -1,0 +1,201 @@
+"""What a deploy asks of PythonAnywhere itself, by the platform's own library.
+
+    python pythonanywhere_api.py look|configure|reload '{"domain": "todolist.pythonanywhere.com", …}'
+
+The deploy script runs it with a release's Python. The account, its token and the platform's host are those that the
+library reads: PYTHONANYWHERE_USERNAME or the user, API_TOKEN, and PYTHONANYWHERE_SITE (www.pythonanywhere.com unless
+it says eu.pythonanywhere.com).
+
+Exit codes: 0; 1, and on standard error what is wrong and what to do about it.
+"""
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+from pythonanywhere_core.base import call_api, get_api_endpoint, get_username
+from pythonanywhere_core.exceptions import AuthenticationError, MissingCNAMEException, PythonAnywhereApiException
+from pythonanywhere_core.webapp import Webapp
+
+# Seconds to wait where the platform asks for patience and does not say how much: its limit is by the minute.
+PATIENCE = 60
+# How often in a row.
+TRIES = 3
+HOW_TO_GET_IN = "make one on the Account page, under API token, and open a new console; elsewhere, set API_TOKEN"
+
+
+class RefusedError(Exception):
+    """The platform will not; the text is what a person should read."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the web app shall be.
+
+    Attributes:
+        domain: its host name.
+        python: the version of its Python, like 3.13.
+        virtualenv: where its packages are.
+        source: where its code is.
+        media: where uploads are.
+        media_url: the path by which the settings name uploads.
+        static_url: the path by which they name static files.
+    """
+
+    domain: str
+    python: str
+    virtualenv: str
+    source: str
+    media: str
+    media_url: str
+    static_url: str
+
+
+def main(action: str, wanted: Wanted) -> int:
+    """Do what is asked; gives the exit code."""
+    try:
+        {"look": look, "configure": configure, "reload": reload}[action](wanted)
+    except RefusedError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def look(wanted: Wanted) -> None:
+    """See that the platform lets us in, and what it has."""
+    if not re.fullmatch(r"[\x21-\x7e]+", os.environ.get("API_TOKEN", "")):
+        raise RefusedError(f"there is no API token, or one with a space or a line's end in it: {HOW_TO_GET_IN}")
+    if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d+)?", platform()):
+        raise RefusedError("PYTHONANYWHERE_SITE is a host name: www.pythonanywhere.com or eu.pythonanywhere.com")
+    found = existing(wanted.domain)
+    if found is None:
+        print(f"there is no web app {wanted.domain} yet; it will be made")
+    elif re.sub(r"\D", "", found["python_version"]) != wanted.python.replace(".", ""):
+        raise RefusedError(
+            f"the web app runs Python {found['python_version']}, and the project's packages are for {wanted.python}:"
+            f" choose {wanted.python} on the platform's Web page, then deploy again"
+        )
+    else:
+        print(f"there is the web app {wanted.domain}")
+
+
+def configure(wanted: Wanted) -> None:
+    """Make the web app, or correct what is not as the project needs it."""
+    webapp, found = Webapp(wanted.domain), existing(wanted.domain)
+    if found is None:
+        paths = Path(wanted.virtualenv), Path(wanted.source)
+        patiently(lambda: webapp.create(wanted.python, *paths, nuke=False))
+        print(f"made the web app {wanted.domain}")
+        found = {"virtualenv_path": wanted.virtualenv, "source_directory": wanted.source}
+    # The WSGI file tells Django that each request came by https, so each one has to.
+    should = {"virtualenv_path": wanted.virtualenv, "source_directory": wanted.source, "force_https": True}
+    wrong = {name: value for name, value in should.items() if found.get(name) != value}
+    if wrong:
+        patiently(lambda: webapp.patch(wrong))
+        print(f"set {', '.join(f'{name} to {value}' for name, value in wrong.items())}")
+    map_files(webapp, wanted)
+
+
+def map_files(webapp: Webapp, wanted: Wanted) -> None:
+    """Let the platform serve uploads, and leave static files to the site, which knows how long each may be kept."""
+    # The library can make a mapping, and has no name for the rest.
+    url = f"{webapp.domain_url}static_files/"
+    mapped = False
+    for mapping in asked(url, "get"):
+        if mapping["url"].strip("/") == wanted.static_url.strip("/"):
+            asked(f"{url}{mapping['id']}/", "delete")
+            print(
+                f"removed the mapping of {mapping['url']}: the site serves these files itself, compressed and for a year"
+            )
+        elif mapping["url"].strip("/") == wanted.media_url.strip("/"):
+            mapped = True
+            if mapping["path"] != wanted.media:
+                asked(f"{url}{mapping['id']}/", "patch", json={"path": wanted.media})
+                print(f"mapped {mapping['url']} to {wanted.media}")
+    if not mapped:
+        patiently(lambda: webapp.create_static_file_mapping(wanted.media_url, Path(wanted.media)))
+        print(f"mapped {wanted.media_url} to {wanted.media}")
+
+
+def reload(wanted: Wanted) -> None:
+    """Start the web app anew, with the release that is there now."""
+    try:
+        patiently(Webapp(wanted.domain).reload)
+    except MissingCNAMEException:
+        print(f"reloaded; the platform finds no CNAME of {wanted.domain} (docs/deploy.md, A domain of your own)")
+
+
+def existing(domain: str) -> dict[str, Any] | None:
+    """The web app of that host name; None if the account has none."""
+    found: list[dict[str, Any]] = patiently(Webapp.list_webapps)
+    return next((webapp for webapp in found if webapp["domain_name"].lower() == domain.lower()), None)
+
+
+def asked(url: str, method: str, **options: Any) -> Any:
+    """What the platform's API answers."""
+
+    def call() -> Any:
+        answer = call_api(url, method, **options)
+        if not answer.ok:
+            raise PythonAnywhereApiException(f"{method.upper()} failed, got {answer}:{answer.text}")
+        return answer.json() if answer.content else None
+
+    return patiently(call)
+
+
+def patiently[Result](call: Callable[[], Result]) -> Result:
+    """Call the platform, and again after the time that it asks for.
+
+    Raises:
+        RefusedError: it refused; the text says what that means.
+        MissingCNAMEException: it did what it was told, and misses a domain's CNAME.
+    """
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            return call()
+        except MissingCNAMEException:
+            raise
+        except AuthenticationError:
+            raise RefusedError(f"{platform()} does not know the API token in API_TOKEN: {HOW_TO_GET_IN}") from None
+        except requests.RequestException as error:
+            # Not the error's own text: it may quote the header that has the token.
+            raise RefusedError(f"{platform()} gave no answer ({type(error).__name__})") from None
+        except PythonAnywhereApiException as error:
+            said = str(error)
+            if "<Response [429]>" not in said or tries == TRIES:
+                raise RefusedError(meaning(said)) from None
+            told = re.search(r"available in (\d+) second", said)
+            seconds = int(told[1]) + 1 if told else PATIENCE
+            print(f"the platform takes 40 calls a minute; waiting {seconds} s, as it says", flush=True)
+            time.sleep(seconds)
+
+
+def meaning(said: str) -> str:
+    """What an answer of the platform means, with the answer."""
+    status = re.search(r"<Response \[(\d+)\]>", said)
+    short = " ".join(said.split())[:500]
+    if status and status[1] in ("403", "404"):
+        return (
+            f"the platform says no, or knows no such thing: {short}\nThe token in API_TOKEN has to be one of the account"
+            f" {get_username()} at {platform()}; PYTHONANYWHERE_USERNAME and PYTHONANYWHERE_SITE say otherwise where they"
+            " are set. A plan may allow no further web app, or none for this domain"
+        )
+    return f"the platform failed: {short}\nhttps://www.pythonanywhere.com/forums/ says whether it has trouble"
+
+
+def platform() -> str:
+    """The host of the platform's API."""
+    return get_api_endpoint("", "").removeprefix("https://").partition("/")[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], Wanted(**json.loads(sys.argv[2]))))

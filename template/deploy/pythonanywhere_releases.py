@@ -1,0 +1,272 @@
+"""The folder that a site has in a PythonAnywhere account, and the releases in it.
+
+    repository/     the clone, which is pulled
+    .env            the variables of the next release
+    releases/       a folder a release: its code, its static files, and its copy of `.env`
+    environments/   the installed packages, which releases with the same lock share
+    current         a link to the release that serves
+    media/ logs/ backups/
+
+What serves is never changed: a deploy makes a release beside it, and one link goes over. Going back is the
+same link. The script runs before anything is installed, and on an old Python has to say so; hence the
+standard library alone, and no syntax of a new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+# With the one that serves. Space is scarce in an account, and each may have packages of its own.
+RELEASES_KEPT = 3
+# What is not finished yet; a release gets its name when it is whole.
+UNFINISHED = ".new"
+DETAILS = "release.json"
+
+
+class DeployError(Exception):
+    """A step failed; the text is what a person should read."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release that is whole, or one that is being made.
+
+    Attributes:
+        folder: where it is.
+        commit: what git calls its code.
+        before: the name of the release that served before it, if one did.
+    """
+
+    folder: Path
+    commit: str
+    before: str | None
+
+    @property
+    def name(self) -> str:
+        """What it is called, in words to a person too."""
+        return self.folder.name
+
+    @property
+    def python(self) -> Path:
+        """The Python of its packages."""
+        return self.folder / ".venv" / "bin" / "python"
+
+
+def run(command: list[str], folder: Path, failure: str, env: dict[str, str] | None = None) -> None:
+    """Run a program, and let it print.
+
+    Raises:
+        DeployError: it failed, or is not installed; `failure` is what is said then.
+    """
+    try:
+        done = subprocess.run(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, check=False)
+    except OSError as error:
+        raise DeployError(f"{failure} ({command[0]}: {error.strerror})") from None
+    if done.returncode != 0:
+        raise DeployError(failure)
+
+
+class SiteFolder:
+    """The folder of a site, `~/todo-list`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.repository = root / "repository"
+        self.env_file = root / ".env"
+        self.releases = root / "releases"
+        self.environments = root / "environments"
+        self.current = root / "current"
+
+    def prepare(self) -> None:
+        """Make the folders that are not there yet."""
+        for name in ("releases", "environments", "media", "logs", "backups"):
+            (self.root / name).mkdir(mode=0o755 if name == "media" else 0o700, exist_ok=True)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let no other deploy begin until the end of the block.
+
+        Raises:
+            DeployError: one is at work already.
+        """
+        with (self.root / ".deploy.lock").open("w") as file:
+            try:
+                # The kind of lock that a network disk knows too.
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise DeployError("another deploy is at work. Wait for it to end, then run this again") from None
+            yield
+
+    def live(self) -> Release | None:
+        """The release that serves; None while there is none."""
+        return self.find(self.current.readlink().name) if self.current.is_symlink() else None
+
+    def find(self, name: str | None) -> Release | None:
+        """The release of that name, if there is one that is whole."""
+        folder = self.releases / (name or UNFINISHED)
+        try:
+            details = json.loads((folder / DETAILS).read_text())
+        except (OSError, ValueError):
+            return None
+        return Release(folder, details["commit"], details["before"])
+
+    def git(self, *arguments: str) -> str:
+        """What git says about the clone; it asks for no password.
+
+        Raises:
+            DeployError: it failed; the text is what it said.
+        """
+        env = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+        command = ["git", *arguments]
+        done = subprocess.run(command, cwd=self.repository, env=env, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise DeployError(f"`git {' '.join(arguments)}` said:\n{done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def pull(self, commit: str | None) -> None:
+        """Get what was pushed, up to a commit or all of it; it has to follow from what is here.
+
+        Raises:
+            DeployError: it does not, or somebody has changed files here.
+        """
+        changed = self.git("status", "--porcelain")
+        if changed:
+            clone = shlex.quote(str(self.repository))
+            raise DeployError(
+                f"files in {self.repository} are not as git has them:\n{changed}\nCommit and push them from where you work,"
+                f" or give them up: git -C {clone} stash --include-untracked"
+            )
+        self.git("fetch", "--quiet")
+        wanted = self.git("rev-parse", "--verify", f"{commit or '@{upstream}'}^{{commit}}")
+        try:
+            self.git("merge", "--quiet", "--ff-only", wanted)
+        except DeployError as error:
+            raise DeployError(f"{error}\nWhat was pushed does not follow from what is here: see `git log`") from None
+        if self.git("rev-parse", "HEAD") != wanted:
+            raise DeployError(f"{wanted[:8]} is older than what is here. To go back, say --rollback")
+
+    def discard_unfinished(self) -> None:
+        """Delete a release that did not become one."""
+        for path in self.releases.glob(f"*{UNFINISHED}"):
+            shutil.rmtree(path)
+
+    def make(self) -> Release:
+        """A release that is not finished yet: the code that was pulled, and the variables.
+
+        Raises:
+            DeployError: there is no `.env`, or git has one.
+        """
+        if not self.env_file.is_file():
+            example = self.repository / ".env.example"
+            raise DeployError(f"{self.env_file} is not there. Make it from {example}: docs/deploy.md has the commands")
+        self.discard_unfinished()
+        numbers = [int(path.name[:4]) for path in self.releases.iterdir() if path.name[:4].isdecimal()]
+        commit = self.git("rev-parse", "HEAD")
+        live = self.live()
+        folder = self.releases / f"{max(numbers, default=0) + 1:04}-{commit[:8]}{UNFINISHED}"
+        folder.mkdir()
+        archive = folder / ".tar"
+        self.git("archive", f"--output={archive}", commit)
+        shutil.unpack_archive(archive, folder, "tar", filter="data")
+        archive.unlink()
+        if (folder / ".env").exists():
+            raise DeployError("git has the file .env, with what it says: git rm --cached .env, and change its secrets")
+        # A copy: so a rollback brings the variables back, and a wrong one harms no release but its own.
+        shutil.copy(self.env_file, folder / ".env")
+        (folder / ".env").chmod(0o600)
+        if not (folder / "media").exists():
+            (folder / "media").symlink_to(self.root / "media")
+        return Release(folder, commit, live.name if live else None)
+
+    def install(self, release: Release, python: str) -> str:
+        """Give a release its packages; says where they come from.
+
+        uv installs what uv.lock says. Where there is no uv, pip installs what requirements.txt says, which is made
+        of that. Both refuse a package whose hash differs.
+
+        Raises:
+            DeployError: that failed, or there is no lock.
+        """
+        uv = shutil.which("uv")
+        lock = release.folder / ("uv.lock" if uv else "requirements.txt")
+        if not lock.is_file():
+            raise DeployError(f"git has no {lock.name}. docs/deploy.md, Before the first deploy, has the commands")
+        if not uv:
+            see_that_they_agree(lock, release.folder / "uv.lock")
+        key = hashlib.sha256(f"{python} {lock.name}\n{lock.read_text()}".encode()).hexdigest()[:12]
+        environment = self.environments / key
+        whole = environment / ".whole"
+        (release.folder / ".venv").symlink_to(environment)
+        if whole.exists():
+            return f"the packages are those of an earlier release: {environment}"
+        shutil.rmtree(environment, ignore_errors=True)
+        failure = "the packages could not be installed, for the reason above"
+        if uv:
+            command = [uv, "sync", "--quiet", "--locked", "--no-default-groups", "--group=deploy", f"--python={python}"]
+            own = {"UV_PROJECT_ENVIRONMENT": str(environment), "UV_PYTHON_DOWNLOADS": "never", "UV_NO_CACHE": "1"}
+            run(command, release.folder, failure, {**os.environ, **own})
+        else:
+            run([python, "-m", "venv", str(environment)], release.folder, failure)
+            pip = [str(environment / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+            install = ["install", "--no-cache-dir", "--require-hashes", f"--requirement={lock}"]
+            run([*pip, *install], release.folder, failure)
+        whole.touch()
+        return f"installed into {environment}"
+
+    def finish(self, release: Release) -> Release:
+        """The release, whole and under its name."""
+        details = {"commit": release.commit, "before": release.before}
+        (release.folder / DETAILS).write_text(json.dumps(details) + "\n")
+        return Release(release.folder.rename(release.folder.with_suffix("")), release.commit, release.before)
+
+    def switch(self, release: Release) -> None:
+        """Let a release be the one that serves, from the next start of the web server on."""
+        link = self.root / ".current"
+        link.unlink(missing_ok=True)
+        link.symlink_to(release.folder)
+        link.replace(self.current)
+
+    def tidy(self) -> None:
+        """Delete all releases but the last ones, and packages that none of them has."""
+        kept: list[Release] = []
+        release = self.live()
+        while release and len(kept) < RELEASES_KEPT:
+            kept.append(release)
+            release = self.find(release.before)
+        folders = {release.folder for release in kept}
+        environments = {(folder / ".venv").resolve() for folder in folders}
+        for path in [*self.releases.iterdir(), *self.environments.iterdir()]:
+            if path not in folders and path.resolve() not in environments:
+                shutil.rmtree(path)
+
+
+def see_that_they_agree(requirements: Path, lock: Path) -> None:
+    """See that requirements.txt has the versions of uv.lock.
+
+    Raises:
+        DeployError: it has not, since only one of them was changed.
+    """
+    # Not at the top: the old Pythons that the script is to say no to do not have it.
+    import tomllib
+
+    locked = {(package["name"], package.get("version")) for package in tomllib.loads(lock.read_text())["package"]}
+    for line in requirements.read_text().splitlines():
+        name, equals, rest = line.partition("==")
+        if equals and not line.startswith((" ", "#")):
+            version = rest.split(" ")[0].rstrip("\\;")
+            if (name.split("[")[0], version) not in locked:
+                raise DeployError(
+                    f"requirements.txt says {name}=={version}, and uv.lock does not. Make it anew, and commit it:\n"
+                    "uv export --quiet --locked --no-default-groups --group deploy --no-emit-project"
+                    " --output-file requirements.txt"
+                )

@@ -1,0 +1,184 @@
+"""PythonAnywhere: a deploy makes a release beside the one that serves, and the way back is a link."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.message import Message
+from pathlib import Path
+
+import pytest
+
+from tests.platforms.conftest import on_pythonanywhere
+from tests.support.faults import route, text
+from tests.support.mail import mail_server
+from tests.support.pythonanywhere.live import Live, grown, release, variables
+from tests.support.servers import eventually
+from tests.support.smoke import CHECKS
+
+# Makes the site fail one check of the smoke suite, and start all the same.
+BROKEN = text("config/settings/base.py", 'X_FRAME_OPTIONS = "DENY"', 'X_FRAME_OPTIONS = "SAMEORIGIN"')
+# What a shell would make another value of.
+KEY = 'it\'s a $ecret # with "quotes", spaces and \\ backslashes: $HOME `id` %41 0123456789'
+DATABASE = "/home/todolist/todo-list/user$todo_db"
+DIGEST = "__import__('hashlib').sha256((s.SECRET_KEY + str(s.DATABASES['default']['NAME'])).encode()).hexdigest()"
+
+
+def rows(printed: str) -> dict[str, str]:
+    """The rows of the smoke suite's table, each check with its word."""
+    return {name: word for word, name in re.findall(r"^(PASS|FAIL|SKIP)  (.+?)(?:  .*)?$", printed, re.MULTILINE)}
+
+
+@dataclass
+class Deployed:
+    """A second deploy, of an account where much was not as it should be.
+
+    Attributes:
+        live: the site.
+        first: the release before.
+        printed: what the deploy printed.
+        mails: the mails that the site has sent.
+    """
+
+    live: Live
+    first: str
+    printed: str
+    mails: list[Message]
+
+
+@pytest.fixture(scope="module")
+def deployed(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """A deploy that many promises can be seen at."""
+    with grown(seed, tmp_path_factory.mktemp("deployed"), on_pythonanywhere) as live, mail_server() as box:
+        webapp = live.platform.webapps[live.platform.domain]
+        webapp.force_https, webapp.virtualenv_path = False, "/home/todolist/.virtualenvs/old"
+        webapp.static_files[0]["path"] = "/home/todolist/old/media"
+        webapp.static_files.append({"id": 99, "url": "/static/", "path": "/home/todolist/todo-list/static"})
+        (live.folder / "media/note.txt").write_text("an upload")
+        quoted = KEY.replace("\\", "\\\\").replace("'", "\\'")
+        given = {
+            **variables(),
+            "SECRET_KEY": f"'{quoted}'",
+            "EMAIL_URL": box.url,
+            "DEFAULT_FROM_EMAIL": "site@example.com",
+        }
+        given["DATABASE_URL"] = f"sqlite:///{DATABASE}?init_command=PRAGMA%20journal_mode%3DDELETE"
+        (live.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in given.items()))
+        values = f"lambda request: HttpResponse((lambda s: {DIGEST})(__import__('django.conf').conf.settings))"
+        live.laptop.change(route("^values$", values), release("release two"))
+        first = live.current
+        # What stands in a console's own environment is not what the web server gets.
+        yield Deployed(live, first, live.deploy(SECRET_KEY="a console's own"), box.mails)
+
+
+def test_each_step_has_its_number_outcome_and_time(deployed: Deployed) -> None:
+    ended = re.findall(r"^(\d+)/10 .*: done in \d+\.\d s$", deployed.printed, re.MULTILINE)
+    assert ended == [str(number) for number in range(1, 11)]
+    live = deployed.live
+    assert deployed.printed.rstrip().endswith(f"{live.current} is live and well: https://{live.platform.domain}")
+    assert live.releases == [deployed.first, live.current]
+    assert "release two" in live.ask().text
+
+
+def test_the_smoke_suite_passes_behind_the_platforms_front(deployed: Deployed) -> None:
+    """It ends TLS and tells nobody; forms are posted with an https origin all the same."""
+    # With a mail server, signing up waits for a mail.
+    said = rows(deployed.printed)
+    assert list(said) == CHECKS
+    assert {name for name, word in said.items() if word != "PASS"} == {
+        "one can sign up log out log in and delete the account"
+    }
+    page = deployed.live.ask()
+    assert (page.status, page.headers["Strict-Transport-Security"]) == (200, "max-age=3600")
+
+
+def test_links_in_mails_lead_to_https(deployed: Deployed) -> None:
+    payload = deployed.mails[-1].get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    assert f"https://{deployed.live.platform.domain}/accounts/confirm-email/" in payload.decode()
+
+
+def test_what_dotenv_says_comes_through_unchanged(deployed: Deployed) -> None:
+    """Through the web server, a console, a task and the script: none of them lets a shell read it."""
+    expected = hashlib.sha256(f"{KEY}{DATABASE}".encode()).hexdigest()
+    assert deployed.live.ask("/values").text == expected
+    code = f"from django.conf import settings as s; print({DIGEST})"
+    assert deployed.live.manage("shell", "--verbosity=0", "--command", code).strip() == expected
+    # The script has migrated there.
+    assert (deployed.live.folder / Path(DATABASE).name).stat().st_size > 0
+
+
+def test_packages_of_the_same_lock_are_installed_once(deployed: Deployed) -> None:
+    assert "the packages are those of an earlier release" in deployed.printed
+    assert len(list((deployed.live.folder / "environments").iterdir())) == 1
+
+
+def test_a_web_app_that_is_not_as_it_should_be_is_corrected(deployed: Deployed) -> None:
+    assert "removed the mapping of /static/" in deployed.printed
+    webapp = deployed.live.platform.webapps[deployed.live.platform.domain]
+    assert (webapp.force_https, webapp.virtualenv_path) == (True, "/home/todolist/todo-list/current/.venv")
+    mapped = [(mapping["url"], mapping["path"]) for mapping in webapp.static_files]
+    assert mapped == [("/media/", "/home/todolist/todo-list/media")]
+
+
+def test_uploads_and_logs_stay_from_release_to_release(deployed: Deployed) -> None:
+    assert deployed.live.ask("/media/note.txt").text == "an upload"
+    assert deployed.live.account.run("cat", "todo-list/current/media/note.txt") == "an upload"
+    # The first deploy's check and the second one's.
+    assert (deployed.live.folder / "logs/site.log").read_text().count('"GET /no-page-has-this-address/ 404"') >= 4
+
+
+def test_a_touch_of_the_wsgi_file_brings_the_release_that_the_link_names(live: Live) -> None:
+    other = live.add_release("0002-0123abcd", live.current)
+    release("release two")(other)
+    live.link(other.name)
+    # The link alone changes nothing: a process stays with its release.
+    assert "release two" not in live.ask().text
+    live.account.run("touch", "/var/www/todolist_pythonanywhere_com_wsgi.py")
+    assert eventually(lambda: "release two" in live.ask().text)
+
+
+def test_the_releases_that_served_last_are_kept_and_one_that_was_given_up_is_not(live: Live) -> None:
+    oldest = live.current
+    live.add_release("0002-0123abcd", oldest)
+    live.add_release("0003-0123abcd", "0002-0123abcd")
+    live.add_release("0004-0123abcd", "0003-0123abcd")
+    # As after a rollback from the fourth to the third.
+    live.link("0003-0123abcd")
+    live.deploy("--without-smoke")
+    assert live.releases == ["0002-0123abcd", "0003-0123abcd", live.current]
+    assert live.current.startswith("0005-")
+
+
+def test_rollback_returns_to_the_release_before_with_its_variables(live: Live) -> None:
+    first = live.current
+    live.laptop.change(release("release two"))
+    env_file = live.folder / ".env"
+    env_file.write_text(env_file.read_text() + "SIGNUP_OPEN=false\n")
+    live.deploy("--without-smoke")
+    assert ("release two" in live.ask().text, "Sign up" in live.ask().text) == (True, False)
+    printed = live.deploy("--rollback")
+    assert live.current == first
+    assert f"Went back: {first} serves" in printed
+    assert rows(printed) == dict.fromkeys(CHECKS, "PASS")
+    assert ("release two" in live.ask().text, "Sign up" in live.ask().text) == (False, True)
+    assert "there is no release before to go back to" in live.deploy("--rollback", code=1)
+
+
+def test_a_release_that_is_not_well_gives_way_to_the_one_before(live: Live) -> None:
+    first = live.current
+    live.laptop.change(BROKEN, release("release two"))
+    printed = live.deploy(code=1)
+    failed, well = printed.split("go back to", 1)
+    assert {name for name, word in rows(failed).items() if word == "FAIL"} == {"security headers are set"}
+    assert rows(well) == dict.fromkeys(CHECKS, "PASS")
+    assert "FAILED: the live site does not pass the smoke suite" in printed
+    assert f"Went back: {first} serves as before" in printed
+    assert live.current == first
+    assert "release two" not in live.ask().text
+
+
+def test_nothing_of_the_stand_in_is_seen_outside(live: Live) -> None:
+    assert live.ask().status == 200
+    assert not Path("/home/todolist").exists()
+    assert live.platform.domain not in Path("/etc/hosts").read_text()

@@ -1,0 +1,217 @@
+"""PythonAnywhere's runbook leads from an empty account to a live site and through all that comes after, as it stands."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.platforms.conftest import on_pythonanywhere
+from tests.platforms.test_pythonanywhere import BROKEN, rows
+from tests.support.databases import PostgreSQL, programs
+from tests.support.environments import run
+from tests.support.faults import text
+from tests.support.pythonanywhere.account import TOKEN
+from tests.support.pythonanywhere.live import HOST, QUICK, Laptop, Live, release
+from tests.support.runbooks import Reader, blocks
+from tests.support.smoke import CHECKS
+from tests.support.workflows import Runner, github_workflow, gitlab_job
+
+# What cannot run here, and why.
+NOT_RUN = {
+    "repository=https://github.com/you/todo-list.git": "only a reader knows where the repository is",
+    "psql --host=todolist-1234.postgres.pythonanywhere-services.com --port=11234 --username=super postgres\nnano .env": (
+        "the password is asked for, and an editor opened"
+    ),
+    "cd ~/todo-list/current && .venv/bin/python manage.py createsuperuser": "it asks for an address and a password",
+}
+PASSWORD = 'it\'s a $ecret # of "ours"'
+
+
+@pytest.fixture
+def database_url(database: PostgreSQL) -> str:
+    """A database as the platform's users have it, with a password, at a port that nobody would guess."""
+    hba = database.folder / "pg_hba.conf"
+    if "todolist" not in hba.read_text():
+        hba.write_text(f"host all todolist 127.0.0.1/32 scram-sha-256\n{hba.read_text()}")
+    password = PASSWORD.replace("'", "''")
+    for statement in (
+        "SELECT pg_reload_conf()",
+        f"CREATE ROLE todolist LOGIN PASSWORD '{password}'",
+        'CREATE DATABASE "todolist$todo_db" OWNER todolist',
+    ):
+        run(
+            [str(programs() / "psql"), "--quiet", f"--dbname={database.url}", f"--command={statement}"],
+            database.folder.parent,
+        )
+    quoted = PASSWORD.replace(" ", "%20").replace("#", "%23").replace('"', "%22")
+    return f"postgresql://todolist:{quoted}@127.0.0.1:{database.port}/todolist$todo_db"
+
+
+def test_the_runbook_leads_from_an_empty_account_to_a_live_site(
+    template: Path, tmp_path: Path, database_url: str
+) -> None:
+    (tmp_path / "work").mkdir()
+    laptop = Laptop.fresh(template, tmp_path / "work", database="postgresql")
+    laptop.change(*QUICK)
+    with on_pythonanywhere(tmp_path / "platform") as platform:
+        live = Live(platform, laptop)
+        account = live.account
+        page = laptop.project / "docs/deploy.md"
+        own = Reader(page, folder(tmp_path, "own"), laptop.environment(account, API_TOKEN=TOKEN))
+        console = Reader(page, folder(tmp_path, "console"), {**account.environment, "repository": str(laptop.origin)})
+        console.command = account.command
+        # The sections of one page, each in its terminal.
+        console.left = own.left
+        assert {block.text: block.language for block in blocks(page) if block.language != "bash"} == dict.fromkeys(
+            NOT_RUN, "console"
+        )
+
+        own.follow("Before the first deploy")
+        console.follow("Set the account up")
+        env_file = live.folder / ".env"
+        assert env_file.stat().st_mode & 0o777 == 0o600
+        # What is typed in the editor.
+        env_file.write_text(
+            re.sub("(?m)^DATABASE_URL=.*$", lambda _: f"DATABASE_URL='{escaped(database_url)}'", env_file.read_text())
+        )
+        printed = console.follow("Deploy")
+        assert rows(printed) == dict.fromkeys(CHECKS, "PASS")
+        assert PASSWORD not in printed
+        first = live.current
+
+        console.follow("Check the live site")
+        assert "no failed request" in console.follow("Logs")
+
+        # A broken release is live; the smoke suite says so; the rollback as written; the suite passes.
+        laptop.change(BROKEN, release("release two"))
+        live.deploy("--without-smoke")
+        smoke = f".venv/bin/python -m pytest smoke --base-url https://{platform.domain}"
+        assert "FAIL  security headers are set" in console.paste(f"cd ~/todo-list/current\n{smoke}", code=1)
+        assert rows(console.follow("Go back to the release before")) == dict.fromkeys(CHECKS, "PASS")
+        assert live.current == first
+        laptop.change(text("config/settings/base.py", '"SAMEORIGIN"', '"DENY"'))
+
+        assert "0001_initial" in console.follow("Undo a migration")
+        console.follow("Change the environment")
+        assert "release two" in live.ask().text
+        assert "LOG_LEVEL=WARNING" in account.run("cat", "todo-list/current/.env")
+        assert "Restored" in console.follow("Backups")
+
+        tasks = console.follow("Scheduled tasks")
+        assert tasks.count("daily") >= 2
+        commands = {task["command"].split()[-1]: task for task in platform.tasks.values()}
+        assert set(commands) == {"backup", "clearsessions"}
+        before = backups(live)
+        for task in commands.values():
+            assert (task["interval"], task["enabled"]) == ("daily", True)
+            # The platform runs it with nothing of a console's, from the home folder.
+            account.run(
+                "env",
+                "-i",
+                f"HOME=/home/{account.user}",
+                f"PATH={account.environment['PATH']}",
+                "sh",
+                "-c",
+                task["command"],
+            )
+        assert len(backups(live)) > len(before)
+
+        assert rows(own.follow("Deploy from elsewhere")) == dict.fromkeys(CHECKS, "PASS")
+        assert not own.left
+        assert live.ask("/ready/").status == 200
+
+
+def folder(parent: Path, name: str) -> Path:
+    """A new folder."""
+    (parent / name).mkdir()
+    return parent / name
+
+
+def escaped(value: str) -> str:
+    """A value as it stands between single quotes in `.env`."""
+    return value.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def backups(live: Live) -> list[str]:
+    """The files of backups."""
+    return sorted(path.name for path in (live.folder / "backups").iterdir())
+
+
+def test_github_deploys_the_commit_that_was_tested(live: Live) -> None:
+    tested = live.laptop.change(release("release two"))
+    live.laptop.change(release("a later push"))
+    environment = live.laptop.environment(live.account, key="")
+    expressions = {
+        "secrets.PYTHONANYWHERE_API_TOKEN": TOKEN,
+        "secrets.PYTHONANYWHERE_SSH_KEY": "the key",
+        "vars.PYTHONANYWHERE_KNOWN_HOSTS": "the host's key",
+        "vars.PYTHONANYWHERE_SITE": "",
+        "vars.PYTHONANYWHERE_SSH": HOST,
+        "github.sha": tested,
+    }
+    workflow = github_workflow(live.laptop.project, "deploy-pythonanywhere.yml")
+    assert workflow["jobs"]["deploy"]["needs"] == "test"
+    code, printed = Runner(live.laptop.project, environment, expressions).github(workflow, "deploy")
+    assert code == 0, printed
+    assert rows(printed) == dict.fromkeys(CHECKS, "PASS")
+    assert live.current.endswith(tested[:8])
+    assert "release two" in live.ask().text
+    assert "a later push" not in live.ask().text
+    assert TOKEN not in printed
+    key = live.laptop.home / ".ssh/id_ed25519"
+    assert (key.read_text(), key.stat().st_mode & 0o077) == ("the key\n", 0)
+
+
+def test_gitlab_deploys_and_says_when_the_check_fails(live: Live) -> None:
+    tested = live.laptop.change(BROKEN, as_of_gitlab)
+    environment = live.laptop.environment(live.account, key="")
+    # The image is Debian's, and has them by then.
+    live.laptop.program("apt-get", "#!/bin/sh\n")
+    key = live.laptop.home / "key-file"
+    key.write_text("the key\n")
+    job = gitlab_job(live.laptop.project, "deploy")
+    given = {
+        "PYTHONANYWHERE_SSH": HOST,
+        "PYTHONANYWHERE_SSH_KEY": str(key),
+        "PYTHONANYWHERE_KNOWN_HOSTS": "the host's key",
+        "PYTHONANYWHERE_API_TOKEN": TOKEN,
+        "CI_COMMIT_SHA": tested,
+    }
+    first = live.current
+    code, printed = Runner(live.laptop.project, environment, {}).gitlab(job, given)
+    assert code == 1
+    assert "FAIL  security headers are set" in printed
+    assert f"Went back: {first} serves as before" in printed
+    assert live.current == first
+
+
+def as_of_gitlab(project: Path) -> None:
+    """Have the pipeline that the answer `gitlab` renders."""
+    template = Path(__file__).parents[2] / "template"
+    (project / ".gitlab").mkdir()
+    name = ".gitlab/deploy-pythonanywhere.yml"
+    (project / name).write_text((template / name).read_text())
+    (project / ".gitlab-ci.yml").write_text(f"include: /{name}\n")
+
+
+def test_requirements_that_are_not_the_locks_stop_the_ci(live: Live) -> None:
+    tested = live.laptop.change(text("requirements.txt", "# This file", "# This changed file"))
+    expressions = dict.fromkeys(("vars.PYTHONANYWHERE_SITE", "vars.PYTHONANYWHERE_SSH"), "") | {"github.sha": tested}
+    workflow = github_workflow(live.laptop.project, "deploy-pythonanywhere.yml")
+    runner = Runner(live.laptop.project, live.laptop.environment(live.account), expressions)
+    code, printed = runner.github(workflow, "deploy")
+    assert code == 1
+    assert "-# This changed file" in printed
+
+
+def test_without_ssh_a_deploy_from_elsewhere_says_where_else(live: Live) -> None:
+    environment = live.laptop.environment(live.account, key="")
+    command = ["python3", "deploy/pythonanywhere.py", "--ssh", HOST]
+    runner = Runner(live.laptop.project, environment, {})
+    code, printed = runner.script(shlex.join(command), {"API_TOKEN": TOKEN})
+    assert (code, "Permission denied" in printed, "Free accounts have no ssh" in printed) == (1, True, True)
+    code, printed = runner.script(
+        shlex.join(["/usr/bin/env", f"PATH={live.laptop.home}", "/usr/bin/python3", *command[1:]]), {}
+    )
+    assert (code, "the ssh program is not installed" in printed) == (1, True)

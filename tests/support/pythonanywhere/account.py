@@ -1,0 +1,117 @@
+"""An account as its owner has it: a home folder, a console without root or uv, Python 3.13, and PostgreSQL's programs."""
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.support.databases import programs
+from tests.support.names import IN_A_NAMESPACE, LoopbackNames
+
+# Which only the platform's own API and consoles know.
+TOKEN = "0123456789abcdef0123456789abcdef01234567"
+API_HOST = "www.pythonanywhere.com"
+# What a machine behind a proxy or a package index of its own needs to install packages.
+OF_THIS_NETWORK = ("PIP_", "UV_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+
+# Mounts a folder at a path whose parent has other entries, which stay, and which this machine need not have.
+# Nothing of that is seen outside, and nothing is left. Then root's rights are given up: the account's user owns
+# what root owns outside, and may do nothing else that root may.
+ENTER = """
+set -eu
+hosts=$1 home=$2 www=$3 user=$4 scratch=$5; shift 5
+mount --bind "$hosts" /etc/hosts
+graft() {
+  mount -t tmpfs tmpfs "$scratch"
+  for entry in "$1"/*; do
+    name=${entry##*/}
+    if [ -L "$entry" ]; then cp -d "$entry" "$scratch/$name"
+    elif [ -d "$entry" ] && [ "$name" != "$2" ]; then mkdir "$scratch/$name"; mount --rbind "$entry" "$scratch/$name"
+    fi
+  done
+  mkdir "$scratch/$2"
+  mount --bind "$3" "$scratch/$2"
+  mount --rbind "$scratch" "$1"
+}
+graft /home "$user" "$home"
+graft /var www "$www"
+cd "$HOME"
+exec unshare --user --map-user 1000 --map-group 1000 -- "$@"
+"""
+
+
+class Account:
+    """An account on the platform.
+
+    Attributes:
+        user: its name.
+        home: its home folder, as seen from outside; inside it is /home/<user>.
+        www: /var/www, as seen from outside.
+        environment: the variables of its consoles.
+    """
+
+    def __init__(self, folder: Path, user: str, names: LoopbackNames, ca_file: Path) -> None:
+        """Make an account.
+
+        Args:
+            folder: an empty one, to keep the account's in.
+            user: its name.
+            names: the host names that it knows.
+            ca_file: the certificates that it trusts.
+        """
+        self.user = user
+        self.names = names
+        self.home, self.www, self.scratch = (folder / name for name in ("home", "www", "scratch"))
+        # Where every account has it, since a virtual environment leads there.
+        self.bin = self.home / ".local/bin"
+        for each in (self.bin, self.www, self.scratch):
+            each.mkdir(parents=True)
+        self.provide("python3.13", Path(sys.base_prefix, "bin", "python3.13"))
+        self.provide("pa", Path(sys.prefix, "bin", "pa"))
+        for program in ("pg_dump", "pg_restore", "psql"):
+            self.provide(program, programs() / program)
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if name.startswith(OF_THIS_NETWORK)},
+            "HOME": f"/home/{user}",
+            "USER": user,
+            "LOGNAME": user,
+            "LANG": "C.UTF-8",
+            "PATH": f"/home/{user}/.local/bin:/usr/bin:/bin",
+            "NO_PROXY": ".pythonanywhere.com",
+            "REQUESTS_CA_BUNDLE": str(ca_file),
+            "PYTHONANYWHERE_SITE": API_HOST,
+            "API_TOKEN": TOKEN,
+        }
+        config = Path.home() / ".config/pip/pip.conf"
+        if config.exists():
+            self.environment.setdefault("PIP_CONFIG_FILE", str(config))
+
+    def provide(self, name: str, program: Path) -> None:
+        """Let a program be found in the account's consoles."""
+        (self.bin / name).symlink_to(program)
+
+    def command(self, command: Sequence[str]) -> list[str]:
+        """The command by which `command` runs in the account, from its home folder; it takes and gives what that does."""
+        own = [str(self.names.hosts), str(self.home), str(self.www), self.user, str(self.scratch)]
+        return [*IN_A_NAMESPACE, "sh", "-c", ENTER, "sh", *own, *command]
+
+    def run(self, *command: str, code: int = 0, text: str = "", **variables: str) -> str:
+        """Run a command in a console; gives what it printed.
+
+        Raises:
+            AssertionError: it did not end with `code`.
+        """
+        done = subprocess.run(
+            self.command(command),
+            env={**self.environment, **variables},
+            input=text,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == code, f"{shlex.join(command)} exited {done.returncode}:\n{done.stdout}"
+        return done.stdout
