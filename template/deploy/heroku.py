@@ -174,8 +174,8 @@ def roll_back(heroku: Heroku) -> None:
     earlier, later = earlier_and_later(heroku)
     if earlier["version"] > later["version"]:
         raise DeployError(
-            f"v{earlier['version']} is already what was gone back to from v{later["version"]}. To go further, name the release: "
-            "`heroku rollback v…`, and `heroku releases` lists them"
+            f"v{earlier['version']} is already what was gone back to from v{later['version']}. To go further, name the "
+            "release: `heroku rollback v…`, and `heroku releases` lists them"
         )
     step(f"1/2 go back to v{earlier['version']}", lambda: heroku.go_to(earlier["version"]))
     step("2/2 check the live site", lambda: check(heroku))
