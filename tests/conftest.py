@@ -1,8 +1,6 @@
 """What every test of the template can ask for."""
 
 import copy
-import functools
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterator
@@ -12,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.support import rendering
-from tests.support.containers import Deployment, Engine, NoEngineError, Projects, running_engine
 from tests.support.databases import PostgreSQL, postgresql
 from tests.support.environments import Environments
 from tests.support.faults import settings, text
@@ -123,38 +120,6 @@ def site_copy(sqlite_site: Site, tmp_path: Path) -> Site:
     site.project = Path(shutil.copytree(sqlite_site.project, tmp_path / "project"))
     site.move_to(free_port())
     return site
-
-
-@pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
-    """A Docker engine, the machine's own or the one that scripts/docker-engine installs."""
-    try:
-        with running_engine() as engine:
-            yield engine
-    except NoEngineError:
-        pytest.skip("no Docker engine")
-
-
-@pytest.fixture(scope="session")
-def projects(
-    engine: Engine, template: Path, shared_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Projects]:
-    """Projects with their images; those of all test processes have their layers in common."""
-    slug = f"dk-{hashlib.sha256(str(shared_folder).encode()).hexdigest()[:8]}"
-    tag = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    made = Projects(engine, functools.partial(rendering.render, template), tmp_path_factory.mktemp("built"), slug, tag)
-    try:
-        yield made
-    finally:
-        engine.remove(images=f"{slug}:{tag}*")
-
-
-@pytest.fixture(scope="session")
-def deployed(projects: Projects) -> Iterator[Deployment]:
-    """A site on Docker with PostgreSQL, for tests that only ask it."""
-    with projects.deployment() as deployment:
-        deployment.up()
-        yield deployment
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ def test_scripts_pass_shellcheck(render: Render) -> None:
     for platform in question_choices("platform"):
         project = render(platform=platform)
         scripts = [path for path in project.rglob("*") if path.is_file() and path.read_text().startswith("#!/bin/sh")]
-        assert bool(scripts) == (platform == "docker")
+        assert bool(scripts) == (platform in ("docker", "gunicorn"))
         for script in scripts:
             assert script.stat().st_mode & 0o111 == 0o111, f"{script.name} is not executable"
             run_tool("shellcheck", str(script), folder=project)
@@ -48,7 +48,7 @@ def test_a_shell_with_a_proxy_in_front_says_so(render: Render) -> None:
     """Limits on logins count by the visitor's address, which the proxy tells."""
     app = json.loads((render(platform="heroku") / "app.json").read_text())
     assert app["env"]["TRUSTED_PROXY_COUNT"]["value"] == "1"
-    unit = (render(platform="gunicorn") / "deploy/systemd/web.service").read_text().splitlines()
+    unit = (render(platform="gunicorn") / "deploy/systemd/site.conf").read_text().splitlines()
     assert "Environment=TRUSTED_PROXY_COUNT=1" in unit
 
 
@@ -79,7 +79,7 @@ def test_every_shell_names_the_production_settings(render: Render) -> None:
         "heroku": "app.json",
         "pythonanywhere": "deploy/pythonanywhere_wsgi.py",
         "docker": "Dockerfile",
-        "gunicorn": "deploy/systemd/web.service",
+        "gunicorn": "deploy/systemd/site.conf",
     }
     for platform, file in files.items():
         text = (render(platform=platform) / file).read_text()

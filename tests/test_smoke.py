@@ -215,7 +215,7 @@ def test_the_start_command_is_the_images(render: Render) -> None:
 def test_the_start_command_is_the_units(render: Render) -> None:
     project = render(platform="gunicorn")
     (unit,) = re.findall("^ExecStart=(.*)$", (project / "deploy/systemd/web.service").read_text(), re.MULTILINE)
-    assert start_command(project) == unit.removeprefix("/srv/todo-list/current/.venv/bin/")
+    assert start_command(project) == unit.removeprefix("/usr/bin/env .venv/bin/")
 
 
 def test_the_start_command_serves_the_file_that_is_installed(render: Render) -> None:

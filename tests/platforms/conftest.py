@@ -1,16 +1,24 @@
 """What tests of a platform can ask for."""
 
+import contextlib
 import functools
+import hashlib
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+from tests.support import rendering
+from tests.support.containers import Deployment, Engine, NoEngineError, Projects, running_engine
 from tests.support.databases import PostgreSQL
 from tests.support.environments import Environments
 from tests.support.heroku.platform import heroku
 from tests.support.heroku.projects import Developer
+from tests.support.machines import Machine, Machines
+from tests.support.owners import NAMES, Owner
 from tests.support.pythonanywhere.live import USER, Live, grown, make_seed
 from tests.support.pythonanywhere.platform import pythonanywhere
 from tests.support.repositories import repository
@@ -44,3 +52,68 @@ def developer(
     with heroku(tmp_path / "heroku", database) as platform:
         project = repository(render(platform="heroku"))
         yield Developer(platform, project, environments.install(project))
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """A Docker engine, the machine's own or the one that scripts/docker-engine installs."""
+    try:
+        with running_engine() as engine:
+            yield engine
+    except NoEngineError:
+        pytest.skip("no Docker engine")
+
+
+@pytest.fixture(scope="session")
+def projects(
+    engine: Engine, template: Path, shared_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Projects]:
+    """Projects with their images; those of all test processes have their layers in common."""
+    slug = f"dk-{hashlib.sha256(str(shared_folder).encode()).hexdigest()[:8]}"
+    tag = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    made = Projects(engine, functools.partial(rendering.render, template), tmp_path_factory.mktemp("built"), slug, tag)
+    try:
+        yield made
+    finally:
+        engine.remove(images=f"{slug}:{tag}*")
+
+
+@pytest.fixture(scope="session")
+def deployed(projects: Projects) -> Iterator[Deployment]:
+    """A site on Docker with PostgreSQL, for tests that only ask it."""
+    with projects.deployment() as deployment:
+        deployment.up()
+        yield deployment
+
+
+@pytest.fixture(scope="session")
+def machines(engine: Engine, shared_folder: Path) -> Machines:
+    """Plain Linux machines."""
+    return Machines(engine, shared_folder)
+
+
+@pytest.fixture(scope="session")
+def deployed_machine(machines: Machines, template: Path, shared_folder: Path) -> Iterator[tuple[str, Path]]:
+    """The image of a machine on which somebody has followed the runbook up to a live site, and the project."""
+    folder = shared_folder / "deployed"
+
+    @contextlib.contextmanager
+    def make() -> Iterator[Machine]:
+        shutil.rmtree(folder, ignore_errors=True)
+        project = repository(rendering.render(template, folder, platform="gunicorn"))
+        with machines.started(machines.bare(), *NAMES) as machine:
+            owner = Owner(machine, project)
+            owner.settle()
+            owner.follow_to_the_first_deploy()
+            yield machine
+
+    with machines.kept("deployed", make) as image:
+        yield image, folder
+
+
+@pytest.fixture
+def owner(machines: Machines, deployed_machine: tuple[str, Path], tmp_path: Path) -> Iterator[Owner]:
+    """Somebody with a live site on a machine of their own, and its project."""
+    image, project = deployed_machine
+    with machines.started(image, *NAMES) as machine:
+        yield Owner(machine, shutil.copytree(project, tmp_path / "project"))

@@ -66,7 +66,7 @@ def test_the_unit_serves_the_site_from_its_socket(render: Render, environments: 
         site.prepare()
         unit = (site.project / "deploy/systemd/web.service").read_text()
         (start,) = re.findall("^ExecStart=(.*)$", unit, re.MULTILINE)
-        command = shlex.split(start.replace("/srv/todo-list/current/.venv", str(site.bin.parent)))
+        command = shlex.split(start.replace(".venv", str(site.bin.parent)))
         # As systemd does: the socket is the process's fourth file, and it is told its own id.
         script = ["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", *command]
 

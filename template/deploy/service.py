@@ -1,0 +1,163 @@
+"""The site on this machine: its units, its sandbox, and whether it is well."""
+
+import os
+import subprocess
+import sys
+import time
+import tomllib
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from releases import DeployError, Release, Releases
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+# Seconds after a restart in which the site has to be ready, and for one answer.
+READY_TIMEOUT = 15
+ANSWER_TIMEOUT = 5
+# What `uv run` tells its children, and the environment of a release is another one.
+NOT_THE_RELEASES = ("UV_PROJECT_ENVIRONMENT", "VIRTUAL_ENV")
+
+
+class Site:
+    """The site, by the project that this file belongs to.
+
+    Attributes:
+        name: its short name, which its units, users and folders have.
+        url: where it answers.
+        releases: what it serves, and what else is there.
+        unit: the unit of its web server.
+    """
+
+    def __init__(self) -> None:
+        """Find it.
+
+        Raises:
+            DeployError: this is not its machine, or not the user who deploys.
+        """
+        settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+        self.name: str = settings["project"]["name"]
+        self.url: str = settings["tool"]["deploy"]["url"].rstrip("/")
+        self.releases = Releases(Path("/srv", self.name))
+        self.unit = f"{self.name}-web.service"
+        if os.geteuid() == 0 or not os.access(self.releases.folder, os.W_OK):
+            raise DeployError(
+                f"this is for the user whom {self.releases.folder} belongs to: sudo --login --user=deploy"
+            )
+
+    def run(self, release: Release, *command: str) -> str:
+        """Run a command in a release as the site's own services run; gives what it printed."""
+        return run(["sudo", "--non-interactive", f"{self.name}-run", f"--release={release.name}", *command])
+
+    def restart(self, release: Release) -> None:
+        """Let a release serve: the link, and a restart behind the socket, in which requests wait meanwhile.
+
+        Raises:
+            DeployError: it does not start, or is not ready soon enough.
+        """
+        self.releases.switch(release)
+        try:
+            run(["sudo", "--non-interactive", "systemctl", "restart", self.unit])
+        except DeployError as error:
+            log = run(["journalctl", f"--unit={self.unit}", "--lines=5", "--output=cat", "--quiet"])
+            raise DeployError(f"{error}\nThe last lines of its log:\n{log}") from None
+        deadline = time.monotonic() + READY_TIMEOUT
+        while not (answer := self.ready()).startswith("200"):
+            if time.monotonic() > deadline:
+                raise DeployError(f"{self.url}/ready/ answers {answer} after {READY_TIMEOUT} s")
+            time.sleep(0.2)
+
+    def ready(self) -> str:
+        """What /ready/ answers: a status and a text, or why there is no answer."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/ready/", timeout=ANSWER_TIMEOUT) as answer:  # noqa: S310 - https, as pyproject.toml says
+                return f"{answer.status} {answer.read().decode()}"
+        except urllib.error.HTTPError as error:
+            with error:
+                return f"{error.code} {error.read().decode(errors='replace')}"
+        except OSError as error:
+            return f"nothing ({error})"
+
+    def smoke(self) -> None:
+        """Run the smoke suite against the live site.
+
+        Raises:
+            DeployError: it does not pass.
+        """
+        command = [sys.executable, "-m", "pytest", "smoke", "--quiet", "--base-url", self.url]
+        done = subprocess.run(
+            command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        say(done.stdout.rstrip())
+        if done.returncode != 0:
+            raise DeployError("the live site does not pass the smoke suite")
+
+    def problems(self) -> list[str]:
+        """What needs a person's eye, a line each."""
+        current = self.releases.current()
+        if current is None:
+            return ["there is no release yet"]
+        found = []
+        if not current.checked:
+            found.append(f"{current.name} never passed the smoke suite: deploy again, or roll back")
+        started = run(["systemctl", "show", "--property=ExecMainStartTimestampMonotonic", "--value", self.unit])
+        at_boot = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
+        if at_boot + int(started) / 1_000_000 < self.releases.link.lstat().st_mtime:
+            found.append("the service was started before the last switch: deploy again, or roll back")
+        if not (answer := self.ready()).startswith("200"):
+            found.append(f"{self.url}/ready/ answers {answer}")
+        failed = run(["systemctl", "list-units", "--failed", "--plain", "--no-legend", f"{self.name}-*"])
+        found += [f"{line.split()[0]} has failed: journalctl --unit={line.split()[0]}" for line in failed.splitlines()]
+        return found + [
+            f"{path} is not what the release has: docs/deploy.md, Install" for path in self.outdated(current)
+        ]
+
+    def outdated(self, release: Release) -> list[Path]:
+        """What root has installed on the machine and a release has otherwise. Of what only root can read, nothing."""
+        deploy, units = release.folder / "deploy", Path("/etc/systemd")
+        installed = {
+            deploy / "nginx.conf": Path("/etc/nginx/sites-available", self.name),
+            deploy / "run": Path(f"/usr/local/sbin/{self.name}-run"),
+            deploy / "tmpfiles.conf": Path(f"/etc/tmpfiles.d/{self.name}.conf"),
+            deploy / "systemd/journald.conf": units / f"journald.conf.d/{self.name}.conf",
+            deploy / "systemd/site.conf": units / f"system/{self.name}-.service.d/site.conf",
+        }
+        for pattern in ("*.service", "*.socket", "*.timer"):
+            installed |= {
+                unit: units / f"system/{self.name}-{unit.name}" for unit in (deploy / "systemd").glob(pattern)
+            }
+        return [
+            there
+            for here, there in installed.items()
+            if here.exists() and not (there.exists() and there.read_bytes() == here.read_bytes())
+        ]
+
+
+def run(command: Sequence[str], folder: Path = PROJECT, variables: Mapping[str, str] | None = None) -> str:
+    """Run a command; gives what it printed on its standard output.
+
+    Raises:
+        DeployError: it failed, or is not there; the text is what it printed.
+    """
+    env = {name: value for name, value in os.environ.items() if name not in NOT_THE_RELEASES}
+    env |= variables or {}
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        raise DeployError(f"{command[0]} is not installed") from None
+    if done.returncode != 0:
+        said = "\n".join(filter(None, (done.stdout.strip(), done.stderr.strip())))
+        raise DeployError(f"`{' '.join(command)}` ended with {done.returncode}:\n{said}")
+    return done.stdout
+
+
+def say(text: str) -> None:
+    """Print for whoever may still be listening: a connection that is lost is no reason to stop halfway."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - it stays open to the end

@@ -1,0 +1,196 @@
+"""The gunicorn shell, on a machine with a real systemd and nginx: its runbook as written, deploys, and going back."""
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.support.faults import Change, route, text
+from tests.support.machines import Machines
+from tests.support.owners import DOMAIN, NAMES, SLUG, Owner
+from tests.support.repositories import repository
+from tests.support.runbooks import blocks
+from tests.support.smoke import CHECKS
+from tests.support.traffic import steady_traffic
+
+Render = Callable[..., Path]
+
+# What of the runbook cannot be executed here.
+NOT_RUN = {
+    f"ssh root@{DOMAIN}": "opens a session",
+    f"repository=https://github.com/you/{SLUG}.git": "the reader's own address",
+    f"sudo {SLUG}-run python manage.py createsuperuser": "asks for a password at a terminal",
+}
+
+BROKEN_HOME = route("^$", "lambda request: HttpResponse(status=500)")
+NEW_PAGE = route("^new/$", "lambda request: HttpResponse('new')")
+NEW_MIGRATION = """
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("accounts", "0001_initial")]
+    operations = [migrations.AddField("user", "nickname", models.CharField(default="", max_length=50))]
+"""
+FAILING_MIGRATION = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("accounts", "0001_initial")]
+    operations = [migrations.RunSQL("SELECT no_such_column FROM accounts_user")]
+"""
+NICKNAME = text(
+    "apps/accounts/models.py",
+    "    USERNAME_FIELD",
+    "    nickname = models.CharField(max_length=50)\n    USERNAME_FIELD",
+)
+AN_ACCOUNT = """
+from apps.accounts.models import User
+User.objects.create_user("visitor@example.com")
+"""
+
+
+def migration(text: str) -> Change:
+    """Let a release bring a migration."""
+    return lambda project: (project / "apps/accounts/migrations/0002_next.py").write_text(text)
+
+
+def gunicorn_settings(*lines: str) -> Change:
+    """Let gunicorn.conf.py end with these lines."""
+
+    def change(project: Path) -> None:
+        with (project / "gunicorn.conf.py").open("a") as file:
+            file.writelines(f"{line}\n" for line in lines)
+
+    return change
+
+
+def status_of(owner: Owner, path: str) -> str:
+    """What the site answers, asked on the machine."""
+    ask = "curl --silent --output /dev/null --write-out '%{http_code}'"
+    return owner.machine.run(f"{ask} https://{DOMAIN}{path}")
+
+
+def accounts(owner: Owner) -> str:
+    """How many accounts the site has."""
+    count = "from apps.accounts.models import User; print(User.objects.count())"
+    return owner.machine.run(f"{SLUG}-run python manage.py shell --verbosity=0 --command='{count}'").strip()
+
+
+def test_ten_deploys_in_a_row_lose_no_request(owner: Owner, tmp_path: Path) -> None:
+    authority = owner.machine.authority(tmp_path)
+    lost: list[str] = []
+    slowest, succeeded = 0.0, 0
+    for _ in range(2):
+        with (
+            steady_traffic(owner.machine.address, DOMAIN, "/health/", ca_file=authority, clients=14) as probes,
+            steady_traffic(owner.machine.address, DOMAIN, "/", ca_file=authority, clients=2) as visitors,
+        ):
+            for _ in range(5):
+                owner.ask("deploy")
+        for traffic in (probes, visitors):
+            lost += traffic.failures
+            slowest = max(slowest, traffic.slowest)
+            succeeded += traffic.succeeded
+    assert lost == []
+    assert succeeded > 1000
+    assert slowest < 2, f"the slowest of {succeeded} took {slowest:.1f} s"
+    # The five that are kept.
+    assert len(owner.ask("status").splitlines()) == 5 + 1
+
+
+def test_a_deploy_that_breaks_at_any_step_leaves_the_old_release_serving(owner: Owner, tmp_path: Path) -> None:
+    not_ready = route("^ready/$", "lambda request: HttpResponse(status=503)")
+
+    def not_loading(project: Path) -> None:
+        with (project / "config/wsgi.py").open("a") as file:
+            file.write("raise RuntimeError('not loading')\n")
+
+    breaks: list[tuple[str, Change, str]] = [
+        ("1/5 build", text("pyproject.toml", '"requests>=2.34,<3",', ""), "uv.lock"),
+        ("2/5 check its settings", not_loading, "not loading"),
+        ("3/5 migrate", migration(FAILING_MIGRATION), "no_such_column"),
+        ("4/5 switch", gunicorn_settings("def on_starting(server):", "    raise RuntimeError('no')"), "RuntimeError"),
+        ("4/5 switch", not_ready, "/ready/ answers 503"),
+        ("5/5 check the live site", BROKEN_HOME, "FAIL  the home page is shown"),
+    ]
+    before = owner.ask("status").splitlines()[:-1]
+    authority = owner.machine.authority(tmp_path)
+    for name, change, why in breaks:
+        with steady_traffic(owner.machine.address, DOMAIN, "/health/", ca_file=authority) as traffic:
+            owner.commit(f"Break {name}", change)
+            said = owner.deploy(code=1)
+        assert re.search(rf"^{name}.*: failed after", said, re.MULTILINE), said
+        assert why in said
+        assert "serves as before" in said
+        assert traffic.failures == []
+        assert traffic.succeeded > 10
+        # No folder of what failed is left.
+        assert owner.ask("status").splitlines()[:-1] == before, name
+        owner.take_back()
+
+
+def test_going_back_takes_seconds(owner: Owner) -> None:
+    owner.ask("deploy")
+    started = time.monotonic()
+    said = owner.ask("rollback")
+    took = time.monotonic() - started
+    assert took < 10, f"{took:.1f} s\n{said}"
+
+
+def test_the_runbook_leads_to_a_live_site_and_back(render: Render, machines: Machines) -> None:
+    """Each block as it stands, in order, on a bare machine; between them what they are for."""
+    project = repository(render(platform="gunicorn"))
+    with machines.started(machines.bare(), *NAMES) as machine:
+        owner = Owner(machine, project)
+        owner.settle()
+        said = owner.follow("Rehearse, on your own machine")
+        assert '{"status": "ok"}' in said
+        assert re.search("^200 text/css.*immutable", said, re.MULTILINE)
+        owner.follow_to_the_first_deploy()
+        said = owner.follow("Check the live site, as deploy")
+        assert set(re.findall("^PASS  (.+?)(?:  |$)", said, re.MULTILINE)) == set(CHECKS)
+        assert f"https://{DOMAIN} is live and well" in said
+        assert re.search('"requests": [1-9]', owner.follow("Logs, as deploy"))
+
+        owner.commit("Add a page", NEW_PAGE)
+        owner.deploy()
+        assert status_of(owner, "/new/") == "200"
+        owner.follow("Go back to the release before, as deploy")
+        assert status_of(owner, "/new/") == "404"
+
+        # The release before cannot add an account to a table with this column.
+        owner.commit("Add a nickname", migration(NEW_MIGRATION), NICKNAME)
+        owner.deploy()
+        assert "Unapplying accounts.0002_next... OK" in owner.follow("Undo a migration, as deploy")
+
+        owner.follow("Change the environment, as root")
+        machine.run(f"{SLUG}-run python manage.py shell --verbosity=0", given=AN_ACCOUNT)
+        owner.follow("Backups, as root")
+        assert accounts(owner) == "1"
+        owner.follow("Add a domain, as root")
+        owner.follow("Deploy from CI, as deploy")
+        assert owner.reader.left == []
+        # The domain stands on the machine, and not in the project yet.
+        assert owner.ask("status", code=1).splitlines()[-1].startswith(f"/etc/nginx/sites-available/{SLUG} is not what")
+    not_pasted = {block.text for block in blocks(project / "docs/deploy.md") if block.language == "console"}
+    assert not_pasted == NOT_RUN.keys()
+
+
+def test_the_runbook_leads_to_a_live_site_with_sqlite(render: Render, machines: Machines) -> None:
+    """Its own parts: preparing the machine, and backups."""
+    project = repository(render(platform="gunicorn", database="sqlite", ci="gitlab"))
+    with machines.started(machines.bare(), *NAMES) as machine:
+        owner = Owner(machine, project)
+        owner.settle()
+        owner.follow_to_the_first_deploy()
+        machine.run(f"{SLUG}-run python manage.py shell --verbosity=0", given=AN_ACCOUNT)
+        machine.run(f"systemctl start {SLUG}-daily@backup")
+        machine.run(f"rm /var/lib/{SLUG}/db.sqlite3*")
+        owner.reader.left = [block for block in owner.reader.left if block.heading.startswith("Backups")]
+        # The block makes a backup of its own, of what is there.
+        owner.reader.left.pop(0)
+        owner.follow("Backups, as root")
+        assert accounts(owner) == "1"
+        assert owner.ask("status").endswith("is live and well\n")

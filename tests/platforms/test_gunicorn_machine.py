@@ -1,0 +1,232 @@
+"""The gunicorn shell's machine: what nginx lets through, whose files are whose, and what it survives."""
+
+import re
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.machines import Machine, Machines
+from tests.support.owners import DOMAIN, NAMES, SLUG, Owner
+from tests.support.smoke import CHECKS
+from tests.support.traffic import steady_traffic
+
+# What the units may score at most, by `systemd-analyze security`.
+EXPOSURE = 2.5
+# A login form that is sent twelve times, each time as if from another address; then once from another one indeed.
+GUESSES = f"""
+url=https://{DOMAIN}/accounts/login/ cookies=$(mktemp)
+curl --silent --output /dev/null --cookie-jar $cookies $url
+token=$(awk '/csrftoken/ {{print $7}}' $cookies)
+guess() {{
+  curl --silent --cookie $cookies --referer $url --data-urlencode csrfmiddlewaretoken=$token \\
+    --data-urlencode "login=$1@example.com" --data password=wrong "${{@:2}}" $url | grep --count 'Too many failed' || true
+}}
+for number in {{1..12}}; do guess "nobody$number" --header "X-Forwarded-For: 198.51.100.$number"; done
+guess nobody --resolve {DOMAIN}:443:$(hostname --all-ip-addresses | tr --delete ' ')
+"""
+
+
+@pytest.fixture(scope="module")
+def machine(machines: Machines, deployed_machine: tuple[str, Path]) -> Iterator[Machine]:
+    """A machine with a live site, for tests that only ask it."""
+    with machines.started(deployed_machine[0], *NAMES) as machine:
+        yield machine
+
+
+def asked(machine: Machine, *options: str) -> str:
+    """What curl prints on the machine of an answer's status, or of its not having come."""
+    return machine.run(
+        f"curl --silent --output /dev/null --write-out '%{{http_code}}' {' '.join(options)}", code=None
+    ).strip()
+
+
+def headers(machine: Machine, path: str, *options: str) -> dict[str, str]:
+    """The headers of an answer."""
+    lines = machine.run(f"curl --silent --dump-header - --output /dev/null {' '.join(options)} https://{DOMAIN}{path}")
+    return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines.splitlines()[1:])}
+
+
+def test_units_are_well_formed_and_nginx_accepts_its_site(machine: Machine) -> None:
+    """systemd-analyze ends with 0 whatever it finds: what it says is what counts."""
+    units = machine.run(f"cd /etc/systemd/system && ls -d {SLUG}-*.*").split()
+    names = [unit.replace("@.", "@backup.") for unit in units if not unit.endswith(".d")]
+    assert len(names) == 4
+    assert machine.run(f"systemd-analyze verify {' '.join(names)}") == ""
+    assert machine.run("nginx -t -q") == ""
+
+
+def test_services_are_locked_in(machine: Machine) -> None:
+    for service in ("web", "daily@backup", "daily@clearsessions"):
+        said = machine.run(f"systemd-analyze security --no-pager {SLUG}-{service}.service")
+        (score,) = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", said)
+        assert float(score) <= EXPOSURE, said
+
+
+def test_the_environment_is_roots_alone_and_the_code_is_not_the_services(machine: Machine) -> None:
+    machine.run(f"cat /etc/{SLUG}/environment >/dev/null")
+    assert "Permission denied" in machine.run(f"cat /etc/{SLUG}/environment", "deploy", code=1)
+    for file in (f"/etc/{SLUG}/environment", f"/var/lib/{SLUG}/../postgresql/17"):
+        machine.run(f"{SLUG}-run cat {file}", code=1)
+    for folder in (f"/srv/{SLUG}/current", f"/srv/{SLUG}", "/etc", "/var/lib", "/usr/local/sbin"):
+        machine.run(f"{SLUG}-run touch {folder}/file", code=1)
+    machine.run(f"{SLUG}-run touch /var/lib/{SLUG}/file")
+    assert "Permission denied" in machine.run(f"ls /var/lib/{SLUG}", "deploy", code=2)
+
+
+def test_who_deploys_may_restart_the_site_and_run_commands_as_it_and_nothing_else(machine: Machine) -> None:
+    assert machine.run(f"sudo --non-interactive {SLUG}-run id --user --name", "deploy").strip() == SLUG
+    machine.run(f"sudo --non-interactive systemctl restart {SLUG}-web.service", "deploy")
+    for command in (
+        "id",
+        f"systemctl stop {SLUG}-web.service",
+        f"systemctl restart {SLUG}-web.service ssh",
+        "systemd-run id",
+    ):
+        assert "password is required" in machine.run(f"sudo --non-interactive {command}", "deploy", code=1)
+    for release in ("", "../../..", "20261121T140000Z/../..", "$(id)", "20261121T140000Z;id"):
+        machine.run(f"sudo --non-interactive {SLUG}-run '--release={release}' id", "deploy", code=2)
+    # Neither the shell nor systemd fills anything in.
+    assert (
+        machine.run(f"sudo {SLUG}-run printf '%s' '$SECRET_KEY ${{HOME}} $$ %n'", "deploy")
+        == "$SECRET_KEY ${HOME} $$ %n"
+    )
+
+
+def test_requests_for_other_hosts_are_closed_without_an_answer(machine: Machine) -> None:
+    foreign = "--header 'Host: other.example.com'"
+    assert asked(machine, foreign, "http://127.0.0.1/") == "000"
+    assert asked(machine, "http://127.0.0.1/") == "000"
+    assert asked(machine, "--http1.1", foreign, f"https://{DOMAIN}/") == "000"
+    assert asked(machine, "--insecure", "--connect-to ::127.0.0.1:", "https://other.example.com/") == "000"
+
+
+def test_probes_are_answered_by_any_name_and_without_https(machine: Machine) -> None:
+    for url in ("http://127.0.0.1/health/", f"http://{DOMAIN}/health/", f"https://{DOMAIN}/health/"):
+        assert asked(machine, url) == "200"
+    assert asked(machine, f"http://{DOMAIN}/") == "301"
+    assert asked(machine, "--header 'X-Forwarded-Proto: https'", f"http://{DOMAIN}/") == "301"
+
+
+def test_pages_come_over_http_2_and_no_old_tls(machine: Machine) -> None:
+    ask = f"curl --silent --output /dev/null --write-out '%{{http_version}} %{{http_code}}' https://{DOMAIN}/"
+    assert machine.run(ask).strip() == "2 200"
+    for version, works in (("1", False), ("1_1", False), ("1_2", True), ("1_3", True)):
+        connect = f"openssl s_client -connect 127.0.0.1:443 -servername {DOMAIN} -tls{version} </dev/null"
+        assert ("Cipher is (NONE)" not in machine.run(connect, code=None)) == works, version
+
+
+def test_what_a_visitor_claims_of_the_scheme_and_of_the_request_counts_for_nothing_but_its_id(machine: Machine) -> None:
+    for claim in ("X-Forwarded-Proto: http", "X-Forwarded-Ssl: off", "X-Forwarded-Protocol: http"):
+        assert asked(machine, f"--header '{claim}'", f"https://{DOMAIN}/") == "200"
+    assert headers(machine, "/", "--header 'X-Request-ID: from.the-visitor'")["x-request-id"] == "from.the-visitor"
+
+
+def test_an_address_that_a_visitor_claims_does_not_count(machine: Machine) -> None:
+    """Ten wrong passwords from one address are the limit, wherever they say that they come from."""
+    *claimed, other = machine.run(GUESSES).split()
+    assert claimed[:10] == ["0"] * 10
+    assert claimed[10:] == ["1"] * 2
+    assert other == "0"
+
+
+def test_pages_and_static_files_are_compressed_once(machine: Machine) -> None:
+    page = headers(machine, "/accounts/login/", "--header 'Accept-Encoding: gzip, br'")
+    assert page["content-encoding"] == "gzip"
+    style = machine.run(f"curl --silent https://{DOMAIN}/ | grep --only-matching '/static/[^\"]*\\.css'").strip()
+    assert headers(machine, style, "--header 'Accept-Encoding: gzip, br'")["content-encoding"] == "br"
+    assert headers(machine, style, "--header 'Accept-Encoding: gzip'")["content-encoding"] == "gzip"
+
+
+def test_a_request_that_is_too_large_is_refused_before_the_site_sees_it(machine: Machine) -> None:
+    send = "head --bytes=11M /dev/zero | curl --silent --output /dev/null --write-out '%{http_code}' --data-binary @-"
+    assert machine.run(f"{send} https://{DOMAIN}/accounts/login/").strip() == "413"
+
+
+def test_a_hundred_connections_that_never_finish_hold_nobody_up(machine: Machine) -> None:
+    """A slowloris: headers, and a body, that come a byte at a time; and honest visitors meanwhile."""
+    slow = []
+    for number in range(100):
+        connection = socket.create_connection((machine.address, 80), timeout=10)
+        if number % 2:
+            connection.sendall(f"POST /health/ HTTP/1.1\r\nHost: {DOMAIN}\r\nContent-Length: 1000\r\n\r\n".encode())
+        else:
+            connection.sendall(f"GET /health/ HTTP/1.1\r\nHost: {DOMAIN}\r\n".encode())
+        slow.append(connection)
+    try:
+        answered = []
+        started = time.monotonic()
+        while time.monotonic() - started < 12:
+            for connection in slow[::2]:
+                drip(connection)
+            asking = time.monotonic()
+            assert asked(machine, "--max-time 10", f"https://{DOMAIN}/") == "200"
+            answered.append(time.monotonic() - asking)
+            time.sleep(1)
+        assert len(answered) >= 6
+        assert max(answered) < 2
+        # Their time was over: nginx has ended those whose headers never did.
+        assert not any(drip(connection) and drip(connection) for connection in slow[::2])
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def drip(connection: socket.socket) -> bool:
+    """Send one more byte; gives whether the other side is still there."""
+    try:
+        connection.sendall(b"X")
+        time.sleep(0.001)
+    except OSError:
+        return False
+    return True
+
+
+def test_a_worker_and_the_master_that_are_killed_come_back(owner: Owner, tmp_path: Path) -> None:
+    machine = owner.machine
+    main = f"systemctl show --property=MainPID --value {SLUG}-web"
+    master = machine.run(main).strip()
+    with steady_traffic(machine.address, DOMAIN, "/health/", ca_file=machine.authority(tmp_path)) as traffic:
+        machine.run(f"kill -9 $(pgrep --parent {master} | head --lines=1)")
+        time.sleep(2)
+        assert machine.run(main).strip() == master
+        machine.run(f"kill -9 {master}")
+        deadline = time.monotonic() + 20
+        while machine.run(main).strip() in ("0", master):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        time.sleep(2)
+        seen = traffic.succeeded
+        time.sleep(2)
+        assert traffic.succeeded > seen
+    # What the killed processes were answering, and nothing after it.
+    assert len(traffic.failures) <= 8
+
+
+def test_the_machine_comes_back_by_itself(owner: Owner) -> None:
+    owner.machine.reboot()
+    said = owner.machine.run(f"cd /srv/{SLUG}/repository && uv run pytest smoke --base-url https://{DOMAIN}", "deploy")
+    assert set(re.findall("^PASS  (.+?)(?:  |$)", said, re.MULTILINE)) == set(CHECKS)
+    assert owner.ask("status").endswith("is live and well\n")
+    assert "2 timers" in owner.machine.run(f"systemctl list-timers '{SLUG}-*'")
+
+
+def test_static_files_of_the_release_before_stay_for_pages_that_are_loaded(owner: Owner) -> None:
+    style = f"curl --silent https://{DOMAIN} | grep --only-matching '/static/[^\"]*\\.css'"
+    before = owner.machine.run(style).strip()
+
+    def redesign(project: Path) -> None:
+        with (project / "static/site.css").open("a") as file:
+            file.write("\nbody { color: black; }\n")
+
+    owner.commit("Redesign", redesign)
+    owner.deploy()
+    after = owner.machine.run(style).strip()
+    assert after != before
+    for path in (before, after):
+        assert asked(owner.machine, f"https://{DOMAIN}{path}") == "200"
+    owner.ask("rollback")
+    assert owner.machine.run(style).strip() == before
+    assert asked(owner.machine, f"https://{DOMAIN}{after}") == "200"
