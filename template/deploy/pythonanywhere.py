@@ -29,7 +29,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pythonanywhere_releases import DeployError, Release, SiteFolder, run
+from pythonanywhere_releases import DeployError, Release, SiteFolder, own_environment, run
 
 PROJECT = Path(__file__).resolve().parent.parent
 DEPLOY = PROJECT / "deploy"
@@ -289,13 +289,6 @@ class Deploy:
         # The suite needs none of the site's settings, and its tools have settings of their own.
         env.pop("DJANGO_SETTINGS_MODULE")
         run(command, release.folder, "the live site does not pass the smoke suite", env)
-
-
-def own_environment(release: Release) -> dict[str, str]:
-    """The environment for a release's commands: what its `.env` says counts, as for the web server."""
-    names = re.findall(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=", (release.folder / ".env").read_text(), re.MULTILINE)
-    kept = {name: value for name, value in os.environ.items() if name not in names and name != "API_TOKEN"}
-    return {**kept, "DJANGO_SETTINGS_MODULE": "config.settings.production"}
 
 
 def serving(release: Release | None) -> str:

@@ -19,6 +19,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -248,6 +249,13 @@ class SiteFolder:
         for path in [*self.releases.iterdir(), *self.environments.iterdir()]:
             if path not in folders and path.resolve() not in environments:
                 shutil.rmtree(path)
+
+
+def own_environment(release: Release) -> dict[str, str]:
+    """The environment for a release's commands: what its `.env` says counts, as for the web server."""
+    names = re.findall(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=", (release.folder / ".env").read_text(), re.MULTILINE)
+    kept = {name: value for name, value in os.environ.items() if name not in names and name != "API_TOKEN"}
+    return {**kept, "DJANGO_SETTINGS_MODULE": "config.settings.production"}
 
 
 def see_that_they_agree(requirements: Path, lock: Path) -> None:

@@ -19,11 +19,8 @@ from tests.support.heroku.platform import heroku
 from tests.support.heroku.projects import Developer
 from tests.support.machines import Machine, Machines
 from tests.support.owners import NAMES, Owner
-from tests.support.pythonanywhere.live import USER, Live, grown, make_seed
-from tests.support.pythonanywhere.platform import pythonanywhere
+from tests.support.pythonanywhere.live import Live, grown, make_seed
 from tests.support.repositories import repository
-
-on_pythonanywhere = functools.partial(pythonanywhere, user=USER)
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +29,7 @@ def seed(template: Path, shared_folder: Path) -> Path:
     folder = shared_folder / "pythonanywhere"
     with FileLock(f"{folder}.lock"):
         if not (folder / "made").exists():
-            make_seed(template, folder, on_pythonanywhere)
+            make_seed(template, folder)
             (folder / "made").touch()
     return folder
 
@@ -40,8 +37,17 @@ def seed(template: Path, shared_folder: Path) -> Path:
 @pytest.fixture
 def live(seed: Path, tmp_path: Path) -> Iterator[Live]:
     """A site of one's own that is live on PythonAnywhere."""
-    with grown(seed, tmp_path, on_pythonanywhere) as site:
+    with grown(seed, tmp_path) as site:
         yield site
+
+
+@pytest.fixture
+def serves_as_before(live: Live) -> Iterator[None]:
+    """The release before goes on serving, and nothing is left of the one that failed."""
+    first, page = live.current, live.ask().text
+    yield
+    assert (live.current, live.releases) == (first, [first])
+    assert live.ask().text == page
 
 
 @pytest.fixture

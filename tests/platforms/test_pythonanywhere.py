@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.platforms.conftest import on_pythonanywhere
 from tests.support.faults import route, text
 from tests.support.mail import mail_server
 from tests.support.pythonanywhere.live import Live, grown, release, variables
@@ -49,7 +48,7 @@ class Deployed:
 @pytest.fixture(scope="module")
 def deployed(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     """A deploy that many promises can be seen at."""
-    with grown(seed, tmp_path_factory.mktemp("deployed"), on_pythonanywhere) as live, mail_server() as box:
+    with grown(seed, tmp_path_factory.mktemp("deployed")) as live, mail_server() as box:
         webapp = live.platform.webapps[live.platform.domain]
         webapp.force_https, webapp.virtualenv_path = False, "/home/todolist/.virtualenvs/old"
         webapp.static_files[0]["path"] = "/home/todolist/old/media"

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.platforms.conftest import on_pythonanywhere
 from tests.platforms.test_pythonanywhere import BROKEN, rows
 from tests.support.databases import PostgreSQL, programs
 from tests.support.environments import run
 from tests.support.faults import text
 from tests.support.pythonanywhere.account import TOKEN
-from tests.support.pythonanywhere.live import HOST, QUICK, Laptop, Live, release
+from tests.support.pythonanywhere.live import HOST, QUICK, Laptop, Live, on_pythonanywhere, release
 from tests.support.runbooks import Reader, blocks
 from tests.support.smoke import CHECKS
 from tests.support.workflows import Runner, github_workflow, gitlab_job

@@ -220,14 +220,17 @@ class Projects:
         return {"IMAGE": f"{self.slug}:{self.tag}-{name}", "SMOKE_IMAGE": f"{self.slug}:{self.tag}-{name}-smoke"}
 
     def get(self, database: str = "postgresql", python_version: str = "3.13") -> tuple[Path, dict[str, str]]:
-        """A project with its secrets, and the variables that name its images, which are built."""
+        """A project with its secrets, and the variables that name its images.
+
+        That of the site is built; that of the smoke suite compose builds when it is run.
+        """
         name = f"{database}-{python_version}"
         if name not in self.made:
             answers = {"database": database, "python_version": python_version, "project_slug": self.slug}
             project = self.render(self.folder / f"{name}-{secrets.token_hex(2)}", **answers)
             make_secrets(project)
             self.engine.docker("build", "--target", "lock", "--output", ".", ".", folder=project)
-            self.engine.docker("compose", "build", "web", "smoke", folder=project, variables=self.image(name))
+            self.engine.docker("compose", "build", "web", folder=project, variables=self.image(name))
             self.made[name] = project
         return self.made[name], self.image(name)
 

@@ -81,6 +81,7 @@ class Account:
             "PATH": f"/home/{user}/.local/bin:/usr/bin:/bin",
             "NO_PROXY": ".pythonanywhere.com",
             "REQUESTS_CA_BUNDLE": str(ca_file),
+            "SSL_CERT_FILE": str(ca_file),
             "PYTHONANYWHERE_SITE": API_HOST,
             "API_TOKEN": TOKEN,
         }

@@ -1,6 +1,7 @@
 """A project that is deployed to the stand-in: the machine that it is pushed from, and the account where it lives."""
 
 import contextlib
+import functools
 import http.client
 import json
 import shlex
@@ -9,7 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from tests.support import rendering
 from tests.support.environments import clean_environment, run, uv
 from tests.support.faults import Change, settings, text
 from tests.support.pythonanywhere.account import Account
-from tests.support.pythonanywhere.platform import Platform
+from tests.support.pythonanywhere.platform import Platform, pythonanywhere
 from tests.support.pythonanywhere.web import WebApp
 
 USER = "todolist"
 # An account and a project by the defaults of the questions.
 SITE = "todo-list"
+on_pythonanywhere = functools.partial(pythonanywhere, user=USER)
 HOST = f"{USER}@ssh.pythonanywhere.com"
 EXPORT = "export --quiet --locked --no-default-groups --group deploy --no-emit-project --output-file requirements.txt"
 # What ssh does for a key that the account knows; without a key it says no, as the real one would.
@@ -195,16 +197,14 @@ class Live:
 # --- A site that is live, made once and copied for each test
 
 
-def make_seed(
-    template: Path, folder: Path, platform: Callable[[Path], contextlib.AbstractContextManager[Platform]]
-) -> None:
+def make_seed(template: Path, folder: Path) -> None:
     """Deploy a project with SQLite for the first time, and keep what is there afterwards."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "laptop").mkdir(parents=True)
     laptop = Laptop.fresh(template, folder / "laptop", database="sqlite")
     laptop.lock()
     laptop.change(*QUICK)
-    with platform(folder / "platform") as running:
+    with on_pythonanywhere(folder / "platform") as running:
         live = Live(running, laptop)
         live.set_up(variables())
         live.deploy()
@@ -223,14 +223,12 @@ def variables() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def grown(
-    seed: Path, folder: Path, platform: Callable[[Path], contextlib.AbstractContextManager[Platform]]
-) -> Iterator[Live]:
+def grown(seed: Path, folder: Path) -> Iterator[Live]:
     """A copy of the site, which serves."""
     shutil.copytree(seed / "laptop", folder / "laptop", symlinks=True)
     laptop = Laptop(folder / "laptop")
     laptop.git("remote", "set-url", "origin", str(laptop.origin))
-    with platform(folder / "platform") as running:
+    with on_pythonanywhere(folder / "platform") as running:
         live = Live(running, laptop)
         before = seed / "platform/account"
         # Packages are many files that nobody changes.

@@ -1,0 +1,162 @@
+"""What stops a deploy to PythonAnywhere before the live site is touched, and what is said of it."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.faults import text
+from tests.support.pythonanywhere.live import Live, variables
+
+Break = Callable[[Live], object]
+
+
+def pushed(*changes: Callable[[Path], object]) -> Break:
+    """Push a change of the project."""
+    return lambda live: live.laptop.change(*changes)
+
+
+def environment(**changed: str | None) -> Break:
+    """Change values in `.env`; None deletes one."""
+
+    def write(live: Live) -> None:
+        values = {**variables(), **changed}
+        lines = [f"{name}={value}\n" for name, value in values.items() if value is not None]
+        (live.folder / ".env").write_text("".join(lines))
+
+    return write
+
+
+def added(name: str, content: str) -> Callable[[Path], object]:
+    """Add a file to the project."""
+
+    def write(project: Path) -> None:
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(content)
+
+    return write
+
+
+MIGRATION = """from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("accounts", "0001_initial")]
+    operations = [migrations.RunSQL("SELECT * FROM no_such_table")]
+"""
+
+# What breaks, the step that fails, and what the message says of it and of what to do.
+FAULTS: dict[str, tuple[Break, str, list[str]]] = {
+    "a dirty tree": (
+        lambda live: (live.folder / "repository/manage.py").write_text(""),
+        "1/10 pull",
+        ["M manage.py", "Commit and push them", "nothing has changed"],
+    ),
+    "a history that was rewritten": (
+        lambda live: (
+            live.laptop.git("commit", "--quiet", "--amend", "-m", "Other"),
+            live.laptop.git("push", "-f", "-q"),
+        ),
+        "1/10 pull",
+        ["does not follow from what is here"],
+    ),
+    "no .env": (lambda live: (live.folder / ".env").unlink(), "", [".env is not there. Make it from"]),
+    "a .env in git": (pushed(added(".gitignore", ""), added(".env", "A=1")), "", ["git rm --cached .env"]),
+    "requirements that are not the lock's": (
+        pushed(text("requirements.txt", "django==6", "django==5")),
+        "2/10 install",
+        ["requirements.txt says django==5", "uv export"],
+    ),
+    "a package whose hash differs": (
+        pushed(lambda project: swap_hashes(project / "requirements.txt")),
+        "2/10 install",
+        ["DO NOT MATCH THE HASHES", "the packages could not be installed"],
+    ),
+    "no values": (
+        environment(SECRET_KEY=None, ALLOWED_HOSTS="https://example.com", DATABASE_URL=""),
+        "3/10 check the settings and the database",
+        ["3 problem(s)", "SECRET_KEY: not set", "ALLOWED_HOSTS: 'https://example.com'", "DATABASE_URL: not set"],
+    ),
+    "no settings module": (
+        environment(DJANGO_SETTINGS_MODULE=None),
+        "3/10 check",
+        ["DJANGO_SETTINGS_MODULE: has to be"],
+    ),
+    "WAL on a network disk": (
+        environment(DATABASE_URL="sqlite:////home/todolist/todo-list/db.sqlite3"),
+        "3/10 check",
+        ["WAL is not safe", "PRAGMA%20journal_mode%3DDELETE"],
+    ),
+    "files inside of a release": (
+        environment(DATABASE_URL="sqlite:///db.sqlite3", LOG_FILE="/home/todolist/todo-list/releases/site.log"),
+        "3/10 check",
+        ["DATABASE_URL: the file would be lost", "LOG_FILE: it would be lost"],
+    ),
+    "a first host that is no web app's": (
+        environment(ALLOWED_HOSTS=".example.com"),
+        "3/10 check",
+        ["like todolist.python"],
+    ),
+    "code that does not start": (
+        pushed(text("apps/pages/urls.py", "urlpatterns", "1 / 0\nurlpatterns")),
+        "3/10 check",
+        ["ZeroDivisionError"],
+    ),
+    "a database that does not answer": (
+        environment(
+            DATABASE_URL="sqlite:////home/todolist/todo-list/media?init_command=PRAGMA%20journal_mode%3DDELETE"
+        ),
+        "3/10 check",
+        ["DATABASE_URL: the database does not answer: unable to open"],
+    ),
+    "an option that is none": (
+        environment(
+            DATABASE_URL="sqlite:////home/todolist/db?sslmode=require&init_command=PRAGMA%20journal_mode%3DDELETE"
+        ),
+        "3/10 check",
+        ["DATABASE_URL: an option after its ? is none of this database's", "sslmode"],
+    ),
+    "another Python": (
+        lambda live: setattr(live.platform.webapps[live.platform.domain], "python_version", "3.10"),
+        "4/10 ask the platform",
+        ["the web app runs Python 3.10", "choose 3.13 on the platform's Web page"],
+    ),
+    "a file that a style sheet names and that is not there": (
+        pushed(added("static/broken.css", "body { background: url(no-such.png) }")),
+        "5/10 collect the static files",
+        ["no-such.png", "`manage.py collectstatic` failed"],
+    ),
+    "a migration that fails": (
+        pushed(added("apps/accounts/migrations/0002_broken.py", MIGRATION)),
+        "6/10 migrate",
+        ["no such table", "`manage.py migrate` failed", "some migrations may be applied"],
+    ),
+}
+
+
+# Here Python or Django show where it is.
+DJANGOS_OWN = (
+    "code that does not start",
+    "a file that a style sheet names and that is not there",
+    "a migration that fails",
+)
+
+
+def swap_hashes(requirements: Path) -> None:
+    """Let each package have the hashes of no file, and be installed anew."""
+    requirements.write_text(re.sub("sha256:....", "sha256:0000", requirements.read_text()))
+
+
+@pytest.mark.usefixtures("serves_as_before")
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_deploy_that_is_stopped_by(live: Live, fault: str) -> None:
+    breaks, step, said = FAULTS[fault]
+    breaks(live)
+    printed = live.deploy(code=1)
+    failed = re.findall(r"^(.*): failed after", printed, re.MULTILINE)
+    assert [name.startswith(step) for name in failed] == ([True] if step else [])
+    for each in said:
+        assert each in printed, printed
+    assert "serves as before" in printed
+    assert "Traceback" not in printed or fault in DJANGOS_OWN
