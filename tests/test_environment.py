@@ -48,7 +48,6 @@ NOT_THE_SITES = {
     "LANG",
     "LISTEN_FDS",
     "LISTEN_PID",
-    "LOG",
     "NAME",
     "NOPASSWD",
     "ON_ERROR_STOP",
@@ -152,7 +151,9 @@ def set_by_the_shell(project: Path) -> set[str]:
             other = r"\$\{?([A-Z][A-Z0-9_]{3,})|\b([A-Z][A-Z0-9_]{3,})=|[\"\s]([A-Z][A-Z0-9_]{3,})\"?:"
             for match in re.finditer(python if path.suffix == ".py" else other, text):
                 names.add(next(group for group in match.groups() if group))
-    return {name.removesuffix("_FILE") for name in names - NOT_THE_SITES}
+    # LOG_FILE is a variable of its own, and no other's file.
+    known = documented(project)
+    return {name if name in known else name.removesuffix("_FILE") for name in names - NOT_THE_SITES}
 
 
 def named_by_the_runbook(project: Path) -> set[str]:
@@ -160,7 +161,7 @@ def named_by_the_runbook(project: Path) -> set[str]:
     page = project / "docs/deploy.md"
     if not page.exists():
         return set()
-    return set(re.findall(r"(?:\b|`)([A-Z][A-Z0-9_]{3,})(?==|`)", page.read_text())) - NOT_THE_SITES
+    return set(re.findall(r"(?<![.\w])([A-Z][A-Z0-9_]{3,})(?==|`)", page.read_text())) - NOT_THE_SITES
 
 
 @each_shell
