@@ -166,13 +166,12 @@ def reason(error: BaseException) -> str:
 def step(name: str, action: Callable[[], object]) -> None:
     """Do one step, and print its name, its outcome and the seconds that it took."""
     say(f"\n{name}")
-    started = time.monotonic()
+    started, outcome = time.monotonic(), "failed after"
     try:
         action()
-    except BROKEN:
-        say(f"{name}: failed after {time.monotonic() - started:.1f} s")
-        raise
-    say(f"{name}: done in {time.monotonic() - started:.1f} s")
+        outcome = "done in"
+    finally:
+        say(f"{name}: {outcome} {time.monotonic() - started:.1f} s")
 
 
 if __name__ == "__main__":

@@ -61,7 +61,8 @@ class Site:
         try:
             run(["sudo", "--non-interactive", "systemctl", "restart", self.unit])
         except DeployError as error:
-            log = run(["journalctl", f"--unit={self.unit}", "--lines=5", "--output=cat", "--quiet"])
+            # What the site itself said, and not what systemd says of it.
+            log = run(["journalctl", f"_SYSTEMD_UNIT={self.unit}", "--lines=10", "--output=cat", "--quiet"])
             raise DeployError(f"{error}\nThe last lines of its log:\n{log}") from None
         deadline = time.monotonic() + READY_TIMEOUT
         while not (answer := self.ready()).startswith("200"):

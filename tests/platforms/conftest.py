@@ -122,4 +122,4 @@ def owner(machines: Machines, deployed_machine: tuple[str, Path], tmp_path: Path
     """Somebody with a live site on a machine of their own, and its project."""
     image, project = deployed_machine
     with machines.started(image, *NAMES) as machine:
-        yield Owner(machine, shutil.copytree(project, tmp_path / "project"))
+        yield Owner(machine, shutil.copytree(project, tmp_path / "owned"))

@@ -5,13 +5,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.support.environments import run
 from tests.support.faults import Change, route, text
 from tests.support.machines import Machines
-from tests.support.owners import DOMAIN, NAMES, SLUG, Owner
+from tests.support.owners import DEPLOY, DOMAIN, NAMES, REPOSITORY, SLUG, MachineRunner, Owner
 from tests.support.repositories import repository
 from tests.support.runbooks import blocks
 from tests.support.smoke import CHECKS
 from tests.support.traffic import steady_traffic
+from tests.support.workflows import github_workflow, gitlab_job
 
 Render = Callable[..., Path]
 
@@ -137,6 +139,69 @@ def test_going_back_takes_seconds(owner: Owner) -> None:
     said = owner.ask("rollback")
     took = time.monotonic() - started
     assert took < 10, f"{took:.1f} s\n{said}"
+
+
+def test_two_deploys_at_once_are_one_and_one_that_is_broken_off_changes_nothing(owner: Owner) -> None:
+    before = owner.ask("status").splitlines()[:-1]
+    broken_off = "kill -TERM $(pgrep --full '^[^ ]*python[0-9.]* deploy/machine.py')"
+    owner.machine.run(
+        f"({DEPLOY}) >~/first 2>&1 & sleep 4; ({DEPLOY}) >~/second 2>&1 || true; {broken_off}; wait", "deploy"
+    )
+    first, second = (owner.machine.run(f"cat ~/{name}", "deploy") for name in ("first", "second"))
+    assert "another deploy or rollback is under way; nothing was done" in second
+    assert "broken off" in first
+    assert "Traceback" not in first + second
+    assert owner.ask("status").splitlines()[:-1] == before
+
+
+def test_the_workflows_deploy_and_take_back(owner: Owner, render: Render) -> None:
+    """The steps of both, on a runner that knows what the runbook says to tell it and nothing else."""
+    machine = owner.machine
+    owner.reader.left = [block for block in owner.reader.left if block.heading.startswith("Deploy from CI")]
+    known_hosts = owner.follow("Deploy from CI, as deploy").strip()
+    key = machine.run("cat ~/.ssh/ci", "deploy")
+    # GitLab gives a key as a file. What installs is not run again here: the programs are there.
+    machine.run(
+        "useradd --create-home --shell /bin/bash runner && install -m 644 /home/deploy/.ssh/ci /run/ci\n"
+        "printf '#!/bin/sh\\n' >/usr/local/bin/apt-get && chmod 755 /usr/local/bin/apt-get"
+    )
+    machine.run(f"git clone --quiet {REPOSITORY} ~/project", "runner")
+    values = {"DEPLOY_SSH": f"deploy@{DOMAIN}", "DEPLOY_URL": f"https://{DOMAIN}", "DEPLOY_KNOWN_HOSTS": known_hosts}
+    of_github = {**{f"vars.{name}": value for name, value in values.items()}, "secrets.DEPLOY_SSH_KEY": key.strip()}
+
+    owner.commit("Add a page", NEW_PAGE)
+    commit = run(["git", "rev-parse", "HEAD"], owner.project).strip()
+    runner = MachineRunner(owner, {**of_github, "github.sha": commit})
+    code, said = runner.github(github_workflow(owner.project, "deploy-gunicorn.yml"), "deploy")
+    assert code == 0, said
+    assert status_of(owner, "/new/") == "200"
+
+    owner.commit("Break the home page", BROKEN_HOME)
+    commit = run(["git", "rev-parse", "HEAD"], owner.project).strip()
+    job = gitlab_job(render(platform="gunicorn", ci="gitlab"), "deploy")
+    code, said = MachineRunner(owner, {}).gitlab(job, {**values, "DEPLOY_SSH_KEY": "/run/ci", "CI_COMMIT_SHA": commit})
+    assert code == 1
+    assert "serves as before" in said
+    assert status_of(owner, "/new/") == "200"
+    assert key.strip() not in said
+
+    # What the key cannot ask for.
+    for asked in (
+        "",
+        "id",
+        "status",
+        "deploy main",
+        "deploy --help",
+        f"deploy {commit} x",
+        "deploy $(id)",
+        "rollback x",
+    ):
+        refused = machine.run(f"ssh -n deploy@{DOMAIN} '{asked}'", "runner", code=2)
+        assert "Nothing was done" in refused, asked
+    assert "no commit of the main branch" in machine.run(f"ssh -n deploy@{DOMAIN} deploy {'0' * 40}", "runner", code=1)
+    assert status_of(owner, "/new/") == "200"
+    machine.run(f"ssh -n deploy@{DOMAIN} rollback", "runner")
+    assert status_of(owner, "/new/") == "404"
 
 
 def test_the_runbook_leads_to_a_live_site_and_back(render: Render, machines: Machines) -> None:

@@ -11,7 +11,7 @@ import requests
 
 # Seconds that an answer may take, and that a client waits before it asks again.
 PATIENCE = 60
-PAUSE = 0.02
+PAUSE = 0.2
 
 
 @dataclass

@@ -2,14 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import override
 
 from tests.support.environments import run, uv
 from tests.support.faults import Change
 from tests.support.machines import Machine
 from tests.support.repositories import commit
 from tests.support.runbooks import Reader
+from tests.support.workflows import Runner
 
 SLUG = "todo-list"
 DOMAIN = "todo-list.example.com"
@@ -103,3 +105,21 @@ class Owner:
     def ask(self, command: str, code: int = 0) -> str:
         """Run another of the deploy script's commands."""
         return self.machine.run(f"{DEPLOY} {command}", "deploy", code=code)
+
+
+class MachineRunner(Runner):
+    """A runner of CI: a user of the machine's with a clone, who reaches the site by its name as everybody does."""
+
+    def __init__(self, owner: Owner, expressions: Mapping[str, str]) -> None:
+        """Take the machine; `expressions` is what stands for the `${{ … }}` of a workflow."""
+        super().__init__(owner.project, owner.machine.engine.environment, expressions)
+        self.machine = owner.machine
+
+    @override
+    def script(self, text: str, variables: Mapping[str, str]) -> tuple[int, str]:
+        """Run a script as both runners do, with the variables on the other side of docker."""
+        words = [f"{name}={value}" for name, value in {"CI": "true", **variables}.items()]
+        self.command = lambda command: self.machine.command(
+            ["env", "--chdir=/home/runner/project", *words, *command], "runner"
+        )
+        return super().script(text, variables)
