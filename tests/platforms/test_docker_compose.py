@@ -122,6 +122,7 @@ def test_down_and_up_again_keeps_the_data(projects: Projects, database: str) -> 
 
 def test_stopping_loses_no_request_in_flight(own: Deployment) -> None:
     """Eight requests, as many as there are threads, wait for the database while `web` is told to stop."""
+    assert own.get("/").status_code == 200
     holding = "BEGIN; LOCK TABLE django_session IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(12); COMMIT;"
     with ThreadPoolExecutor(9) as pool:
         lock = pool.submit(own.sql, holding)
