@@ -16,7 +16,7 @@ class DrainingWorker(ThreadWorker):
     """Named in docker-entrypoint.sh."""
 
     @override
-    def set_accept_enabled(self, enabled: bool) -> None:
+    def set_accept_enabled(self, enabled: bool | None) -> None:
         """Take what connects, or stop to; the end of that is when the worker is told to stop."""
         if not enabled and not self.alive:
             for listener in self.sockets:

@@ -43,6 +43,8 @@ def main() -> int:
     for sent in (signal.SIGTERM, signal.SIGHUP):
         # As Ctrl-C: whoever is broken off goes back first.
         signal.signal(sent, signal.default_int_handler)
+    # Who serves has to read what is built here, whatever this user's own habit is.
+    os.umask(0o022)
     try:
         site = Site()
         if arguments.action == "status":
@@ -71,7 +73,9 @@ def deploy(site: Site) -> None:
         step("2/5 check its settings, and that it starts", lambda: check(site, release))
         step("3/5 migrate the database", lambda: site.run(release, "python", "manage.py", "migrate", "--noinput"))
     except BROKEN as error:
-        site.releases.remove(release)
+        # A migration goes on when nobody waits for it any more, and needs the folder.
+        if not isinstance(error, KeyboardInterrupt):
+            site.releases.remove(release)
         raise DeployError(f"{reason(error)}\nNothing was switched: {serving(before)}.") from None
     try:
         step("4/5 switch to it, and restart", lambda: site.restart(release))
