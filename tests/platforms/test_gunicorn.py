@@ -84,13 +84,13 @@ def test_ten_deploys_in_a_row_lose_no_request(owner: Owner, tmp_path: Path) -> N
     authority = owner.machine.authority(tmp_path)
     lost: list[str] = []
     slowest, succeeded = 0.0, 0
-    for _ in range(2):
+    for _ in range(10):
+        # Clients for each, since they go on for a bounded time only.
         with (
             steady_traffic(owner.machine.address, DOMAIN, "/health/", ca_file=authority, clients=14) as probes,
             steady_traffic(owner.machine.address, DOMAIN, "/", ca_file=authority, clients=2) as visitors,
         ):
-            for _ in range(5):
-                owner.ask("deploy")
+            owner.ask("deploy")
         for traffic in (probes, visitors):
             lost += traffic.failures
             slowest = max(slowest, traffic.slowest)
@@ -113,7 +113,11 @@ def test_a_deploy_that_breaks_at_any_step_leaves_the_old_release_serving(owner: 
         ("1/5 build", text("pyproject.toml", '"requests>=2.34,<3",', ""), "uv.lock"),
         ("2/5 check its settings", not_loading, "not loading"),
         ("3/5 migrate", migration(FAILING_MIGRATION), "no_such_column"),
-        ("4/5 switch", gunicorn_settings("def on_starting(server):", "    raise RuntimeError('not today')"), "Error: not today"),
+        (
+            "4/5 switch",
+            gunicorn_settings("def on_starting(server):", "    raise RuntimeError('not today')"),
+            "Error: not today",
+        ),
         ("4/5 switch", not_ready, "/ready/ answers 503"),
         ("5/5 check the live site", BROKEN_HOME, "FAIL  the home page is shown"),
     ]

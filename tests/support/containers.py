@@ -140,6 +140,7 @@ class Deployment:
         self.engine = engine
         self.project = project
         self.name = f"test-{secrets.token_hex(4)}"
+        self.role = ""
         self.http_port, self.https_port = free_port(), free_port()
         self.url = f"https://localhost:{self.https_port}"
         self.http_url = f"http://localhost:{self.http_port}"
@@ -197,7 +198,7 @@ class Deployment:
 
     def sql(self, statement: str) -> str:
         """What PostgreSQL answers to a statement."""
-        user = self.database_user()
+        user = self.role = self.role or self.database_user()
         return self.compose(
             "exec", "--no-TTY", "database", "psql", "--username", user, "--tuples-only", "--command", statement
         )
