@@ -176,7 +176,6 @@ def test_collectstatic_needs_no_real_secret(render: Callable[..., Path], environ
     folder = render()
     dockerfile = (folder / "Dockerfile").read_text().replace("\\\n", "")
     (line,) = [line for line in dockerfile.splitlines() if "collectstatic --noinput" in line]
-    bin_folder = environments.install(folder)
-    script = line.removeprefix("RUN ").replace(".venv/bin/", f"{bin_folder}/")
-    run(["sh", "-c", script], folder, env=clean_environment())
+    env = project_environment(environments.install(folder))
+    run(["sh", "-c", line.removeprefix("RUN ")], folder, env=env)
     assert (folder / "staticfiles" / "staticfiles.json").exists()
