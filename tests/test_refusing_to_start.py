@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.environments import Environments, clean_environment, run, uv
+from tests.support.environments import Environments, clean_environment, project_environment, run, uv
 from tests.support.rendering import render
 from tests.support.sites import Site
 
