@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.first_page import one_run
 from benchmarks.request_line import measured
 from tests.support.rendering import template_copy
 from tests.support.sites import Site
+
+pytestmark = pytest.mark.alone
 
 
 def test_the_request_id_and_line_cost_at_most_60_microseconds(site: Site) -> None:
@@ -14,7 +18,7 @@ def test_the_request_id_and_line_cost_at_most_60_microseconds(site: Site) -> Non
 
 
 def test_a_new_project_shows_its_first_page_soon(tmp_path: Path) -> None:
-    """The bound is 6 s and about 1 s on a machine that does nothing else; here it runs other tests, so twice that."""
+    """The aim is 6 s and about 1 s; twice that, for machines that are slower."""
     template = template_copy(tmp_path / "template")
     seconds = one_run(tmp_path / "project", template)
     assert seconds["first page"] <= 12

@@ -170,6 +170,7 @@ def test_a_database_that_stops_and_comes_back_takes_nothing_else_along(own: Depl
     assert web["State"]["Health"]["Status"] == "healthy"
 
 
+@pytest.mark.alone
 def test_replacing_web_loses_no_request(own: Deployment) -> None:
     """What the runbook does by hand: sixteen visitors ask without a pause, every second one by sending a form."""
     with clients(16, own.session, own.url) as answers:

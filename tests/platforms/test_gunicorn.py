@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.support.environments import run
 from tests.support.faults import Change, route, text
 from tests.support.machines import Machines
@@ -80,6 +82,7 @@ def accounts(owner: Owner) -> str:
     return owner.machine.run(f"{SLUG}-run python manage.py shell --verbosity=0 --command='{count}'").strip()
 
 
+@pytest.mark.alone
 def test_ten_deploys_in_a_row_lose_no_request(owner: Owner, tmp_path: Path) -> None:
     authority = owner.machine.authority(tmp_path)
     lost: list[str] = []
