@@ -7,16 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.rendering import all_combinations, combination_id
+from tests.support.rendering import Answers, combination_id, triple_combinations
 
 Render = Callable[..., Path]
 
-# Python's version and the CI change nothing that reads the environment.
-each_shell = pytest.mark.parametrize(
-    "answers",
-    [answers for answers in all_combinations() if answers["python_version"] == "3.13" and answers["ci"] == "github"],
-    ids=combination_id,
-)
+each_shell = pytest.mark.parametrize("answers", triple_combinations(), ids=combination_id)
 
 # Read by a library or by Django itself, and documented for what they do to the site.
 READ_BY_OTHERS = {
@@ -165,19 +160,19 @@ def named_by_the_runbook(project: Path) -> set[str]:
 
 
 @each_shell
-def test_what_is_read_is_documented_and_nothing_else_is(render: Render, answers: dict[str, str]) -> None:
+def test_what_is_read_is_documented_and_nothing_else_is(render: Render, answers: Answers) -> None:
     project = render(**answers)
     assert set(documented(project)) == variables_read(project)
 
 
 @each_shell
-def test_the_example_lists_what_the_page_documents(render: Render, answers: dict[str, str]) -> None:
+def test_the_example_lists_what_the_page_documents(render: Render, answers: Answers) -> None:
     project = render(**answers)
     assert set(exampled(project)) == set(documented(project))
 
 
 @each_shell
-def test_the_example_has_in_force_what_is_required(render: Render, answers: dict[str, str]) -> None:
+def test_the_example_has_in_force_what_is_required(render: Render, answers: Answers) -> None:
     project = render(**answers)
     required = {name for name, default in documented(project).items() if default == "required"}
     in_force = {name for name, active in exampled(project).items() if active}
@@ -187,7 +182,7 @@ def test_the_example_has_in_force_what_is_required(render: Render, answers: dict
 
 @each_shell
 def test_the_shell_and_the_runbook_name_nothing_that_the_page_does_not_document(
-    render: Render, answers: dict[str, str]
+    render: Render, answers: Answers
 ) -> None:
     project = render(**answers)
     assert set_by_the_shell(project) | named_by_the_runbook(project) <= set(documented(project))

@@ -7,12 +7,12 @@ import pytest
 
 from tests.support.databases import PostgreSQL
 from tests.support.environments import Environments, project_environment, run
-from tests.support.rendering import combination_id, pairwise_combinations
+from tests.support.rendering import Answers, combination_id, pairwise_combinations
 
 
-@pytest.mark.parametrize("answers", list(pairwise_combinations()), ids=combination_id)
+@pytest.mark.parametrize("answers", pairwise_combinations(), ids=combination_id)
 def test_a_fresh_project_passes_its_own_checks(
-    render: Callable[..., Path], environments: Environments, database: PostgreSQL, answers: dict[str, str]
+    render: Callable[..., Path], environments: Environments, database: PostgreSQL, answers: Answers
 ) -> None:
     project = render(**answers)
     env = project_environment(environments.install(project))

@@ -3,16 +3,27 @@
 import re
 import shutil
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 
 from tests.support.rendered import assert_clean, files, parse, run_tool
-from tests.support.rendering import ROOT, all_combinations, combination_id, pairwise_combinations, question_choices
+from tests.support.rendering import (
+    ROOT,
+    Answers,
+    all_combinations,
+    combination_id,
+    decisions,
+    pairwise_combinations,
+    question_choices,
+    triple_combinations,
+)
 
 Render = Callable[..., Path]
 
-every_combination = pytest.mark.parametrize("answers", list(all_combinations()), ids=combination_id)
+# Those in which each three decisions meet: no file has a condition about more.
+every_combination = pytest.mark.parametrize("answers", triple_combinations(), ids=combination_id)
 
 # What Python there is under these is the project's, and knows no platform.
 PLATFORM_FREE = ("config", "apps", "smoke", "tests", "gunicorn.conf.py")
@@ -25,7 +36,7 @@ def not_copiers(name: Path) -> bool:
 
 
 @every_combination
-def test_every_file_is_whole_and_clean(render: Render, answers: dict[str, str]) -> None:
+def test_every_file_is_whole_and_clean(render: Render, answers: Answers) -> None:
     project = render(**answers)
     for path in files(project):
         text, name = path.read_text(), path.relative_to(project)
@@ -50,12 +61,17 @@ def test_pages_are_formatted_and_linted(render: Render) -> None:
 
 @pytest.mark.parametrize("python_version", question_choices("python_version"))
 @pytest.mark.parametrize("database", question_choices("database"))
-def test_the_project_is_the_same_on_every_platform(render: Render, database: str, python_version: str) -> None:
+@pytest.mark.parametrize("tasks", question_choices("tasks"))
+def test_the_project_is_the_same_on_every_platform(
+    render: Render, database: str, python_version: str, tasks: str
+) -> None:
     """Platforms differ in their shell: the project's Python is the same, byte for byte."""
+    # With tasks go extras, so that both meet all platforms.
+    chosen = {"tasks": tasks, "extras": [] if tasks == "none" else question_choices("extras")}
     seen: dict[str, dict[str, bytes]] = {}
     for platform in question_choices("platform"):
         if (platform, database) != ("heroku", "sqlite"):
-            project = render(platform=platform, database=database, python_version=python_version)
+            project = render(platform=platform, database=database, python_version=python_version, **chosen)
             names = [path for path in files(project) if str(path.relative_to(project)).startswith(PLATFORM_FREE)]
             seen[platform] = {str(path.relative_to(project)): path.read_bytes() for path in names}
     first, *others = seen.values()
@@ -95,13 +111,13 @@ def test_nothing_volatile_is_rendered(render: Render) -> None:
 
 
 @every_combination
-def test_a_project_has_about_100_files(render: Render, answers: dict[str, str]) -> None:
+def test_a_project_has_about_100_files(render: Render, answers: Answers) -> None:
     assert len(files(render(**answers))) <= 102
 
 
-def test_the_pairwise_cover_has_every_possible_pair() -> None:
-    rows = list(pairwise_combinations())
+@pytest.mark.parametrize(("size", "cover"), [(2, pairwise_combinations), (3, triple_combinations)])
+def test_a_cover_has_every_possible_pair_or_triple(size: int, cover: Callable[[], list[Answers]]) -> None:
+    met = [set(decisions(row)) for row in cover()]
     for combination in all_combinations():
-        for one, its in combination.items():
-            for other, others in combination.items():
-                assert any(row[one] == its and row[other] == others for row in rows)
+        for together in combinations(decisions(combination), size):
+            assert any(row.issuperset(together) for row in met), together

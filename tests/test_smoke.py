@@ -18,7 +18,7 @@ from honcho.environ import parse_procfile
 from tests.support.environments import Environments, project_environment
 from tests.support.faults import route
 from tests.support.mail import mail_server
-from tests.support.rendering import combination_id, pairwise_combinations
+from tests.support.rendering import Answers, combination_id, pairwise_combinations
 from tests.support.servers import PATIENCE, free_port
 from tests.support.sites import Site
 from tests.support.smoke import (
@@ -37,9 +37,9 @@ from tests.support.smoke import (
 Render = Callable[..., Path]
 
 
-@pytest.mark.parametrize("answers", list(pairwise_combinations()), ids=combination_id)
+@pytest.mark.parametrize("answers", pairwise_combinations(), ids=combination_id)
 def test_a_fresh_project_passes_served_by_its_own_start_command(
-    render: Render, environments: Environments, answers: dict[str, str]
+    render: Render, environments: Environments, answers: Answers
 ) -> None:
     project = render(**answers)
     outcome = smoke(project, project_environment(environments.install(project)))

@@ -2,8 +2,9 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator
-from itertools import combinations
+from functools import cache
+from heapq import heapify, heappop, heappush
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def render(template: Path, destination: Path, **answers: Any) -> Path:
     return destination
 
 
+@cache
 def question_choices(name: str) -> list[str]:
     """The values that can be chosen at a question, in copier.yml's order."""
     choices = yaml.safe_load((ROOT / "copier.yml").read_text())[name]["choices"]
@@ -41,40 +43,62 @@ def question_choices(name: str) -> list[str]:
     return list(choices)
 
 
-CHOSEN = ("platform", "database", "ci", "python_version")
+# The questions with a list of answers, in copier.yml's order; of `extras`, several can be chosen.
+CHOSEN = ("platform", "database", "tasks", "extras", "ci", "python_version")
+
+Answers = dict[str, Any]
 
 
-def possible(answers: dict[str, str]) -> bool:
-    """Whether the questions allow these answers together."""
-    return (answers.get("platform"), answers.get("database")) != ("heroku", "sqlite")
-
-
-def all_combinations() -> Iterator[dict[str, str]]:
+def all_combinations() -> list[Answers]:
     """Every combination of the answers that are chosen from a list."""
-
-    def extended(answers: dict[str, str], names: tuple[str, ...]) -> Iterator[dict[str, str]]:
-        if not names:
-            yield answers
-            return
-        for value in question_choices(names[0]):
-            yield from extended({**answers, names[0]: value}, names[1:])
-
-    return (answers for answers in extended({}, CHOSEN) if possible(answers))
+    # Heroku refuses SQLite.
+    choices = [question_choices(name) if name != "extras" else subsets(question_choices(name)) for name in CHOSEN]
+    return [
+        dict(zip(CHOSEN, values, strict=True)) for values in product(*choices) if values[:2] != ("heroku", "sqlite")
+    ]
 
 
-def pairwise_combinations() -> list[dict[str, str]]:
-    """Few combinations in which each two answers that are possible together meet."""
-    pairs = {combination_id(each): set(combinations(each.items(), 2)) for each in all_combinations()}
-    by_id = {combination_id(each): each for each in all_combinations()}
-    missing, chosen = set().union(*pairs.values()), []
+def subsets(items: list[str]) -> list[list[str]]:
+    """Each selection of some of the items, from none to all."""
+    return [list(chosen) for size in range(len(items) + 1) for chosen in combinations(items, size)]
+
+
+def decisions(answers: Answers) -> list[tuple[str, Any]]:
+    """What was decided, one by one: an answer a question, and of `extras` whether each was chosen."""
+    extras = [(extra, extra in answers["extras"]) for extra in question_choices("extras")]
+    return [item for item in answers.items() if item[0] != "extras"] + extras
+
+
+@cache
+def covering(size: int) -> list[Answers]:
+    """Few combinations in which each `size` decisions that are possible together meet."""
+    rows = all_combinations()
+    met = [set(combinations(decisions(row), size)) for row in rows]
+    missing, chosen = set().union(*met), []
+    # What each would add at most: that never grows, so the first whose figure is up to date adds most.
+    adds = [(-len(each), row) for row, each in enumerate(met)]
+    heapify(adds)
     while missing:
-        # The one that adds most, the first of them where several do.
-        best = max(pairs, key=lambda name: len(pairs[name] & missing))
-        missing -= pairs[best]
-        chosen.append(by_id[best])
+        _, row = heappop(adds)
+        now = len(met[row] & missing)
+        if now >= -adds[0][0]:
+            missing -= met[row]
+            chosen.append(rows[row])
+        else:
+            heappush(adds, (-now, row))
     return chosen
 
 
-def combination_id(answers: dict[str, str]) -> str:
+def pairwise_combinations() -> list[Answers]:
+    """Few combinations in which each two decisions that are possible together meet: those that are installed."""
+    return covering(2)
+
+
+def triple_combinations() -> list[Answers]:
+    """The same for each three, which a file's conditions are about at most: those that are rendered."""
+    return covering(3)
+
+
+def combination_id(answers: Answers) -> str:
     """The name of a combination in a test's id."""
-    return "-".join(answers.values())
+    return "-".join("+".join(value) if isinstance(value, list) else value for value in answers.values() if value)
