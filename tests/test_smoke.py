@@ -108,6 +108,8 @@ def test_nothing_is_left_when_it_is_interrupted(
 ) -> None:
     project, temporary = render(platform="gunicorn"), tmp_path / "tmp"
     temporary.mkdir()
+    # Tests that are started in the background ignore Ctrl-C, and what they start would too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         ["pytest", "smoke"],
         cwd=project,
@@ -127,6 +129,7 @@ def test_nothing_is_left_when_it_is_interrupted(
         os.killpg(process.pid, sent)
         output, _ = process.communicate(timeout=PATIENCE)
     finally:
+        signal.signal(signal.SIGINT, before)
         process.kill()
         process.wait()
     assert process.returncode == pytest.ExitCode.INTERRUPTED, output
@@ -204,7 +207,8 @@ def test_the_start_command_is_the_procfiles(render: Render) -> None:
 
 def test_the_start_command_is_the_images(render: Render) -> None:
     project = render(platform="docker")
-    dockerfile = (project / "Dockerfile").read_text()
+    # The last stage is the image that serves.
+    dockerfile = (project / "Dockerfile").read_text().rpartition("\nFROM ")[2]
     (entrypoint,) = json.loads(re.findall("^ENTRYPOINT (.*)$", dockerfile, re.MULTILINE)[0])
     (workdir,) = set(re.findall("^WORKDIR (.*)$", dockerfile, re.MULTILINE))
     role = yaml.safe_load((project / "compose.yaml").read_text())["services"]["web"]["command"]
@@ -223,5 +227,5 @@ def test_the_start_command_serves_the_file_that_is_installed(render: Render) -> 
     (file,) = re.findall(r"--wsgi-file (\S+)", start_command(project))
     assert (project / file).is_file()
     # The file looks for the project where the command has put it.
-    assert 'Path.home() / "todo-list"' in (project / file).read_text()
-    assert 'ln -s "$PWD" "$TMPDIR/todo-list"' in start_command(project)
+    assert 'Path.home() / "todo-list" / "current"' in (project / file).read_text()
+    assert 'ln -s "$PWD" "$TMPDIR/todo-list/current"' in start_command(project)
