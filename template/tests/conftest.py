@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import runpy
+import tomllib
 from collections.abc import Callable, Iterator
 from io import StringIO
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from unittest import mock
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.conf import settings
 from django.core.cache import cache
 from django.test import Client
 
@@ -51,7 +53,9 @@ def member_client(member: User) -> Client:
 @pytest.fixture
 def production_environment() -> dict[str, str]:
     """The variables that production cannot do without."""
+    project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())
     return {
+        **project["tool"]["smoke"].get("variables", {}),
         "DJANGO_SETTINGS_MODULE": "config.settings.production",
         "SECRET_KEY": "0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ",
         "ALLOWED_HOSTS": "www.example.com",

@@ -1,0 +1,52 @@
+"""Tasks about accounts."""
+
+import logging
+from datetime import timedelta
+from smtplib import SMTPException
+
+from django.core.mail import EmailMultiAlternatives
+from django.tasks import task, task_backends
+from django.utils import timezone
+
+log = logging.getLogger("mail")
+
+# Seconds until a mail is tried again. Each is shorter than the time for which a broker lends a task to a worker.
+RETRIES = (10, 60, 300, 600)
+
+
+@task(queue_name="high")
+def send_mail(
+    subject: str,
+    body: str,
+    sender: str,
+    to: list[str],
+    alternatives: list[tuple[str, str]],
+    headers: dict[str, str],
+    tries: int = 0,
+) -> None:
+    """Send a mail, and try again later where the mail server does not take it and a worker can wait.
+
+    Args:
+        subject: its subject.
+        body: its plain text.
+        sender: whom it is from.
+        to: the addresses that it goes to.
+        alternatives: other forms of its text, each with its type: `("<p>…</p>", "text/html")`.
+        headers: more headers.
+        tries: how often it was tried before.
+
+    Raises:
+        OSError, SMTPException: it could not be sent, and is not tried again.
+    """
+    mail = EmailMultiAlternatives(subject, body, sender, to, headers=headers)
+    for content, kind in alternatives:
+        mail.attach_alternative(content, kind)
+    try:
+        mail.send()
+    except (OSError, SMTPException) as error:
+        backend = task_backends["default"]
+        if not backend.supports_defer or tries >= len(RETRIES):
+            raise
+        log.warning("the mail server did not take a mail, which is tried again: %s", type(error).__name__)
+        again = send_mail.using(run_after=timezone.now() + timedelta(seconds=RETRIES[tries]))
+        again.enqueue(subject, body, sender, to, alternatives, headers, tries + 1)

@@ -1,0 +1,7 @@
+"""Addresses about running the site, beside the probes, which a middleware answers."""
+
+from django.urls import path
+
+from apps.operations.views import TaskAnswerView
+
+urlpatterns = [path("tasks/answer/", TaskAnswerView.as_view(), name="task_answer")]

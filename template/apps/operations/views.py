@@ -1,0 +1,35 @@
+"""What running the site can ask for over HTTP, beside the probes."""
+
+import logging
+import secrets
+
+from allauth.core import ratelimit
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import View
+
+from apps.operations import tasks
+
+log = logging.getLogger("tasks")
+
+
+class TaskAnswerView(View):
+    """Lets the smoke suite see that tasks are done: a POST asks for one, and a GET whether it is done."""
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """Ask for a task, and tell the key by which its answer is known."""
+        if limited := ratelimit.consume_or_429(request, action="task_answer", key="everyone"):
+            return limited
+        key = secrets.token_hex(16)
+        try:
+            tasks.answer.enqueue(key)
+        except Exception:
+            # Whatever stands between the site and its workers, that it does not answer is an answer.
+            log.exception("a task could not be handed over")
+            return JsonResponse({"status": "tasks cannot be handed over"}, status=503)
+        return JsonResponse({"key": key}, status=202)
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Whether the task of a key is done."""
+        done = cache.get(tasks.cache_key(request.GET.get("key", "")[:64])) is not None
+        return JsonResponse({"done": done}, headers={"Cache-Control": "no-store"})
