@@ -13,6 +13,7 @@ from tests.support import rendering
 from tests.support.databases import PostgreSQL, postgresql
 from tests.support.environments import Environments
 from tests.support.faults import settings, text
+from tests.support.redis import Redis, redis
 from tests.support.servers import free_port
 from tests.support.sites import Site
 
@@ -75,6 +76,13 @@ def nobodys_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def database() -> Iterator[PostgreSQL]:
     """A PostgreSQL server for the tests of one process."""
     with postgresql() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_server() -> Iterator[Redis]:
+    """A Redis server for one test, which may stop it, let it hang and start it again."""
+    with redis() as server:
         yield server
 
 
