@@ -58,3 +58,11 @@ class Site:
     def get(self, path: str, **headers: str) -> requests.Response:
         """Ask for a page as the proxy in front would; redirects are not followed."""
         return requests.get(f"{self.url}{path}", headers={**HTTPS, **headers}, allow_redirects=False, timeout=20)
+
+    def post(self, path: str, page: requests.Response, fields: dict[str, str], **headers: str) -> requests.Response:
+        """Send a form of a page that was got, with its cookies; redirects are not followed."""
+        sent = {**HTTPS, "Referer": f"https://localhost:{self.port}/", **headers}
+        cookies = "; ".join(f"{name}={value}" for name, value in page.cookies.items())
+        return requests.post(
+            f"{self.url}{path}", fields, headers={**sent, "Cookie": cookies}, allow_redirects=False, timeout=20
+        )

@@ -1,10 +1,10 @@
 """Tasks by Celery, asked for by Django's own interface: `@task` and `enqueue`."""
 
-import logging
+import os
+import sys
 import uuid
-from typing import Any
+from typing import Any, NoReturn
 
-from celery import Task as CeleryTask
 from django.tasks import Task, TaskResult, TaskResultStatus
 from django.tasks.backends.base import BaseTaskBackend
 from django.tasks.signals import task_enqueued
@@ -12,16 +12,11 @@ from django.utils import timezone
 from django.utils.json import normalize_json
 from django.utils.module_loading import import_string
 
-from apps.operations import request_ids
 from config.celery import app
-
-log = logging.getLogger("tasks")
-
-REQUEST_ID = "request_id"
 
 
 class CeleryBackend(BaseTaskBackend):
-    """Sends tasks to Celery's broker, with the id of the request that asked for them."""
+    """Sends tasks to Celery's broker."""
 
     supports_defer = True
     supports_async_task = True
@@ -51,7 +46,6 @@ class CeleryBackend(BaseTaskBackend):
             "task_id": result.id,
             "queue": task.queue_name,
             "eta": task.run_after,
-            "headers": {REQUEST_ID: request_ids.current.get()},
             # What is shown of it, and what is not: a mail has links that let one into an account.
             "shadow": task.module_path,
             "argsrepr": "…",
@@ -61,13 +55,18 @@ class CeleryBackend(BaseTaskBackend):
         task_enqueued.send(type(self), task_result=result)
         return result
 
+    def work(self) -> NoReturn:
+        """Become a worker."""
+        # SIGTERM lets tasks end, for CELERY_SHUTDOWN_SECONDS at most; what is not done by then goes back to the broker.
+        # Celery reads this before anything of the site's.
+        # https://docs.celeryq.dev/en/stable/userguide/workers.html#soft-shutdown
+        os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
+        worker = ["-m", "celery", "--quiet", "--app", "config.celery", "worker"]
+        os.execv(sys.executable, [sys.executable, *worker])  # noqa: S606 - no shell is wanted
 
-@app.task(name="apps.operations.run", bind=True, ignore_result=True)
-def run(self: CeleryTask, path: str, args: list[Any], kwargs: dict[str, Any]) -> None:
-    """Run the task whose function is at `path`, under the id of its request."""
-    token = request_ids.current.set(self.request.get(REQUEST_ID))
-    try:
-        task = import_string(path)
-        task.call(*args, **kwargs)
-    finally:
-        request_ids.current.reset(token)
+
+@app.task(name="apps.operations.run", ignore_result=True)
+def run(path: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+    """Run the task whose function is at `path`."""
+    task: Task = import_string(path)
+    task.call(*args, **kwargs)

@@ -57,6 +57,12 @@ class DatabaseBackend(PlainBackend):
         """Delete the results of tasks that ended longer ago than `age`."""
         DBTaskResult.objects.finished().filter(finished_at__lt=timezone.now() - age).delete()
 
+    def work(self) -> None:
+        """Be a worker, until SIGTERM or Ctrl-C."""
+        worker = Worker()
+        worker.configure_signals()
+        worker.run()
+
 
 class TaskTimeoutError(Exception):
     """The task took longer than TASK_TIME_LIMIT_SECONDS."""

@@ -1,0 +1,96 @@
+"""Tasks in a worker: none is lost, whatever ends the worker, and what is asked for is the same for every answer."""
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.databases import PostgreSQL
+from tests.support.environments import Environments
+from tests.support.redis import Redis
+from tests.support.servers import eventually
+from tests.support.workers import TIME_LIMIT, WorkingSite
+
+Render = Callable[..., Path]
+
+
+@pytest.fixture(params=["database", "celery"])
+def site(
+    request: pytest.FixtureRequest,
+    render: Render,
+    environments: Environments,
+    database: PostgreSQL,
+    redis_server: Redis,
+    tmp_path: Path,
+) -> WorkingSite:
+    """A site that is migrated, for each way to do tasks."""
+    project = render(platform="gunicorn", tasks=request.param)
+    site = WorkingSite(project, environments, database.create(tmp_path.name), request.param, redis_server, tmp_path)
+    site.manage("migrate", "--noinput")
+    return site
+
+
+def test_no_task_of_1000_is_lost_when_its_worker_is_killed_twice(site: WorkingSite) -> None:
+    site.ask_for("for number in range(1000): tasks.write_down.enqueue(number)")
+    for done in (250, 600):
+        with site.worker(f"killed at {done}") as worker:
+            assert len(site.wait_for(done)) >= done, worker.output()
+            worker.stop(signal.SIGKILL)
+        assert len(site.done()) < 1000
+    with site.worker("last") as worker:
+        done = site.wait_for(1000, 60)
+        assert set(done) == set(range(1000)), worker.output()
+
+
+def test_a_deploy_ends_a_worker_and_loses_no_task(site: WorkingSite) -> None:
+    site.ask_for("for number in range(60): tasks.write_down.enqueue(number, 0.1)")
+    with site.worker("before") as worker:
+        site.wait_for(10)
+        started = time.monotonic()
+        # As a platform may send it: twice.
+        worker.process.send_signal(signal.SIGTERM)
+        worker.process.send_signal(signal.SIGTERM)
+        worker.stop(signal.SIGTERM)
+        assert time.monotonic() - started < 10
+        assert "Traceback" not in worker.output()
+    assert 10 <= len(site.done()) < 60
+    with site.worker("after"):
+        done = site.wait_for(60)
+    assert set(done) == set(range(60))
+    # What was being done was done to its end, and not once more.
+    assert set(done.values()) == {1}
+
+
+def test_urgent_tasks_are_done_first(site: WorkingSite) -> None:
+    site.ask_for(
+        "for number in range(30): tasks.write_down.enqueue(number)\ntasks.write_down.using(queue_name='high').enqueue(99)"
+    )
+    with site.worker(CELERY_CONCURRENCY="1"):
+        site.wait_for(31)
+    assert "99" in site.trace.read_text().splitlines()[:3]
+
+
+def test_a_task_that_takes_too_long_is_ended_and_the_others_go_on(site: WorkingSite) -> None:
+    site.ask_for("tasks.fall_asleep.enqueue()\ntasks.write_down.enqueue(1)")
+    with site.worker(CELERY_CONCURRENCY="1") as worker:
+        assert site.wait_for(1, 10 + TIME_LIMIT), worker.output()
+        assert eventually(lambda: "TimeoutError" in worker.output() or "TimeLimitExceeded" in worker.output())
+
+
+def test_a_workers_lines_have_the_id_of_the_request_that_asked(site: WorkingSite, tmp_path: Path) -> None:
+    site.manage("collectstatic", "--noinput")
+    with site.started(tmp_path / "web.log"), site.worker() as worker:
+        page = site.get("/accounts/login/")
+        token = page.text.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
+        asked = site.post("/tasks/answer/", page, {"csrfmiddlewaretoken": token}, **{"X-Request-ID": "the-one"})
+        assert asked.status_code == 202, asked.text
+        key = asked.json()["key"]
+        assert eventually(lambda: site.get(f"/tasks/answer/?key={key}").json()["done"]), worker.output()
+        assert site.get("/tasks/answer/?key=another").json() == {"done": False}
+    lines = [json.loads(line) for line in worker.output().splitlines() if line.startswith("{")]
+    assert any(line["request_id"] == "the-one" for line in lines), worker.output()
+    # And all that a worker writes is a line of JSON.
+    assert [line for line in worker.output().splitlines() if line.strip() and not line.startswith("{")] == []
