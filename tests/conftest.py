@@ -3,6 +3,7 @@
 import copy
 import os
 import shutil
+import signal
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,12 @@ from tests.support.servers import free_port
 from tests.support.sites import Site
 
 ADD_WHAT_IS_MISSING = "To add what is missing: sudo scripts/install-machine"
+
+
+def pytest_configure() -> None:
+    """Let what tests start heed Ctrl-C, also where they run in the background, which ignores it and passes that on."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from honcho.environ import parse_procfile
 from tests.support.environments import Environments, project_environment
 from tests.support.faults import route
 from tests.support.mail import mail_server
+from tests.support.redis import Redis
 from tests.support.rendering import Answers, combination_id, pairwise_combinations
 from tests.support.servers import PATIENCE, free_port
 from tests.support.sites import Site
@@ -39,10 +40,11 @@ Render = Callable[..., Path]
 
 @pytest.mark.parametrize("answers", pairwise_combinations(), ids=combination_id)
 def test_a_fresh_project_passes_served_by_its_own_start_command(
-    render: Render, environments: Environments, answers: Answers
+    render: Render, environments: Environments, redis_server: Redis, answers: Answers
 ) -> None:
     project = render(**answers)
-    outcome = smoke(project, project_environment(environments.install(project)))
+    options = ["--broker-url", redis_server.url] if answers["tasks"] == "celery" else []
+    outcome = smoke(project, project_environment(environments.install(project)), *options)
     # "Force HTTPS" redirects there, before the server is asked.
     skipped = {REDIRECT} if answers["platform"] == "pythonanywhere" else set()
     assert list(outcome.rows) == CHECKS, outcome.output
@@ -108,8 +110,6 @@ def test_nothing_is_left_when_it_is_interrupted(
 ) -> None:
     project, temporary = render(platform="gunicorn"), tmp_path / "tmp"
     temporary.mkdir()
-    # Tests that are started in the background ignore Ctrl-C, and what they start would too.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         ["pytest", "smoke"],
         cwd=project,
@@ -129,7 +129,6 @@ def test_nothing_is_left_when_it_is_interrupted(
         os.killpg(process.pid, sent)
         output, _ = process.communicate(timeout=PATIENCE)
     finally:
-        signal.signal(signal.SIGINT, before)
         process.kill()
         process.wait()
     assert process.returncode == pytest.ExitCode.INTERRUPTED, output

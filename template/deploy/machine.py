@@ -16,13 +16,14 @@ import secrets
 import signal
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 
 from releases import DeployError, Release
 from service import Site, run, say
 
 # What collectstatic needs of the environment, which is not the site's: building wants no secret.
-# A variable that your settings require belongs here too, with any value that they accept.
+# What else your settings require stands in pyproject.toml under [tool.smoke.variables], with any value that they accept.
 FOR_COLLECTING = {
     "DJANGO_SETTINGS_MODULE": "config.settings.production",
     "ALLOWED_HOSTS": "localhost",
@@ -106,10 +107,17 @@ def build(release: Release) -> None:
     python = str(release.folder / ".venv/bin/python")
     # Who serves cannot write what Python would write beside the code.
     run([python, "-m", "compileall", "-q", "apps", "config"], release.folder)
-    key = {"SECRET_KEY": secrets.token_urlsafe(50)}
-    run([python, "manage.py", "collectstatic", "--noinput"], release.folder, {**FOR_COLLECTING, **key})
+    variables = {**FOR_COLLECTING, **variables_for_building(release), "SECRET_KEY": secrets.token_urlsafe(50)}
+    run([python, "manage.py", "collectstatic", "--noinput"], release.folder, variables)
     release.finish(commit)
     say(commit)
+
+
+def variables_for_building(release: Release) -> dict[str, str]:
+    """What a release's settings require beside FOR_COLLECTING."""
+    settings = tomllib.loads((release.folder / "pyproject.toml").read_text())
+    variables: dict[str, str] = settings["tool"]["smoke"].get("variables", {})
+    return variables
 
 
 def check(site: Site, release: Release) -> None:

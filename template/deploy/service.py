@@ -69,6 +69,10 @@ class Site:
             if time.monotonic() > deadline:
                 raise DeployError(f"{self.url}/ready/ answers {answer} after {READY_TIMEOUT} s")
             time.sleep(0.2)
+        for name in ("worker", "beat"):
+            # What they do then is done to its end first.
+            if (release.folder / f"deploy/systemd/{name}.service").exists():
+                run(["sudo", "--non-interactive", "systemctl", "restart", f"{self.name}-{name}.service"])
 
     def ready(self) -> str:
         """What /ready/ answers: a status and a text, or why there is no answer."""

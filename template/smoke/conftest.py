@@ -24,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """What is to be known of a live site beside its address."""
     group = parser.getgroup("smoke")
     group.addoption("--ca-file", metavar="file", help="certificates to trust, for a site whose own is self-signed")
+    group.addoption("--broker-url", metavar="url", help="for a site served here, what its tasks go through")
     group.addoption("--http-url", metavar="url", help="where the site answers plain http, if not at port 80")
 
 
@@ -46,7 +47,7 @@ def site(base_url: str | None, pytestconfig: pytest.Config) -> Iterator[Site]:
         pytest.exit("--base-url is empty", returncode=4)
     with ExitStack() as until_the_end:
         try:
-            site = until_the_end.enter_context(served(PROJECT))
+            site = until_the_end.enter_context(served(PROJECT, pytestconfig.getoption("--broker-url")))
         except NotStartedError as error:
             # Every check would fail for this one reason.
             pytestconfig.stash[NOT_STARTED] = str(error)

@@ -40,6 +40,7 @@ class Site:
     Attributes:
         url: its https address, without a slash at the end.
         http_url: where it answers plain http; None if that is not known, for the reason `no_http`.
+        no_tasks: why its tasks cannot be done; empty where they can.
         ca_file: the certificates by which it is trusted; None for those that this machine trusts.
         log: what its server writes; None if that is elsewhere.
         set_cookies: each Set-Cookie header that it has sent so far.
@@ -48,6 +49,7 @@ class Site:
     url: str
     http_url: str | None
     no_http: str = ""
+    no_tasks: str = ""
     ca_file: str | None = None
     log: Path | None = None
     set_cookies: list[str] = field(default_factory=list)
@@ -58,8 +60,12 @@ class NotStartedError(Exception):
 
 
 @contextmanager
-def served(project: Path) -> Iterator[Site]:
+def served(project: Path, broker_url: str | None = None) -> Iterator[Site]:
     """The site of the project in a folder, served until the end of the block.
+
+    Args:
+        project: the folder.
+        broker_url: what its tasks go through, where they want a service of their own.
 
     Raises:
         NotStartedError: a program that is needed for it failed.
@@ -68,12 +74,21 @@ def served(project: Path) -> Iterator[Site]:
     with TemporaryDirectory(prefix="smoke-") as name, ends_with_this_process():
         folder = Path(name)
         port = free_port()
-        environment = production_environment(project, folder, port)
+        environment = production_environment(project, folder, port) | settings.get("variables", {})
+        worker, no_tasks = settings.get("worker"), ""
+        if broker_url:
+            environment["CELERY_BROKER_URL"] = broker_url
+        elif worker and "CELERY_BROKER_URL" in settings.get("variables", {}):
+            worker, no_tasks = None, "tasks want a broker, which --broker-url names"
         for task in ("migrate", "collectstatic"):
             manage(task, project, environment)
         ca_file, log = folder / "ca.pem", folder / "server.log"
-        with running(settings["start"], project, environment, log), stand_in(port, ca_file) as address:
-            site = Site(f"https://{address}", f"http://{address}", ca_file=str(ca_file), log=log)
+        with (
+            running(settings["start"], project, environment, log),
+            working(worker, project, environment, folder / "worker.log"),
+            stand_in(port, ca_file) as address,
+        ):
+            site = Site(f"https://{address}", f"http://{address}", no_tasks=no_tasks, ca_file=str(ca_file), log=log)
             if not settings.get("redirects_to_https", True):
                 site.http_url = None
                 site.no_http = "what stands before the live server redirects, and the stand-in does not"
@@ -151,6 +166,28 @@ def running(command: str, project: Path, environment: dict[str, str], log: Path)
             if time.monotonic() > deadline:
                 raise NotStartedError(f"`{command}` gave no answer in {START_TIMEOUT} s:\n{log.read_text()}")
             time.sleep(0.05)
+        yield
+    finally:
+        end(process)
+
+
+@contextmanager
+def working(command: str | None, project: Path, environment: dict[str, str], log: Path) -> Iterator[None]:
+    """Keep what does the site's tasks running, where there is such a thing."""
+    if command is None:
+        yield
+        return
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", f"exec {command}"],
+            cwd=project,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
         yield
     finally:
         end(process)

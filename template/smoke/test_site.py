@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from urllib.parse import urljoin
 
@@ -13,6 +14,9 @@ from smoke.visitors import LOG_IN, REDIRECTS, SIGN_UP, Account, Page, Visitor, t
 
 A_YEAR = 365 * 24 * 60 * 60
 ADMIN = "/admin/"
+TASK = "/tasks/answer/"
+# Seconds for a task to be done: a worker may be at another one.
+TASK_TIMEOUT = 30
 UNKNOWN = "/no-page-has-this-address/"
 
 # What a browser has to be told on every page, and what it may be told.
@@ -148,6 +152,20 @@ def test_one_can_sign_up_log_out_log_in_and_delete_the_account(site: Site, home:
         assert account.visitor.is_logged_in(), "after signing up one is not logged in"
         account.log_out()
         account.log_in()
+
+
+def test_a_task_is_done(site: Site, visitor: Visitor, note: Note) -> None:
+    if site.no_tasks:
+        pytest.skip(site.no_tasks)
+    form = Page(visitor.get(LOG_IN)).form_with("csrfmiddlewaretoken")
+    assert form, "the page to log in has no form with a CSRF token"
+    started = time.monotonic()
+    asked = visitor.post(TASK, {"csrfmiddlewaretoken": form.fields["csrfmiddlewaretoken"]}, referer=site.url + LOG_IN)
+    assert asked.status_code == 202, f"{told(asked)}: {asked.text[:300]}"
+    while not visitor.get(f"{TASK}?key={asked.json()['key']}").json()["done"]:
+        assert time.monotonic() - started < TASK_TIMEOUT, f"not done after {TASK_TIMEOUT} s: is a worker there?"
+        time.sleep(0.2)
+    note(f"after {time.monotonic() - started:.1f} s")
 
 
 def test_cookies_are_secure(site: Site, visitor: Visitor, note: Note) -> None:

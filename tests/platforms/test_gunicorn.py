@@ -198,7 +198,7 @@ def test_the_runbook_leads_to_a_live_site_with_sqlite(render: Render, machines: 
         owner.settle()
         owner.follow_to_the_first_deploy()
         machine.run(f"{SLUG}-run python manage.py shell --verbosity=0", given=AN_ACCOUNT)
-        machine.run(f"systemctl start {SLUG}-daily@backup")
+        machine.run(f"systemctl start {SLUG}-backup")
         machine.run(f"rm /var/lib/{SLUG}/db.sqlite3*")
         owner.reader.left = [block for block in owner.reader.left if block.heading.startswith("Backups")]
         # The block makes a backup of its own, of what is there.

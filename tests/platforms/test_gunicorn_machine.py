@@ -59,7 +59,7 @@ def test_units_are_well_formed_and_nginx_accepts_its_site(machine: Machine) -> N
 
 
 def test_services_are_locked_in(machine: Machine) -> None:
-    for service in ("web", "daily@backup", "daily@clearsessions"):
+    for service in ("web", "backup", "cleanup"):
         said = machine.run(f"systemd-analyze security --no-pager {SLUG}-{service}.service")
         (score,) = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", said)
         assert float(score) <= EXPOSURE, said

@@ -22,6 +22,7 @@ HSTS = "browsers are told to stay with https"
 CSP = "the content security policy is strict"
 HEADERS = "security headers are set"
 REQUEST_ID = "request ids are kept or replaced"
+TASK = "a task is done"
 ACCOUNT = "one can sign up log out log in and delete the account"
 COOKIES = "cookies are secure"
 CSRF = "a form without its token is refused"
@@ -40,6 +41,7 @@ CHECKS = [
     HEADERS,
     REQUEST_ID,
     ACCOUNT,
+    TASK,
     COOKIES,
     CSRF,
     ADMIN,

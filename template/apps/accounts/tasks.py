@@ -5,7 +5,7 @@ from datetime import timedelta
 from smtplib import SMTPException
 
 from django.core.mail import EmailMultiAlternatives
-from django.tasks import task, task_backends
+from django.tasks import Task, task, task_backends
 from django.utils import timezone
 
 log = logging.getLogger("mail")
@@ -44,9 +44,17 @@ def send_mail(
     try:
         mail.send()
     except (OSError, SMTPException) as error:
-        backend = task_backends["default"]
-        if not backend.supports_defer or tries >= len(RETRIES):
+        if not can_wait() or tries >= len(RETRIES):
             raise
         log.warning("the mail server did not take a mail, which is tried again: %s", type(error).__name__)
-        again = send_mail.using(run_after=timezone.now() + timedelta(seconds=RETRIES[tries]))
-        again.enqueue(subject, body, sender, to, alternatives, headers, tries + 1)
+        later(RETRIES[tries]).enqueue(subject, body, sender, to, alternatives, headers, tries + 1)
+
+
+def can_wait() -> bool:
+    """Whether a task can be put off, which wants a worker."""
+    return bool(task_backends["default"].supports_defer)
+
+
+def later(seconds: int) -> Task:
+    """The task of sending a mail, put off."""
+    return send_mail.using(run_after=timezone.now() + timedelta(seconds=seconds))
