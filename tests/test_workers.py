@@ -35,9 +35,9 @@ def site(
 
 def test_no_task_of_1000_is_lost_when_its_worker_is_killed_twice(site: WorkingSite) -> None:
     site.ask_for("for number in range(1000): tasks.write_down.enqueue(number)")
-    for done in (250, 600):
-        with site.worker(f"killed at {done}") as worker:
-            assert len(site.wait_for(done)) >= done, worker.output()
+    for number in (250, 600):
+        with site.worker(f"killed at {number}") as worker:
+            assert len(site.wait_for(number)) >= number, worker.output()
             worker.stop(signal.SIGKILL)
         assert len(site.done()) < 1000
     with site.worker("last") as worker:

@@ -1,5 +1,6 @@
 """Celery's broker: what its address has to be, and how it is spoken to."""
 
+import ssl
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,3 +53,11 @@ def transport_options(url: str, lease: int) -> dict[str, Any]:
         "socket_timeout": 5,
         "socket_keepalive": True,
     }
+
+
+def encryption(url: str, *, verify: bool) -> dict[str, Any] | None:
+    """How the connection to a broker is encrypted, by its address; `verify` says whether its certificate is checked."""
+    if urlsplit(url).scheme != "rediss":
+        return None
+    # Some hosts of Redis have certificates of their own making.
+    return {"ssl_cert_reqs": ssl.CERT_REQUIRED if verify else ssl.CERT_NONE}

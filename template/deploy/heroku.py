@@ -79,6 +79,9 @@ def deploy(heroku: Heroku) -> None:
             f"it: v{newest['version']} serves. Commit what mends it, or take it again by `heroku rollback v{release['version']}`"
         )
     try:
+        if before is None:
+            # Heroku itself starts one of `web` alone.
+            heroku.start_others()
         step("3/4 start the dynos", heroku.wait_for_dynos)
         step("4/4 check the live site", lambda: check(heroku))
     except DeployError as error:

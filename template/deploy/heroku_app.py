@@ -117,6 +117,13 @@ class Heroku:
             raise DeployError(f"the release phase of v{release['version']} failed: `heroku releases:output` says why")
         self.wait_for_dynos()
 
+    def start_others(self) -> None:
+        """Start a dyno of each process type of the Procfile that works beside `web`."""
+        lines = (PROJECT / "Procfile").read_text().splitlines()
+        kinds = [line.partition(":")[0] for line in lines if line and not line.startswith("#")]
+        if others := [f"{kind}=1" for kind in kinds if kind not in ("release", "web")]:
+            self.ask("ps:scale", *others)
+
     def wait_for_dynos(self) -> None:
         """Wait until every web dyno runs the newest release."""
         self.ask("ps:wait", "--type", "web", timeout=DYNO_TIMEOUT)

@@ -220,24 +220,26 @@ class Projects:
         """The variables that name a project's images."""
         return {"IMAGE": f"{self.slug}:{self.tag}-{name}", "SMOKE_IMAGE": f"{self.slug}:{self.tag}-{name}-smoke"}
 
-    def get(self, database: str = "postgresql", python_version: str = "3.13") -> tuple[Path, dict[str, str]]:
+    def get(
+        self, database: str = "postgresql", python_version: str = "3.13", tasks: str = "none"
+    ) -> tuple[Path, dict[str, str]]:
         """A project with its secrets, and the variables that name its images.
 
         That of the site is built; that of the smoke suite compose builds when it is run.
         """
-        name = f"{database}-{python_version}"
+        name = f"{database}-{python_version}-{tasks}"
         if name not in self.made:
             answers = {"database": database, "python_version": python_version, "project_slug": self.slug}
-            project = self.render(self.folder / f"{name}-{secrets.token_hex(2)}", **answers)
+            project = self.render(self.folder / f"{name}-{secrets.token_hex(2)}", tasks=tasks, **answers)
             make_secrets(project)
             self.engine.docker("build", "--target", "lock", "--output", ".", ".", folder=project)
             self.engine.docker("compose", "build", "web", folder=project, variables=self.image(name))
             self.made[name] = project
         return self.made[name], self.image(name)
 
-    def deployment(self, database: str = "postgresql", **variables: str) -> Deployment:
+    def deployment(self, database: str = "postgresql", tasks: str = "none", **variables: str) -> Deployment:
         """A new deployment of a shared project, of which only the engine's things are its own."""
-        project, images = self.get(database)
+        project, images = self.get(database, tasks=tasks)
         return Deployment(self.engine, project, **images, **variables)
 
     def copied(self, folder: Path, database: str = "postgresql") -> Deployment:

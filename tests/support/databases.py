@@ -35,7 +35,7 @@ class PostgreSQL:
 
     def create(self, name: str) -> str:
         """Make an empty database; gives its address."""
-        ask = [
+        ask: list[str | Path] = [
             programs() / "psql",
             "--quiet",
             "--no-psqlrc",

@@ -1,4 +1,4 @@
-"""The Platform API's add-ons: heroku-postgresql, and no other. Paths and fields are from its reference."""
+"""The Platform API's add-ons: databases, brokers and the scheduler. Paths and fields are from its reference."""
 
 import random
 import uuid
@@ -6,12 +6,16 @@ from threading import Thread
 from typing import Any
 
 from tests.support.databases import PostgreSQL
+from tests.support.heroku import broker, postgres
 from tests.support.heroku.api import Api, Call, NotFoundError, RefusedError, time
 from tests.support.heroku.apps import App, find_by_name_or_id
-from tests.support.heroku.postgres import PRICES, Database
+from tests.support.heroku.broker import Broker
+from tests.support.heroku.postgres import Database
 from tests.support.heroku.records import AddOn
 
-SERVICE = "heroku-postgresql"
+# The plans of each service, with a month's price in cents, and the name under which it is attached.
+PLANS = {"heroku-postgresql": postgres.PRICES, "heroku-redis": broker.PRICES, "scheduler": {"standard": 0}}
+NAMES = {"heroku-postgresql": "DATABASE", "heroku-redis": "REDIS", "scheduler": "SCHEDULER"}
 COLORS = ["AMBER", "BLUE", "CYAN", "GREEN", "PINK", "SILVER", "TEAL", "WHITE"]
 SHAPES = ["clear", "cubed", "curved", "flat", "round", "sinuous", "spherical", "tetrahedral"]
 
@@ -20,9 +24,9 @@ api = Api()
 
 def addon_json(addon: AddOn) -> dict[str, Any]:
     """An add-on as the API shows it."""
-    price = {"cents": PRICES[addon.plan], "contract": False, "metered": False, "unit": "month"}
+    price = {"cents": PLANS[addon.service][addon.plan], "contract": False, "metered": False, "unit": "month"}
     return {
-        "addon_service": {"id": SERVICE, "name": SERVICE},
+        "addon_service": {"id": addon.service, "name": addon.service},
         "app": {"id": addon.app.id, "name": addon.app.name},
         "billed_price": price,
         "billing_entity": {"id": addon.app.id, "name": addon.app.name, "type": "app"},
@@ -30,8 +34,8 @@ def addon_json(addon: AddOn) -> dict[str, Any]:
         "created_at": time(addon.created_at),
         "id": addon.id,
         "name": addon.name,
-        "plan": {"id": addon.plan, "name": f"{SERVICE}:{addon.plan}", "price": price},
-        "provision_message": "Database should be available soon" if addon.state == "provisioning" else None,
+        "plan": {"id": addon.plan, "name": f"{addon.service}:{addon.plan}", "price": price},
+        "provision_message": "It should be available soon" if addon.state == "provisioning" else None,
         "state": addon.state,
         "web_url": f"https://addons-sso.heroku.com/apps/{addon.app.id}/addons/{addon.id}",
     }
@@ -43,7 +47,7 @@ def attachment_json(addon: AddOn, name: str) -> dict[str, Any]:
     return {
         "addon": addon_json(addon),
         "app": app,
-        "config_vars": [f"{name}_URL"],
+        "config_vars": [f"{name}_URL"] if addon.resource else [],
         "id": addon.attachments[name],
         "name": name,
         "namespace": None,
@@ -74,7 +78,11 @@ def attach(addon: AddOn, asked: str | None) -> str:
         RefusedError: the name is taken.
     """
     taken = {name for other in addon.app.addons for name in other.attachments}
-    free = [name for name in ("DATABASE", *(f"HEROKU_POSTGRESQL_{color}" for color in COLORS)) if name not in taken]
+    free = [
+        name
+        for name in (NAMES[addon.service], *(f"HEROKU_POSTGRESQL_{color}" for color in COLORS))
+        if name not in taken
+    ]
     name = asked or free[0]
     if name in taken:
         raise RefusedError(422, "invalid_params", f"An add-on is attached as {name} already.")
@@ -143,7 +151,7 @@ def resolve_addon(call: Call) -> Any:
     found = [
         addon_json(addon)
         for addon in all_addons(call)
-        if wanted in {addon.name, addon.id, SERVICE, *addon.attachments, *addon.config_vars}
+        if wanted in {addon.name, addon.id, addon.service, *addon.attachments, *addon.config_vars}
         and asked.get("app") in {None, addon.app.name, addon.app.id}
     ]
     if not found:
@@ -152,15 +160,20 @@ def resolve_addon(call: Call) -> Any:
 
 
 def create(call: Call, server: PostgreSQL) -> Any:
-    """Add a database, which is provisioned in the background and sets its config var when that is done."""
+    """Add an add-on, which is provisioned in the background and sets its config var when that is done."""
     app, asked = call.app, call.exchange.json()
     plan = asked["plan"]
     service, _, name = (plan["name"] if isinstance(plan, dict) else plan).partition(":")
-    if service != SERVICE or name not in PRICES:
+    if name not in PLANS.get(service, {}):
         raise NotFoundError("add-on service or plan", "plan")
     number = random.randint(10000, 99999)  # noqa: S311 - no secret
-    called = asked.get("name") or f"postgresql-{random.choice(SHAPES)}-{number}"  # noqa: S311 - no secret
-    addon = AddOn(app, Database(server, name), name, called)
+    called = asked.get("name") or f"{service.removeprefix('heroku-')}-{random.choice(SHAPES)}-{number}"  # noqa: S311 - no secret
+    resource: Database | Broker | None = None
+    if service == "heroku-postgresql":
+        resource = Database(server, name)
+    elif service == "heroku-redis":
+        resource = Broker()
+    addon = AddOn(app, service, resource, name, called)
     with app.changed:
         attach(addon, (asked.get("attachment") or {}).get("name"))
         app.addons.append(addon)
@@ -171,16 +184,18 @@ def create(call: Call, server: PostgreSQL) -> Any:
 
 
 def provision(app: App, addon: AddOn) -> None:
-    """Make the database, and tell the app its address."""
-    addon.database.create()
+    """Make what is behind it, and tell the app its address."""
+    if addon.resource:
+        addon.resource.create()
     with app.changed:
         addon.state = "provisioned"
-        set_config(app, addon, f"@ref:{addon.name} completed provisioning, setting {', '.join(addon.config_vars)}.")
+        if addon.resource:
+            set_config(app, addon, f"@ref:{addon.name} completed provisioning, setting {', '.join(addon.config_vars)}.")
 
 
 def set_config(app: App, addon: AddOn, description: str) -> None:
     """Make a release with the add-on's config vars; it has no release phase: devcenter, "Release Phase"."""
-    theirs = dict.fromkeys(addon.config_vars, addon.database.url)
+    theirs = dict.fromkeys(addon.config_vars, addon.resource.url if addon.resource else "")
     app.release(description, config={**app.config, **theirs}, command=False)
 
 
@@ -200,12 +215,13 @@ def attach_again(call: Call) -> Any:
 
 @api.on("DELETE", "/apps/{app}/addons/{addon}")
 def destroy(call: Call) -> Any:
-    """Remove a database and its config vars."""
+    """Remove an add-on and its config vars."""
     app, addon = call.app, addon_named(call, call.path["addon"])
     with app.changed:
         app.addons.remove(addon)
         config = {name: value for name, value in app.config.items() if name not in addon.config_vars}
         app.release(f"Detach {', '.join(addon.attachments)} (@ref:{addon.name})", config=config)
-    addon.database.drop()
+    if addon.resource:
+        addon.resource.drop()
     addon.state = "deprovisioned"
     return addon_json(addon)

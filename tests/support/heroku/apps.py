@@ -83,7 +83,7 @@ class App:
         """
         with self.changed:
             self.config = dict(self.config if config is None else config)
-            addons = [f"{addon.plan}" for addon in self.addons]
+            addons = [f"{addon.service}:{addon.plan}" for addon in self.addons]
             release = Release(len(self.releases) + 1, description, slug or self.slug, self.config, addons)
             line = release.slug.processes.get("release") if release.slug and command else None
             if line:
@@ -247,7 +247,8 @@ class App:
         self.work.shutdown()
         self.log.close()
         for addon in self.addons:
-            addon.database.drop()
+            if addon.resource:
+                addon.resource.drop()
 
 
 def find_by_name_or_id[T: (AddOn, App, Dyno)](found: Iterable[T], wanted: str) -> T | None:

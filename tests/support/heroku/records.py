@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+from tests.support.heroku.broker import Broker
 from tests.support.heroku.dynos import Slug
 from tests.support.heroku.postgres import Database
 
@@ -39,15 +40,18 @@ class Release:
 
 @dataclass
 class AddOn:
-    """An add-on: a database of an app's.
+    """An add-on of an app's: a database, a broker, or nothing that has an address.
 
     Attributes:
+        service: whose it is: `heroku-postgresql`.
+        resource: what is behind it, where that is no database.
         state: provisioning, provisioned or deprovisioned.
         attachments: the names under which it is attached, each with its id.
     """
 
     app: "App"
-    database: Database
+    service: str
+    resource: Database | Broker | None
     plan: str
     name: str
     state: str = "provisioning"
@@ -58,7 +62,18 @@ class AddOn:
     @property
     def config_vars(self) -> list[str]:
         """The config vars that hold its address."""
-        return [f"{name}_URL" for name in self.attachments]
+        return [f"{name}_URL" for name in self.attachments] if self.resource else []
+
+    @property
+    def database(self) -> Database:
+        """The database that it is.
+
+        Raises:
+            TypeError: it is none.
+        """
+        if not isinstance(self.resource, Database):
+            raise TypeError(f"{self.name} is no database")
+        return self.resource
 
 
 @dataclass

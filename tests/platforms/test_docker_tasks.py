@@ -1,0 +1,114 @@
+"""Workers beside the site, as compose.yaml has them: what they do, and what becomes of the site without them."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import requests
+
+from tests.support.containers import Deployment, Projects
+from tests.support.servers import eventually, free_port
+from tests.support.smoke import CHECKS
+
+WORKERS = {"database": ["worker", "schedule"], "celery": ["worker", "beat"]}
+
+
+@pytest.fixture(scope="module", params=WORKERS)
+def working(request: pytest.FixtureRequest, projects: Projects) -> Iterator[tuple[str, Deployment]]:
+    """A site with workers that runs, and how its tasks are done; of the two databases one each."""
+    database = {"database": "sqlite", "celery": "postgresql"}[request.param]
+    with projects.deployment(database, request.param, FLOWER_PORT=str(free_port())) as deployment:
+        deployment.up()
+        yield request.param, deployment
+
+
+def asked(site: Deployment) -> requests.Response:
+    """The answer to who asks for a task."""
+    with site.session() as visitor:
+        page = visitor.get(f"{site.url}/accounts/login/", timeout=30)
+        token = re.findall('name="csrfmiddlewaretoken" value="(.*?)"', page.text)[0]
+        fields = {"csrfmiddlewaretoken": token}
+        return visitor.post(f"{site.url}/tasks/answer/", fields, headers={"Referer": f"{site.url}/"}, timeout=60)
+
+
+def is_done(site: Deployment, answer: requests.Response) -> Callable[[], bool]:
+    """Asks whether the task is done."""
+    return lambda: bool(site.get(f"/tasks/answer/?key={answer.json()['key']}").json()["done"])
+
+
+def test_the_smoke_suite_sees_that_tasks_are_done(working: tuple[str, Deployment]) -> None:
+    said = working[1].compose("run", "--rm", "smoke")
+    assert re.findall(r"^PASS  (.+?)(?:  .*)?$", said, re.MULTILINE) == CHECKS
+
+
+def test_workers_are_held_to_what_they_need(working: tuple[str, Deployment]) -> None:
+    tasks, site = working
+    for service in [*WORKERS[tasks], *(["broker"] if tasks == "celery" else [])]:
+        container = site.container(service)
+        limits = container["HostConfig"]
+        assert limits["ReadonlyRootfs"] is True, service
+        assert limits["CapDrop"] == ["ALL"]
+        assert not limits["CapAdd"]
+        assert limits["Memory"] > 0
+        assert limits["RestartPolicy"]["Name"] == "unless-stopped"
+        assert container["Config"]["User"] in ("1001:1001", "999:999")
+        assert not any((container["NetworkSettings"]["Ports"] or {}).values())
+
+
+def test_what_is_done_now_and_then_is_done(working: tuple[str, Deployment]) -> None:
+    tasks, site = working
+    if tasks == "database":
+        assert eventually(lambda: "uploads are deleted" in site.compose("logs", "--no-color", "schedule"))
+        return
+    assert eventually(lambda: "DatabaseScheduler" in site.compose("logs", "--no-color", "beat"))
+    assert eventually(lambda: "Clean up" in site.sql("SELECT name FROM django_celery_beat_periodictask"))
+
+
+def test_a_worker_that_was_killed_comes_back(working: tuple[str, Deployment]) -> None:
+    _, site = working
+    before = site.container("worker")["RestartCount"]
+    # The program, by its container's own number: Docker starts a container again that it did not stop itself.
+    process = site.container("worker")["State"]["Pid"]
+    site.engine.run("kill", "-KILL", str(process))
+    assert eventually(lambda: site.container("worker")["RestartCount"] > before)
+    assert eventually(is_done(site, asked(site)))
+
+
+def test_pages_go_on_without_the_broker_and_say_so(working: tuple[str, Deployment]) -> None:
+    tasks, site = working
+    if tasks == "database":
+        # Without the database there is no site at all.
+        return
+    site.compose("stop", "broker")
+    try:
+        started = time.monotonic()
+        assert asked(site).status_code == 503
+        assert time.monotonic() - started < 15
+        assert site.get("/").status_code == 200
+        assert site.get("/ready/").status_code == 200
+    finally:
+        site.compose("start", "broker")
+    assert eventually(lambda: asked(site).status_code == 202)
+    assert eventually(is_done(site, asked(site)))
+
+
+def test_flower_wants_its_password_and_is_of_this_machine_alone(working: tuple[str, Deployment]) -> None:
+    tasks, site = working
+    if tasks == "database":
+        # The admin shows what became of tasks.
+        return
+    site.compose("--profile", "flower", "up", "--detach", "--build", "--no-deps", "flower")
+    address = f"http://127.0.0.1:{site.variables['FLOWER_PORT']}/"
+
+    def status(password: str) -> int | None:
+        try:
+            return requests.get(address, auth=("flower", password), timeout=20).status_code
+        except requests.ConnectionError:
+            return None
+
+    password = (site.project / "secrets/flower_password").read_text()
+    assert eventually(lambda: status(password) == 200), site.compose("logs", "flower")
+    assert status("wrong") == 401
+    (published,) = site.container("flower")["NetworkSettings"]["Ports"]["5555/tcp"]
+    assert published["HostIp"] == "127.0.0.1"
