@@ -47,6 +47,7 @@ class Wanted:
         media: where uploads are.
         media_url: the path by which the settings name uploads.
         static_url: the path by which they name static files.
+        processes: commands of what runs all the time beside it.
     """
 
     domain: str
@@ -56,6 +57,7 @@ class Wanted:
     media: str
     media_url: str
     static_url: str
+    processes: list[str]
 
 
 def main(action: str, wanted: Wanted) -> int:
@@ -125,11 +127,25 @@ def map_files(webapp: Webapp, wanted: Wanted) -> None:
 
 
 def reload(wanted: Wanted) -> None:
-    """Start the web app anew, with the release that is there now."""
+    """Start the web app anew, with the release that is there now, and what runs beside it."""
+    for command in wanted.processes:
+        start(command)
     try:
         patiently(Webapp(wanted.domain).reload)
     except MissingCNAMEException:
         print(f"reloaded; the platform finds no CNAME of {wanted.domain} (docs/deploy.md, A domain of your own)")
+
+
+def start(command: str) -> None:
+    """Start an always-on task anew, or make it."""
+    # The library has no name for these.
+    url = get_api_endpoint(get_username(), "always_on")
+    found = next((task for task in asked(url, "get") if task["command"] == command), None)
+    if found is None:
+        asked(url, "post", json={"command": command, "description": "", "enabled": True})
+        print(f"made the always-on task `{command}`")
+    else:
+        asked(f"{url}{found['id']}/restart/", "post")
 
 
 def existing(domain: str) -> dict[str, Any] | None:
@@ -183,6 +199,8 @@ def meaning(said: str) -> str:
     """What an answer of the platform means, with the answer."""
     status = re.search(r"<Response \[(\d+)\]>", said)
     short = " ".join(said.split())[:500]
+    if status and status[1] == "403" and "always" in said:
+        return f"an always-on task, which works behind the pages, wants a paid account: {short}"
     if status and status[1] in ("403", "404"):
         return (
             f"the platform says no, or knows no such thing: {short}\nThe token in API_TOKEN has to be one of the account"

@@ -40,8 +40,18 @@ def main() -> int:
     for problem in problems:
         print(f"  {problem}", file=sys.stderr)
     urls = {"static_url": settings.STATIC_URL, "media_url": settings.MEDIA_URL}
-    print(json.dumps({"domain": settings.ALLOWED_HOSTS[0], **urls}))
+    print(json.dumps({"domain": settings.ALLOWED_HOSTS[0], **urls, "processes": processes(settings)}))
     return 1 if problems else 0
+
+
+def processes(settings: Any) -> list[str]:
+    """What runs all the time beside the web app, as arguments of Python in the release's folder."""
+    from django.tasks import task_backends
+
+    found = ["manage.py worker"] if hasattr(task_backends["default"], "work") else []
+    if hasattr(settings, "CELERY_BEAT_SCHEDULE"):
+        found.append("-m celery --quiet --app config.celery beat")
+    return found
 
 
 def misplaced(settings: Any) -> list[str]:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.support.environments import run
 from tests.support.faults import Change, route, text
 from tests.support.machines import Machines
@@ -12,6 +14,7 @@ from tests.support.owners import DEPLOY, DOMAIN, NAMES, REPOSITORY, SLUG, Machin
 from tests.support.repositories import repository
 from tests.support.runbooks import blocks
 from tests.support.smoke import CHECKS
+from tests.support.traffic import steady_traffic
 from tests.support.workflows import github_workflow, gitlab_job
 
 Render = Callable[..., Path]
@@ -24,6 +27,7 @@ NOT_RUN = {
 }
 
 BROKEN_HOME = route("^$", "lambda request: HttpResponse(status=500)")
+NOT_TODAY = ("def on_starting(server):", "    raise RuntimeError('not today')")
 NEW_PAGE = route("^new/$", "lambda request: HttpResponse('new')")
 NEW_MIGRATION = """
 from django.db import migrations, models
@@ -77,6 +81,61 @@ def accounts(owner: Owner) -> str:
     """How many accounts the site has."""
     count = "from apps.accounts.models import User; print(User.objects.count())"
     return owner.machine.run(f"{SLUG}-run python manage.py shell --verbosity=0 --command='{count}'").strip()
+
+
+@pytest.mark.alone
+def test_ten_deploys_in_a_row_lose_no_request(owner: Owner, tmp_path: Path) -> None:
+    authority = owner.machine.authority(tmp_path)
+    lost: list[str] = []
+    slowest, succeeded = 0.0, 0
+    for _ in range(10):
+        # Clients for each, since they go on for a bounded time only.
+        with (
+            steady_traffic(owner.machine.address, DOMAIN, "/health/", ca_file=authority, clients=14) as probes,
+            steady_traffic(owner.machine.address, DOMAIN, "/", ca_file=authority, clients=2) as visitors,
+        ):
+            owner.ask("deploy")
+        for traffic in (probes, visitors):
+            lost += traffic.failures
+            slowest = max(slowest, traffic.slowest)
+            succeeded += traffic.succeeded
+    assert lost == []
+    assert succeeded > 1000
+    assert slowest < 2, f"the slowest of {succeeded} took {slowest:.1f} s"
+    # The five that are kept.
+    assert len(owner.ask("status").splitlines()) == 5 + 1
+
+
+def test_a_deploy_that_breaks_at_any_step_leaves_the_old_release_serving(owner: Owner, tmp_path: Path) -> None:
+    not_ready = route("^ready/$", "lambda request: HttpResponse(status=503)")
+
+    def not_loading(project: Path) -> None:
+        with (project / "config/wsgi.py").open("a") as file:
+            file.write("raise RuntimeError('not loading')\n")
+
+    breaks: list[tuple[str, Change, str]] = [
+        ("1/5 build", text("pyproject.toml", '"requests>=2.34,<3",', ""), "uv.lock"),
+        ("2/5 check its settings", not_loading, "not loading"),
+        ("3/5 migrate", migration(FAILING_MIGRATION), "no_such_column"),
+        # As the program that serves does, and not the one that checks it.
+        ("4/5 switch", gunicorn_settings(*NOT_TODAY), "not today"),
+        ("4/5 switch", not_ready, "/ready/ answers 503"),
+        ("5/5 check the live site", BROKEN_HOME, "FAIL  the home page is shown"),
+    ]
+    before = owner.ask("status").splitlines()[:-1]
+    authority = owner.machine.authority(tmp_path)
+    for name, change, why in breaks:
+        with steady_traffic(owner.machine.address, DOMAIN, "/health/", ca_file=authority) as traffic:
+            owner.commit(f"Break {name}", change)
+            said = owner.deploy(code=1)
+        assert re.search(rf"^{name}.*: failed after", said, re.MULTILINE), said
+        assert why in said
+        assert "serves as before" in said
+        assert traffic.failures == []
+        assert traffic.succeeded > 10
+        # No folder of what failed is left.
+        assert owner.ask("status").splitlines()[:-1] == before, name
+        owner.take_back()
 
 
 def test_going_back_takes_seconds(owner: Owner) -> None:

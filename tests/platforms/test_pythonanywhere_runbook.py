@@ -100,7 +100,7 @@ def test_the_runbook_leads_from_an_empty_account_to_a_live_site(
         tasks = console.follow("Scheduled tasks")
         assert tasks.count("daily") >= 2
         commands = {task["command"].split()[-1]: task for task in platform.tasks.values()}
-        assert set(commands) == {"backup", "clearsessions"}
+        assert set(commands) == {"backup", "cleanup"}
         before = backups(live)
         for task in commands.values():
             assert (task["interval"], task["enabled"]) == ("daily", True)

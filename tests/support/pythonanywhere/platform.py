@@ -21,7 +21,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from tests.support.names import loopback_names
 from tests.support.pythonanywhere.account import API_HOST, TOKEN, Account
-from tests.support.pythonanywhere.web import DEFAULT_WSGI, Exchange, Front, WebApp, WebServer
+from tests.support.pythonanywhere.web import DEFAULT_WSGI, AlwaysOn, Exchange, Front, WebApp, WebServer
 
 LIMIT = 40
 PYTHONS = {"python310": "3.10", "python311": "3.11", "python312": "3.12", "python313": "3.13"}
@@ -37,6 +37,7 @@ class Platform:
         paid: whether it pays; a free one has one web app, no domain of its own and no scheduled tasks.
         webapps: by their domain.
         tasks: the scheduled ones.
+        always_on: what runs all the time, and is started again when it ends.
         minute: how long the limit's minute is, in seconds.
         broken: calls that fail, by method and the end of the path, with what they answer.
         calls: each call that was let in, as "GET /webapps/".
@@ -49,6 +50,7 @@ class Platform:
         self.webapps: dict[str, WebApp] = {}
         self.servers: dict[str, WebServer] = {}
         self.tasks: dict[int, dict[str, Any]] = {}
+        self.always_on: dict[int, AlwaysOn] = {}
         self.minute = 60.0
         self.recent: dict[str, deque[float]] = defaultdict(deque)
         self.broken: dict[tuple[str, str], ANSWER] = {}
@@ -234,6 +236,38 @@ class Platform:
         """Delete a task."""
         return (204, None) if self.tasks.pop(int(number), None) else unknown()
 
+    # --- Always-on tasks
+
+    def list_always_on(self, _: dict[str, Any]) -> ANSWER:
+        """All of them."""
+        return 200, [task.fields for task in self.always_on.values()]
+
+    def create_always_on(self, fields: dict[str, Any]) -> ANSWER:
+        """Make one, which starts."""
+        if not self.paid:
+            return 403, {"detail": "Your plan has no always-on tasks."}
+        if not fields.get("command"):
+            return 400, {"command": ["This field is required."]}
+        number = next(self.ids)
+        told = {
+            "description": "",
+            "enabled": True,
+            **fields,
+            "id": number,
+            "user": self.account.user,
+            "state": "Running",
+        }
+        self.always_on[number] = AlwaysOn(self.account, self.folder / f"always-on-{number}.log", told)
+        self.always_on[number].restart()
+        return 201, told
+
+    def restart_always_on(self, _: dict[str, Any], number: str) -> ANSWER:
+        """Start one anew."""
+        if int(number) not in self.always_on:
+            return unknown()
+        self.always_on[int(number)].restart()
+        return 200, self.always_on[int(number)].fields
+
 
 Known = Callable[..., ANSWER]
 
@@ -246,6 +280,8 @@ CALLS: dict[str, dict[str, Known]] = {
         "PATCH": Platform.change_static_files,
         "DELETE": Platform.delete_static_files,
     },
+    "/always_on/": {"GET": Platform.list_always_on, "POST": Platform.create_always_on},
+    "/always_on/([0-9]+)/restart/": {"POST": Platform.restart_always_on},
     "/schedule/": {"GET": Platform.list_tasks, "POST": Platform.create_task},
     "/schedule/([0-9]+)/": {"DELETE": Platform.delete_task},
 }
@@ -295,6 +331,8 @@ def pythonanywhere(folder: Path, user: str) -> Iterator[Platform]:
         try:
             yield platform
         finally:
+            for task in platform.always_on.values():
+                task.stop()
             for server in platform.servers.values():
                 server.stop()
 

@@ -105,6 +105,37 @@ class WebServer:
         return self.server.output() if self.server else ""
 
 
+class AlwaysOn:
+    """A command that runs in the account all the time, with nothing of a console's but its home.
+
+    Attributes:
+        fields: what the API says of it.
+    """
+
+    def __init__(self, account: Account, log: Path, fields: dict[str, Any]) -> None:
+        self.account = account
+        self.log = log
+        self.fields = fields
+        self.process: Running | None = None
+        self.stack = contextlib.ExitStack()
+
+    def restart(self) -> None:
+        """Start it, once what runs has ended."""
+        self.stop()
+        clean = ["env", "-i", f"HOME=/home/{self.account.user}", f"PATH={self.account.environment['PATH']}"]
+        command = self.account.command([*clean, "bash", "-c", f"cd && {self.fields['command']}"])
+        self.process = self.stack.enter_context(
+            running(command, self.log.parent, dict(self.account.environment), self.log)
+        )
+
+    def stop(self) -> None:
+        """End it, if it runs."""
+        if self.process:
+            self.process.stop()
+        self.stack.close()
+        self.process = None
+
+
 type Answer = Callable[["Exchange"], None]
 
 

@@ -1,0 +1,70 @@
+"""Workers on a machine of one's own: units beside the web server's, which a deploy starts anew."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.faults import route
+from tests.support.machines import Machines
+from tests.support.owners import NAMES, SLUG, Owner
+from tests.support.repositories import repository
+
+Render = Callable[..., Path]
+
+UNITS = {"database": ["worker"], "celery": ["worker", "beat"]}
+# The most that `systemd-analyze security` may say of a service.
+EXPOSURE = 2.5
+NEW_PAGE = route("^new/$", "lambda request: HttpResponse('new')")
+
+
+@pytest.fixture(params=UNITS)
+def tasks(request: pytest.FixtureRequest) -> str:
+    """How tasks are done."""
+    return str(request.param)
+
+
+@pytest.fixture
+def owner(machines: Machines, render: Render, tasks: str, tmp_path: Path) -> Iterator[Owner]:
+    """Somebody with a site that has workers, on a machine of their own; of the two databases one each."""
+    database = {"database": "sqlite", "celery": "postgresql"}[tasks]
+    project = shutil.copytree(render(platform="gunicorn", tasks=tasks, database=database), tmp_path / "owned")
+    with machines.started(machines.bare(), *NAMES) as machine:
+        owner = Owner(machine, repository(project))
+        owner.settle()
+        yield owner
+
+
+def main_process(owner: Owner, unit: str) -> int:
+    """The number of a unit's process; 0 where there is none."""
+    return int(owner.machine.run(f"systemctl show --property=MainPID --value {SLUG}-{unit}").strip())
+
+
+def test_the_runbook_leads_to_a_site_whose_tasks_are_done(owner: Owner, tasks: str) -> None:
+    owner.follow_to_the_first_deploy()
+    machine = owner.machine
+    units = " ".join(f"{SLUG}-{unit}.service" for unit in UNITS[tasks])
+    assert machine.run(f"systemd-analyze verify {units}") == ""
+    for unit in UNITS[tasks]:
+        said = machine.run(f"systemd-analyze security --no-pager {SLUG}-{unit}.service")
+        (score,) = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", said)
+        assert float(score) <= EXPOSURE, said
+        assert main_process(owner, unit) > 0
+
+    before = {unit: main_process(owner, unit) for unit in UNITS[tasks]}
+    owner.commit("Add a page", NEW_PAGE)
+    assert "PASS  a task is done" in owner.deploy()
+    for unit, number in before.items():
+        assert main_process(owner, unit) not in (0, number), unit
+    # They run what serves.
+    serving = machine.run(f"readlink --canonicalize /srv/{SLUG}/current").strip()
+    assert machine.run(f"readlink /proc/{main_process(owner, 'worker')}/cwd").strip() == serving
+
+    machine.run(f"systemctl kill --signal=KILL {SLUG}-worker")
+    machine.run(f"until systemctl is-active --quiet {SLUG}-worker; do sleep 0.2; done")
+    assert "is live and well" in owner.ask("status")
+    if tasks == "database":
+        machine.run(f"systemctl start {SLUG}-cleanup")
+        assert "uploads are deleted" in machine.run(f"journalctl --unit={SLUG}-cleanup --output=cat")
