@@ -50,7 +50,7 @@ def transport_options(url: str, lease: int) -> dict[str, Any]:
         "queue_order_strategy": "priority",
         # Seconds: a broker that hangs shall not hang the page.
         "socket_connect_timeout": 2,
-        "socket_timeout": 5,
+        "socket_timeout": 2,
         "socket_keepalive": True,
     }
 

@@ -1,0 +1,104 @@
+"""The site and Celery's broker: what its address may be, and what becomes of pages while it is down."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Timer
+
+import pytest
+import requests
+
+from tests.support.environments import Environments
+from tests.support.redis import Redis
+from tests.support.servers import eventually
+from tests.support.workers import WorkingSite
+
+# Seconds for which the broker is away.
+DOWN = 10
+
+
+@pytest.fixture
+def site(render: Callable[..., Path], environments: Environments, redis_server: Redis, tmp_path: Path) -> WorkingSite:
+    """A site with Celery, ready to be started."""
+    project = render(platform="gunicorn", tasks="celery", database="sqlite")
+    site = WorkingSite(project, environments, f"sqlite:///{tmp_path / 'db.sqlite3'}", "celery", redis_server, tmp_path)
+    site.variables |= {"TRUSTED_PROXY_COUNT": "1"}
+    site.prepare()
+    return site
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("", "CELERY_BROKER_URL: not set. Examples: redis://"),
+        ("redis://", "not a broker's URL"),
+        ("https://:s3cret@example.com", "not a broker's URL"),
+        ("redis://:s3cret@localhost:port/0", "not a broker's URL"),
+        ("sqla+postgresql://site:s3cret@localhost/site", "uv add sqlalchemy"),
+    ],
+)
+def test_production_refuses_to_start_without_a_broker_and_says_what_to_write(
+    site: WorkingSite, url: str, problem: str
+) -> None:
+    done = subprocess.run(
+        ["python", "manage.py", "check"],
+        cwd=site.project,
+        env=site.environment(CELERY_BROKER_URL=url),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert problem in done.stderr
+    assert "s3cret" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def ask_for_a_task(site: WorkingSite, number: int) -> requests.Response:
+    """What is answered to the visitor of that number who asks for a task."""
+    address = {"X-Forwarded-For": f"192.0.2.{number}"}
+    page = site.get("/accounts/login/", **address)
+    token = page.text.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
+    return site.post("/tasks/answer/", page, {"csrfmiddlewaretoken": token}, **address)
+
+
+def test_pages_go_on_while_the_broker_is_down_and_no_task_that_was_taken_is_lost(site: WorkingSite) -> None:
+    answers: list[requests.Response] = []
+    pages: list[tuple[int, float]] = []
+    with site.started(site.folder / "web.log"), site.worker() as worker:
+        assert eventually(lambda: "ready" in worker.output())
+        site.redis.stop()
+        back = Timer(DOWN, site.redis.start)
+        back.start()
+        try:
+            started = time.monotonic()
+            while time.monotonic() - started < DOWN + 4:
+                asked = time.monotonic()
+                pages.append((site.get("/").status_code, time.monotonic() - asked))
+                answers.append(ask_for_a_task(site, len(answers)))
+                time.sleep(0.3)
+        finally:
+            back.join()
+        assert {status for status, _ in pages} == {200}
+        assert max(seconds for _, seconds in pages) < 5
+        # Whoever asked was told, or has it done.
+        assert {answer.status_code for answer in answers} == {202, 503}
+        keys = [answer.json()["key"] for answer in answers if answer.status_code == 202]
+        assert eventually(lambda: all(site.get(f"/tasks/answer/?key={key}").json()["done"] for key in keys))
+
+
+def test_a_broker_that_hangs_costs_who_asks_some_seconds_and_nobody_else_any(site: WorkingSite) -> None:
+    with site.started(site.folder / "web.log"):
+        assert ask_for_a_task(site, 1).status_code == 202
+        site.redis.send(signal.SIGSTOP)
+        try:
+            started = time.monotonic()
+            assert ask_for_a_task(site, 2).status_code == 503
+            assert time.monotonic() - started < 20
+            started = time.monotonic()
+            assert site.get("/").status_code == 200
+            assert time.monotonic() - started < 2
+        finally:
+            site.redis.send(signal.SIGCONT)
