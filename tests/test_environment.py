@@ -23,6 +23,7 @@ READ_BY_OTHERS = {
 NOT_THE_SITES = {
     "ACME_SERVER",
     "API_TOKEN",
+    "CELERY_BROKER",
     "CHECKED",
     "COMMIT",
     "DEBIAN_FRONTEND",
@@ -33,6 +34,7 @@ NOT_THE_SITES = {
     "DEPLOY_TO",
     "DEPLOY_URL",
     "FAILED",
+    "FLOWER_BASIC_AUTH",
     "GIT_TERMINAL_PROMPT",
     "HEAD",
     "HEROKU_API_KEY",

@@ -262,8 +262,8 @@ class Deploy:
             "source": str(self.site.current),
             "media": str(self.site.root / "media"),
         }
-        processes = [f"cd {self.site.current} && exec .venv/bin/python {process}" for process in self.facts["processes"]]
-        wanted["processes"] = processes
+        python = f"cd {self.site.current} && exec .venv/bin/python"
+        wanted["processes"] = [f"{python} {process}" for process in self.facts["processes"]]
         script = str(DEPLOY / "pythonanywhere_api.py")
         run([str(release.python), script, action, json.dumps(wanted)], release.folder, "the platform did not do it")
 

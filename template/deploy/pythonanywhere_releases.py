@@ -219,7 +219,8 @@ class SiteFolder:
         else:
             run([python, "-m", "venv", str(environment)], release.folder, failure)
             pip = [str(environment / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-            install = ["install", "--no-cache-dir", "--require-hashes", f"--requirement={lock}"]
+            # All that is needed is listed; uv, which chose it, may know better than a package what works with it.
+            install = ["install", "--no-cache-dir", "--no-deps", "--require-hashes", f"--requirement={lock}"]
             run([*pip, *install], release.folder, failure)
         whole.touch()
         return f"installed into {environment}"
