@@ -21,13 +21,13 @@ ADDRESS = re.compile(r"[^\s@<>\"'()=,;:]+@[^\s@<>\"'(),;:]+\.\w+")
 
 
 def sentry_dsn(text: str | None) -> str | None:
-    """Where errors are reported: what Sentry calls a DSN.
+    """Where errors are reported: what Sentry calls a DSN, without the secret half of its key that old ones have.
 
     Raises:
         EnvError: it is none; the text is not repeated, since it may hold a key.
     """
     try:
-        return text and str(Dsn(text))
+        return text and re.sub("(?<=[^/]):[^/@]*@", "@", str(Dsn(text)))
     except (BadDsn, ValueError):
         raise EnvError("not a Sentry project's DSN. Example: https://key@o1.ingest.sentry.io/2") from None
 
@@ -86,7 +86,8 @@ def start_reporting(dsn: str | None, *, environment: str, release: str | None, t
         dsn=dsn,
         environment=environment,
         release=release or deployed_commit(),
-        traces_sample_rate=traces_sample_rate,
+        # At 0 nothing is even begun.
+        traces_sample_rate=traces_sample_rate or None,
         # No cookie, address, form or variable of a visitor's.
         send_default_pii=False,
         max_request_body_size="never",
@@ -96,6 +97,7 @@ def start_reporting(dsn: str | None, *, environment: str, release: str | None, t
         # Nobody else is told of it, and nothing is sent of what goes well.
         trace_propagation_targets=[],
         auto_session_tracking=False,
+        send_client_reports=False,
         # Seconds that a process which ends waits for what is still to be sent.
         shutdown_timeout=2,
     )
