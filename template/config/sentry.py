@@ -26,10 +26,13 @@ def sentry_dsn(text: str | None) -> str | None:
     Raises:
         EnvError: it is none; the text is not repeated, since it may hold a key.
     """
+    if text is None:
+        return None
     try:
-        return text and re.sub("(?<=[^/]):[^/@]*@", "@", str(Dsn(text)))
+        Dsn(text)
     except (BadDsn, ValueError):
         raise EnvError("not a Sentry project's DSN. Example: https://key@o1.ingest.sentry.io/2") from None
+    return re.sub(":[^/@]*@", "@", text)
 
 
 def share(text: str | float) -> float:

@@ -55,6 +55,12 @@ def test_the_release_is_the_commit_that_a_deploy_has_left(
     assert init.call_args.kwargs["release"] == "0123abc"
 
 
+def test_the_secret_half_of_an_old_key_stays_here() -> None:
+    old, new = "https://key:s3cret@sentry.example.com:9000/path/2", "https://key@sentry.example.com:9000/path/2"
+    assert sentry.sentry_dsn(old) == new
+    assert sentry.sentry_dsn(DSN) == DSN
+
+
 @pytest.mark.parametrize(
     "wrong", ["s3cret", "https://o1.ingest.sentry.io/2", "https://s3cret@/2", "ftp://s3cret@host/2"]
 )
