@@ -12,7 +12,9 @@ from environs import EnvError
 from config.environment import Environment
 from config.parsers import EXAMPLES
 
-TOGETHER = "S3_BUCKET, S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY belong together: set all, or none"
+TOGETHER = (
+    "A bucket (S3_BUCKET, BACKUP_BUCKET), S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY belong together: set all, or none"
+)
 EXAMPLES |= dict.fromkeys(("S3_BUCKET", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"), TOGETHER)
 
 # Seconds for a connection, and for each part of an answer; a store that hangs shall not hang the page for longer.
@@ -45,18 +47,20 @@ def region(text: str) -> str:
 
 
 def s3(env: Environment) -> dict[str, Any]:
-    """What the environment says of S3: `bucket`, `key`, `secret`, `region`, `endpoint`. Good once `env` is sealed."""
+    """What the environment says of S3: `bucket`, `key`, `secret`, `region`, `endpoint`, `backups`. Good once `env` is sealed."""
     for parser in (bucket, endpoint, region):
         env.add_parser(parser.__name__, parser)
     env.add_parser("credential", str)
     found = {
         "bucket": env.bucket("S3_BUCKET", None),
+        "backups": env.bucket("BACKUP_BUCKET", None),
         "key": env.str("S3_ACCESS_KEY_ID", None),
         "secret": env.str("S3_SECRET_ACCESS_KEY", None),
     }
     if any(found.values()):
         # Read again as what is required now.
-        found["bucket"] = found["bucket"] or env.bucket("S3_BUCKET")
+        if not found["backups"]:
+            found["bucket"] = found["bucket"] or env.bucket("S3_BUCKET")
         found["key"] = found["key"] or env.str("S3_ACCESS_KEY_ID")
         found["secret"] = found["secret"] or env.str("S3_SECRET_ACCESS_KEY")
     return {
@@ -91,13 +95,13 @@ def s3_options(s3: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def s3_storage(s3: dict[str, Any]) -> dict[str, Any]:
+def s3_storage(s3: dict[str, Any], bucket: str) -> dict[str, Any]:
     """The entry of Django's STORAGES for a private bucket, whose files have signed addresses."""
     options = s3_options(s3)
     return {
         "BACKEND": "storages.backends.s3.S3Storage",
         "OPTIONS": {
-            "bucket_name": s3["bucket"],
+            "bucket_name": bucket,
             "access_key": options["aws_access_key_id"],
             "secret_key": options["aws_secret_access_key"],
             "region_name": options["region_name"],

@@ -51,6 +51,13 @@ def test_addresses_are_signed_and_pages_may_show_what_is_there(
     assert settings.SECURE_CSP["img-src"] == ["'self'", "data:", origin]
 
 
+def test_backups_have_a_bucket_of_their_own(production: Production) -> None:
+    keys = {"S3_ACCESS_KEY_ID": "id", "S3_SECRET_ACCESS_KEY": "s3cret"}
+    stores = production(**keys, BACKUP_BUCKET="backups").STORAGES
+    assert stores["backups"]["OPTIONS"]["bucket_name"] == "backups"
+    assert stores["default"]["BACKEND"] == "apps.operations.uploads.NoUploads"
+
+
 @pytest.mark.parametrize("missing", BUCKET)
 def test_the_bucket_and_its_keys_belong_together(
     production: Production, capsys: pytest.CaptureFixture[str], missing: str
@@ -59,7 +66,7 @@ def test_the_bucket_and_its_keys_belong_together(
         production(**{**BUCKET, missing: ""})
     said = capsys.readouterr().err
     assert "1 problem(s)" in said
-    assert f"{missing}: not set. S3_BUCKET, S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY belong together" in said
+    assert f"{missing}: not set. A bucket (S3_BUCKET, BACKUP_BUCKET), S3_ACCESS_KEY_ID" in said
     assert "s3cret" not in said
 
 
