@@ -1,19 +1,24 @@
 """A project with Sentry reports an error with what mends it and nothing personal, and no page waits for Sentry."""
 
 import json
+import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.environments import Environments
+from tests.support.environments import Environments, clean_environment, uv
 from tests.support.faults import route
 from tests.support.rendering import render
 from tests.support.servers import eventually, free_port
 from tests.support.sites import Site
-from tests.support.stand_ins import StandIn, stand_in
+from tests.support.stand_ins import StandIn, says, stand_in
 from tests.support.visitors import Visitor
+from tests.support.workflows import Runner, github_workflow, gitlab_job
+
+Render = Callable[..., Path]
 
 SECRET = "hunter2"
 # What a visitor sends along; a report may hold none of it.
@@ -115,3 +120,42 @@ def test_without_a_project_nothing_is_sent(reporting_site: Site, tmp_path: Path)
     with stand_in() as sentry, reporting_site.started(tmp_path / "log"):
         assert fail(reporting_site)[0] == 500
         assert not sentry.requests
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_a_deploy_is_told_to_sentry_by_its_own_program(render: Render, ci: str) -> None:
+    project = render(extras=["sentry"], ci=ci)
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    with stand_in() as sentry:
+        release: dict[str, Any] = {
+            "version": commit,
+            "url": None,
+            "dateCreated": "2026-11-21T00:00:00Z",
+            "projects": [],
+        }
+        deploy = {"id": "1", "environment": "production", "name": None, "url": None}
+        sentry.answer = lambda handler: says(
+            201, json.dumps(deploy if handler.path.endswith("/deploys/") else release).encode()
+        )(handler)
+        settings = {"SENTRY_AUTH_TOKEN": "hunter2", "SENTRY_ORG": "us", "SENTRY_PROJECT": "site"}
+        path = f"{Path(uv()).parent}{os.pathsep}{os.environ['PATH']}"
+        machine = clean_environment(SENTRY_URL=sentry.url, PATH=path, COMMIT=commit, CI_COMMIT_SHA=commit)
+        expressions = {"secrets.SENTRY_AUTH_TOKEN": "hunter2", "vars.SENTRY_ORG": "us", "vars.SENTRY_PROJECT": "site"}
+        expressions["github.event.workflow_run.head_sha"] = commit
+        runner = Runner(project, machine, expressions)
+        if ci == "github":
+            code, printed = runner.github(github_workflow(project, "sentry.yml"), "release")
+        else:
+            code, printed = runner.gitlab(gitlab_job(project, "sentry"), settings)
+        assert code == 0, printed
+        assert "hunter2" not in printed
+        told = [request for request in sentry.requests if request.body]
+        assert all(request.headers["Authorization"] == "Bearer hunter2" for request in told)
+        assert json.loads(told[0].body)["version"] == commit
+        assert json.loads(told[-1].body)["environment"] == "production"
+        assert told[-1].path.endswith(f"/releases/{commit}/deploys/")
+        # Until there is a token, nobody is told, and no pipeline fails.
+        sentry.requests.clear()
+        expressions["secrets.SENTRY_AUTH_TOKEN"] = ""
+        code, printed = runner.script('deploy/sentry.sh "$COMMIT"', {})
+        assert (code, "is not set" in printed, sentry.requests) == (0, True, [])

@@ -60,13 +60,15 @@ def stand_in() -> Iterator[StandIn]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             if self.headers.get("Content-Encoding") == "br":
                 body = brotli.decompress(body)
             service.requests.append(Request(self.path, dict(self.headers), body))
             # Who asks may have gone meanwhile.
             with contextlib.suppress(OSError):
                 service.answer(self)
+
+        do_PUT = do_POST  # noqa: N815 - the standard library's name
 
         @override
         def log_message(self, format: str, *args: Any) -> None:
