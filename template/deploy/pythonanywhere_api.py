@@ -110,7 +110,9 @@ def map_files(webapp: Webapp, wanted: Wanted) -> None:
     for mapping in asked(url, "get"):
         if mapping["url"].strip("/") in (wanted.static_url.strip("/"), wanted.media_url.strip("/")):
             asked(f"{url}{mapping['id']}/", "delete")
-            print(f"removed the mapping of {mapping['url']}: the site serves these files itself, with headers of its own")
+            print(
+                f"removed the mapping of {mapping['url']}: the site serves these files itself, with headers of its own"
+            )
 
 
 def reload(wanted: Wanted) -> None:
