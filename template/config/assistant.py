@@ -1,5 +1,6 @@
 """Which language model the assistant asks."""
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +14,13 @@ MODES = ("stub", "message")
 
 # Where nobody said which: none.
 NO_ASSISTANT: dict[str, Any] = {"key": None, "fallback": "stub"}
+
+
+def provider_key(text: str | None) -> str | None:
+    """A key, as it can stand in a header."""
+    if text is not None and not re.fullmatch(r"[\x21-\x7e]+", text):
+        raise EnvError("holds a space or another character that no key has")
+    return text
 
 
 def provider_url(text: str) -> str:
@@ -39,7 +47,8 @@ def assistant(env: Environment) -> dict[str, Any]:
     env.add_parser("provider_url", provider_url)
     env.add_parser("fallback_mode", fallback_mode)
     env.add_parser("model", str)
-    key = env.str("AI_API_KEY", None)
+    env.add_parser("provider_key", provider_key)
+    key = env.provider_key("AI_API_KEY", None)
     return {
         "url": env.provider_url("AI_PROVIDER_URL", "https://api.openai.com/v1"),
         "key": key,

@@ -198,6 +198,22 @@ def test_who_waits_leaves_threads_for_others(member_client: Client, model: Provi
     assert "Forty-two." in ask(member_client)
 
 
+def test_a_fault_of_our_own_is_told_and_no_page_that_fails(
+    member_client: Client, model: Provider, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(provider, "text_of", lambda body: 1 // len(body[:0]))
+    assert STAND_IN in ask(member_client)
+    assert "ZeroDivisionError" in caplog.text
+    assert len(model.asked) == 1
+
+
+@pytest.mark.parametrize("wrong", ["s3cret key", "s3cret\u00e9"])
+def test_what_is_no_key_is_refused(wrong: str) -> None:
+    with pytest.raises(EnvError, match="no key has") as refused:
+        assistant.provider_key(wrong)
+    assert KEY not in str(refused.value)
+
+
 @pytest.mark.parametrize(("mode", "shown"), [("stub", True), ("message", False)])
 def test_without_a_key_no_model_is_asked(member_client: Client, settings: Settings, mode: str, shown: bool) -> None:
     settings.ASSISTANT = {**assistant.NO_ASSISTANT, "fallback": mode}

@@ -67,6 +67,10 @@ def ask(prompt: str) -> Answer:
     except ProviderError as error:
         log.warning("the provider gave no answer: %s", error)
         return stand_in()
+    except Exception:
+        # A fault of ours, or of the library: told with its traceback, and no reason for a page that fails.
+        log.exception("the provider gave no answer")
+        return stand_in()
     finally:
         AT_A_TIME.release()
 
@@ -106,7 +110,7 @@ async def once(client: httpx2.AsyncClient, prompt: str) -> str:
         ProviderError: it is not.
     """
     url = f"{settings.ASSISTANT['url'].rstrip('/')}/chat/completions"
-    headers = {"Authorization": f"Bearer {settings.ASSISTANT['key']}"}
+    headers = {"Authorization": f"Bearer {settings.ASSISTANT['key']}", "Accept-Encoding": "identity"}
     question = {"model": settings.ASSISTANT["model"], "messages": [{"role": "user", "content": prompt}]}
     body = bytearray()
     try:
@@ -115,7 +119,8 @@ async def once(client: httpx2.AsyncClient, prompt: str) -> str:
                 raise PassingError(f"status {response.status_code}")
             if response.status_code != 200:
                 raise ProviderError(f"status {response.status_code}: see AI_PROVIDER_URL, AI_API_KEY and AI_MODEL")
-            async for part in response.aiter_bytes():
+            # As it came: what is packed could be far larger than what was read.
+            async for part in response.aiter_raw():
                 body += part
                 if len(body) > LARGEST_ANSWER:
                     raise ProviderError(f"more than {LARGEST_ANSWER} bytes")
