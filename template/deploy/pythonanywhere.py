@@ -261,7 +261,9 @@ class Deploy:
             "virtualenv": str(self.site.current / ".venv"),
             "source": str(self.site.current),
         }
-        processes = [f"cd {self.site.current} && exec .venv/bin/python {process}" for process in self.facts["processes"]]
+        processes = [
+            f"cd {self.site.current} && exec .venv/bin/python {process}" for process in self.facts["processes"]
+        ]
         wanted["processes"] = processes
         script = str(DEPLOY / "pythonanywhere_api.py")
         run([str(release.python), script, action, json.dumps(wanted)], release.folder, "the platform did not do it")

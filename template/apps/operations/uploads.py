@@ -15,8 +15,7 @@ from django.utils.http import content_disposition_header
 from django.views.static import serve
 
 NO_PLACE = (
-    "There is no place for uploads that outlives a deploy: set MEDIA_ROOT to a folder that does,"
-    " or keep them in an object store (docs/environment.md)"
+    "There is no place for uploads that outlives a deploy: set MEDIA_ROOT to a folder that does (docs/environment.md)"
 )
 # Pictures, which run nothing. Whatever else was uploaded is offered for download.
 SHOWN = {".avif", ".gif", ".jpeg", ".jpg", ".png", ".webp"}
