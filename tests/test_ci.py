@@ -28,7 +28,7 @@ rules:
 
 @pytest.mark.parametrize("platform", question_choices("platform"))
 def test_workflows_follow_their_schema_and_are_safe(render: Render, tmp_path: Path, platform: str) -> None:
-    project = render(platform=platform, ci="github")
+    project = render(platform=platform, ci="github", extras=question_choices("extras"))
     workflows = sorted(str(path) for path in (project / ".github/workflows").iterdir())
     run_tool("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows, folder=project)
     (tmp_path / "zizmor.yml").write_text(ACTIONS_AT_A_VERSION)
@@ -42,7 +42,7 @@ def test_workflows_follow_their_schema_and_are_safe(render: Render, tmp_path: Pa
 def test_gitlabs_pipeline_follows_its_schema(render: Render, platform: str, database: str) -> None:
     if (platform, database) == ("heroku", "sqlite"):
         return
-    project = render(platform=platform, database=database, ci="gitlab")
+    project = render(platform=platform, database=database, ci="gitlab", extras=question_choices("extras"))
     pipelines = [".gitlab-ci.yml", *(str(path.relative_to(project)) for path in project.glob(".gitlab/*.yml"))]
     run_tool("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", *pipelines, folder=project)
 

@@ -68,7 +68,11 @@ NOT_THE_SITES = {
     "REGISTRY_PASSWORD",
     "REGISTRY_USER",
     "REMOTE_ADDR",
+    "REDIS_URL",
     "SECRETS",
+    "SENTRY_AUTH_TOKEN",
+    "SENTRY_ORG",
+    "SENTRY_PROJECT",
     "SSH_ORIGINAL_COMMAND",
     "TYPE_CHECKING",
     "UV_COMPILE_BYTECODE",
@@ -110,20 +114,20 @@ def variables_read(project: Path) -> set[str]:
     return (
         {name for name, _ in calls_that_read(project)}
         | set(READ_BY_OTHERS)
-        | set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", compose + entrypoint))
+        | set(re.findall(r"(?<!\$)\$\{([A-Z][A-Z0-9_]+)", compose + entrypoint))
     )
 
 
 def given_as_files(project: Path) -> set[str]:
     """The variables that a compose file sets to a secret's file, and an example of a `.env` therefore does not."""
     compose = "".join(path.read_text() for path in project.glob("compose.yaml"))
-    return set(re.findall(r"^ +([A-Z_]+)_FILE: /run/secrets/", compose, re.MULTILINE)) - {"POSTGRES_PASSWORD"}
+    return set(re.findall(r"^ +([A-Z][A-Z0-9_]+)_FILE: /run/secrets/", compose, re.MULTILINE)) - {"POSTGRES_PASSWORD"}
 
 
 def documented(project: Path) -> dict[str, str]:
     """The variables in docs/environment.md, each with its default as written there."""
     rows = re.findall(
-        r"^\| `([A-Z_]+)` \| .* \| ([^|]+) \|$", (project / "docs/environment.md").read_text(), re.MULTILINE
+        r"^\| `([A-Z][A-Z0-9_]+)` \| .* \| ([^|]+) \|$", (project / "docs/environment.md").read_text(), re.MULTILINE
     )
     assert len(rows) == len(dict(rows)), "a variable is listed twice"
     return dict(rows)
@@ -131,7 +135,7 @@ def documented(project: Path) -> dict[str, str]:
 
 def exampled(project: Path) -> dict[str, bool]:
     """The variables in .env.example, each with whether the line is in force."""
-    rows = re.findall(r"^(# )?([A-Z_]+)=", (project / ".env.example").read_text(), re.MULTILINE)
+    rows = re.findall(r"^(# )?([A-Z][A-Z0-9_]+)=", (project / ".env.example").read_text(), re.MULTILINE)
     assert len(rows) == len({name for _, name in rows}), "a variable is listed twice"
     return {name: not comment for comment, name in rows} | dict.fromkeys(given_as_files(project), True)
 

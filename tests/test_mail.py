@@ -2,9 +2,11 @@
 
 import re
 import secrets
+import subprocess
 from pathlib import Path
 
 from tests.support.mail import mail_server
+from tests.support.servers import free_port
 from tests.support.sites import Site
 from tests.support.visitors import Visitor
 
@@ -71,3 +73,31 @@ def test_sign_up_can_be_closed(site: Site, tmp_path: Path) -> None:
         assert (answer.status, "closed" in answer.text.lower()) == (200, True)
         assert "Traceback" not in answer.text
         assert Visitor(site.port).log_in("x@example.com", PASSWORD).status == 200
+
+
+def test_a_test_mail_arrives_or_the_command_says_why_not(site: Site) -> None:
+    sender = {"DEFAULT_FROM_EMAIL": "site@example.com"}
+    with mail_server() as postbox:
+        said = site.manage("sendtestemail", "admin@example.com", EMAIL_URL=postbox.url, **sender)
+        assert said.startswith("Sent, from site@example.com.")
+        assert postbox.recipients == ["admin@example.com"]
+        for url, reason in {
+            "": "No mail server is configured: set EMAIL_URL",
+            f"smtp://127.0.0.1:{free_port()}": "nobody listens at the host and port of EMAIL_URL",
+            "smtp://nowhere.invalid": "the host of EMAIL_URL is not known",
+            postbox.url.replace("smtp://", "smtps://"): "the server speaks no TLS from the first byte",
+            postbox.url.replace("smtp://", "smtp+tls://"): "STARTTLS extension not supported by server",
+            postbox.url.replace("smtp://", "smtp://user:hunter2@"): "SMTP AUTH extension not supported by server",
+        }.items():
+            done = subprocess.run(
+                ["python", "manage.py", "sendtestemail", "admin@example.com"],
+                cwd=site.project,
+                env=site.environment(EMAIL_URL=url, **(sender if url else {})),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 1, url
+            assert f"No mail was sent: {reason}" in done.stderr, url
+            assert "Traceback" not in done.stderr
+            assert "hunter2" not in done.stderr

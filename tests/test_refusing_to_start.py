@@ -29,6 +29,8 @@ WRONG = {
     "CSRF_TRUSTED_ORIGINS": "www.example.com",
     "DATABASE_URL": "postgres://user:hunter2/x@host:port/name",
     "CONN_MAX_AGE": "ten",
+    "MEDIA_ROOT": "relative/media",
+    "CACHE_URL": "redis://user:hunter2@host:port/0",
     "SECURE_SSL_REDIRECT": "maybe",
     "SECURE_HSTS_SECONDS": "-1",
     "SECURE_HSTS_INCLUDE_SUBDOMAINS": "2",

@@ -21,6 +21,7 @@ from environs import EnvError
 
 __all__ = [
     "address",
+    "cache_url",
     "count",
     "database",
     "flag",
@@ -168,6 +169,30 @@ def database(text: str) -> dict[str, Any]:
     else:
         raise EnvError(f"neither PostgreSQL nor SQLite, which this project is made for. {DATABASE_EXAMPLES}")
     return settings
+
+
+def cache_url(text: str | None) -> str | None:
+    """The URL of a Redis server, which the cache is in.
+
+    `rediss://` speaks TLS. Options stand in the query, of which redis-py's `from_url` says what there is.
+    """
+    if text is None:
+        return None
+    try:
+        # Only who has Redis waits for its library.
+        import redis
+
+        url = urlsplit(text)
+        # It looks at the query too, and opens no connection.
+        redis.ConnectionPool.from_url(text).make_connection()
+        valid = url.scheme in ("redis", "rediss") and bool(url.hostname) and re.fullmatch(r"/?|/\d+", url.path)
+    except Exception:  # noqa: BLE001 - whatever it is, its text may hold the password
+        valid = None
+    if not valid:
+        raise EnvError(
+            "not a Redis server's URL (% # / in a password as %25 %23 %2F). Example: redis://user:password@host:6379/0"
+        )
+    return text
 
 
 def mailer(text: str | None) -> dict[str, Any] | None:

@@ -260,7 +260,6 @@ class Deploy:
             "python": python_version(),
             "virtualenv": str(self.site.current / ".venv"),
             "source": str(self.site.current),
-            "media": str(self.site.root / "media"),
         }
         python = f"cd {self.site.current} && exec .venv/bin/python"
         wanted["processes"] = [f"{python} {process}" for process in self.facts["processes"]]

@@ -44,7 +44,6 @@ class Wanted:
         python: the version of its Python, like 3.13.
         virtualenv: where its packages are.
         source: where its code is.
-        media: where uploads are.
         media_url: the path by which the settings name uploads.
         static_url: the path by which they name static files.
         processes: commands of what runs all the time beside it.
@@ -54,7 +53,6 @@ class Wanted:
     python: str
     virtualenv: str
     source: str
-    media: str
     media_url: str
     static_url: str
     processes: list[str]
@@ -106,24 +104,15 @@ def configure(wanted: Wanted) -> None:
 
 
 def map_files(webapp: Webapp, wanted: Wanted) -> None:
-    """Let the platform serve uploads, and leave static files to the site, which knows how long each may be kept."""
+    """Leave files to the site, which knows how long each may be kept, and lets no upload act as a page."""
     # The library can make a mapping, and has no name for the rest.
     url = f"{webapp.domain_url}static_files/"
-    mapped = False
     for mapping in asked(url, "get"):
-        if mapping["url"].strip("/") == wanted.static_url.strip("/"):
+        if mapping["url"].strip("/") in (wanted.static_url.strip("/"), wanted.media_url.strip("/")):
             asked(f"{url}{mapping['id']}/", "delete")
             print(
-                f"removed the mapping of {mapping['url']}: the site serves these files itself, compressed and for a year"
+                f"removed the mapping of {mapping['url']}: the site serves these files itself, with headers of its own"
             )
-        elif mapping["url"].strip("/") == wanted.media_url.strip("/"):
-            mapped = True
-            if mapping["path"] != wanted.media:
-                asked(f"{url}{mapping['id']}/", "patch", json={"path": wanted.media})
-                print(f"mapped {mapping['url']} to {wanted.media}")
-    if not mapped:
-        patiently(lambda: webapp.create_static_file_mapping(wanted.media_url, Path(wanted.media)))
-        print(f"mapped {wanted.media_url} to {wanted.media}")
 
 
 def reload(wanted: Wanted) -> None:

@@ -185,8 +185,12 @@ class SiteFolder:
         # A copy: so a rollback brings the variables back, and a wrong one harms no release but its own.
         shutil.copy(self.env_file, folder / ".env")
         (folder / ".env").chmod(0o600)
-        if not (folder / "media").exists():
-            (folder / "media").symlink_to(self.root / "media")
+        with (folder / ".env").open("a+") as file:
+            file.seek(0)
+            if not re.search(r"^(export )?MEDIA_ROOT=", file.read(), re.MULTILINE):
+                file.write(f"\nMEDIA_ROOT='{self.root}/media'\n")
+        # By which Sentry and whoever looks know it.
+        (folder / "COMMIT").write_text(f"{commit}\n")
         return Release(folder, commit, live.name if live else None)
 
     def install(self, release: Release, python: str) -> str:

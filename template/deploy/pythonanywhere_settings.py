@@ -73,7 +73,8 @@ def misplaced(settings: Any) -> list[str]:
                 "DATABASE_URL: SQLite's WAL is not safe on a network disk, and your home is on one."
                 " End it in ?init_command=PRAGMA%20journal_mode%3DDELETE"
             )
-    for name, path in (("LOG_FILE", os.environ.get("LOG_FILE")), ("BACKUP_DIR", os.environ.get("BACKUP_DIR"))):
+    for name in ("LOG_FILE", "BACKUP_DIR", "MEDIA_ROOT"):
+        path = os.environ.get(name)
         if path and Path(path).resolve().is_relative_to(RELEASE.parent):
             problems.append(f"{name}: it would be lost with its release. Write a path outside of releases/")
     return problems

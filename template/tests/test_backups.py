@@ -1,5 +1,6 @@
 """A backup holds the whole database, and brings it back."""
 
+import gzip
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
@@ -8,6 +9,8 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import InMemoryStorage, storages
 from django.core.management import CommandError, call_command
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -75,7 +78,7 @@ def test_a_backup_brings_the_database_back(database: BaseDatabaseWrapper, tmp_pa
     with database.cursor() as cursor:
         cursor.execute("DROP TABLE note")
         cursor.execute("CREATE TABLE younger (text)")
-    restore(database, backup)
+    restore(database, backup, force=True)
     assert texts(database) == ["kept"]
     assert database.introspection.table_names() == ["note"]
 
@@ -88,23 +91,52 @@ def test_a_backup_is_one_file_that_its_owner_alone_may_read(database: BaseDataba
 
 
 def test_the_last_backups_are_kept_and_nothing_else_is_deleted(database: BaseDatabaseWrapper, tmp_path: Path) -> None:
-    names = [f"2026112{day}T030000Z.sqlite3" for day in range(1, 4)]
-    for name in [*names, "by-hand.sqlite3"]:
+    names = [f"2026112{day}T030000Z.sqlite3.gz" for day in range(1, 4)]
+    for name in [*names, "by-hand.sqlite3.gz"]:
         (tmp_path / name).touch()
     newest = back_up(database, tmp_path, keep=2)
     # The clock of this machine may stand before or after these.
     last = sorted([*names, newest.name])[-2:]
     assert sorted(path.name for path in backups.backups(tmp_path)) == last
-    assert (tmp_path / "by-hand.sqlite3").exists()
+    assert (tmp_path / "by-hand.sqlite3.gz").exists()
 
 
 def test_a_damaged_backup_changes_nothing(database: BaseDatabaseWrapper, tmp_path: Path) -> None:
-    damaged = tmp_path / "damaged.sqlite3"
-    damaged.write_bytes(b"SQLite format 3\0" + b"x" * 5000)
-    for file, reason in ((damaged, "damaged"), (tmp_path / "none", "no file"), (Path(__file__), "another kind")):
+    whole = back_up(database, tmp_path / "backups", keep=7).read_bytes()
+    middle = len(whole) // 2
+    contents = {
+        "cut": whole[:middle],
+        "changed": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
+        "empty": b"",
+        "plain": gzip.decompress(whole),
+        "foreign": gzip.compress(b"SQLite format 3\0" + b"x" * 5000),
+    }
+    files = {tmp_path / f"{name}.sqlite3.gz": "is damaged: " for name in contents}
+    for file, content in zip(files, contents.values(), strict=True):
+        file.write_bytes(content)
+    for file, reason in {**files, tmp_path / "none": "no file", Path(__file__): "another kind"}.items():
         with pytest.raises(BackupError, match=reason):
-            restore(database, file)
+            restore(database, file, force=True)
     assert texts(database) == ["kept"]
+
+
+def test_what_is_there_is_replaced_only_if_that_is_meant(database: BaseDatabaseWrapper, tmp_path: Path) -> None:
+    backup = back_up(database, tmp_path / "backups", keep=7)
+    with pytest.raises(BackupError, match=r"db.sqlite3 is not empty: it has 1 tables. --force replaces them"):
+        restore(database, backup, force=False)
+    with database.cursor() as cursor:
+        cursor.execute("DROP TABLE note")
+    restore(database, backup, force=False)
+    assert texts(database) == ["kept"]
+
+
+def test_a_backup_that_is_not_whole_gets_no_name(
+    database: BaseDatabaseWrapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backups, "copy_to", lambda _, file: file.write_bytes(b"half"))
+    with pytest.raises(BackupError, match="is damaged"):
+        back_up(database, tmp_path / "backups", keep=7)
+    assert not list((tmp_path / "backups").iterdir())
 
 
 def test_a_folder_that_cannot_be_written_is_named(
@@ -119,9 +151,11 @@ def test_a_folder_that_cannot_be_written_is_named(
 
 
 def test_a_password_stands_on_no_command_line(server: Any, program: Program, tmp_path: Path) -> None:
+    program("pg_restore", "")
     notes = program("pg_dump", "")
     back_up(server, tmp_path, keep=7)
-    called, variables = notes.read_text().splitlines()
+    called, variables, checked, _ = notes.read_text().splitlines()
+    assert checked.startswith("pg_restore --file=/dev/null ")
     assert called.startswith("pg_dump -U site -h db -p 5433 --dbname=user$site --no-password --format=custom --file=")
     assert variables == "password: it's $ecret, ssl: require"
 
@@ -131,8 +165,8 @@ def test_a_dump_replaces_all_tables_in_one_transaction(server: Any, program: Pro
     notes = program("psql", f'cp "$(dirname "$(echo "$*" | sed "s/.*=//")")/drop.sql" {tmp_path}/dropped')
     dump = tmp_path / "20261121T030000Z.dump"
     dump.touch()
-    restore(server, dump)
-    first, _, second, variables = notes.read_text().splitlines()
+    restore(server, dump, force=True)
+    _, _, first, _, second, variables = notes.read_text().splitlines()
     assert first.startswith("pg_restore --clean --if-exists --no-owner --no-privileges --file=")
     assert "--single-transaction" in second
     assert "--set=ON_ERROR_STOP=1" in second
@@ -167,18 +201,19 @@ def test_the_commands_say_what_they_did(
     settings.BACKUP_DIR = tmp_path / "backups"
     call_command("backup")
     backup = Path(capsys.readouterr().out.strip())
-    call_command("restore", backup, interactive=False)
+    call_command("backup", list=True)
+    assert capsys.readouterr().out == f"{backup}\n"
+    call_command("restore", backup, force=True)
     assert "Now run migrate" in capsys.readouterr().out
-    monkeypatch.setattr("builtins.input", lambda _: "no")
-    with pytest.raises(CommandError, match="Nothing was done"):
+    with pytest.raises(CommandError, match=r"Nothing was restored: .* is not empty"):
         call_command("restore", backup)
     with pytest.raises(CommandError, match="Nothing was restored: there is no file"):
-        call_command("restore", tmp_path / "none", interactive=False)
+        call_command("restore", tmp_path / "none", force=True)
 
 
 def test_backing_up_needs_a_folder_that_can_be_written(settings: Settings, tmp_path: Path) -> None:
     settings.BACKUP_DIR = None
-    with pytest.raises(CommandError, match="BACKUP_DIR is not set"):
+    with pytest.raises(CommandError, match="set BACKUP_DIR"):
         call_command("backup")
     (tmp_path / "file").touch()
     settings.BACKUP_DIR = tmp_path / "file"
@@ -194,6 +229,61 @@ def test_production_keeps_seven_backups_where_it_is_told(production: Callable[..
 
 
 def test_a_backup_can_be_opened_by_sqlite_itself(database: BaseDatabaseWrapper, tmp_path: Path) -> None:
-    copy = sqlite3.connect(back_up(database, tmp_path, keep=7))
+    plain = tmp_path / "plain.sqlite3"
+    plain.write_bytes(gzip.decompress(back_up(database, tmp_path, keep=7).read_bytes()))
+    copy = sqlite3.connect(plain)
     assert copy.execute("SELECT text FROM note").fetchall() == [("kept",)]
     copy.close()
+
+
+def test_backups_go_into_a_store_too(
+    database: BaseDatabaseWrapper,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for command in ("backup", "restore"):
+        monkeypatch.setattr(f"apps.operations.management.commands.{command}.connection", database)
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "backups": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    }
+    settings.BACKUP_DIR, settings.BACKUP_KEEP = None, 2
+    store = storages["backups"]
+    for name in ("20200101T000000Z.sqlite3.gz", "20200102T000000Z.sqlite3.gz", "by-hand.sqlite3.gz"):
+        store.save(name, ContentFile(b""))
+    call_command("backup")
+    newest, _ = capsys.readouterr().out.split(", in the store")
+    call_command("backup", list=True)
+    assert capsys.readouterr().out.split() == [newest, "20200102T000000Z.sqlite3.gz"]
+    assert store.exists("by-hand.sqlite3.gz")
+    call_command("restore", newest, force=True)
+    assert texts(database) == ["kept"]
+    with pytest.raises(CommandError, match="Nothing was restored: the store says of 20200103T000000Z"):
+        call_command("restore", "20200103T000000Z.sqlite3.gz", force=True)
+    with pytest.raises(CommandError, match=r"20200102T000000Z.sqlite3.gz is damaged"):
+        call_command("restore", "20200102T000000Z.sqlite3.gz", force=True)
+
+
+def test_a_store_that_fails_is_named(
+    database: BaseDatabaseWrapper, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.operations.management.commands.backup.connection", database)
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "backups": {"BACKEND": "apps.operations.uploads.NoUploads"},
+    }
+    settings.BACKUP_DIR = None
+    with pytest.raises(CommandError, match="No backup was made: the store says"):
+        call_command("backup")
+    settings.BACKUP_DIR = tmp_path / "backups"
+    with pytest.raises(CommandError, match=r"It is at .*/backups/.*, and only there: the store says"):
+        call_command("backup")
+    monkeypatch.setattr(InMemoryStorage, "save", lambda *_: "other")
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "backups": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    }
+    monkeypatch.setattr(InMemoryStorage, "open", lambda *_: ContentFile(b"something else"))
+    with pytest.raises(CommandError, match="the store has something else under the name other"):
+        call_command("backup")

@@ -117,10 +117,12 @@ def test_down_and_up_again_keeps_the_data(projects: Projects, database: str) -> 
         account = {"DJANGO_SUPERUSER_EMAIL": "admin@example.com", "DJANGO_SUPERUSER_PASSWORD": secrets.token_urlsafe()}
         told = [f"--env={name}={value}" for name, value in account.items()]
         deployment.compose("exec", *told, "web", "python", "manage.py", "createsuperuser", "--noinput")
+        deployment.compose("exec", "web", "sh", "-c", "echo kept >/uploads/note.txt")
         deployment.compose("down")
         deployment.up()
         code = "from apps.accounts.models import User; print('accounts:', User.objects.count())"
         assert "accounts: 1" in deployment.compose("exec", "web", "python", "manage.py", "shell", "--command", code)
+        assert deployment.get("/media/note.txt").text == "kept\n"
         assert deployment.get("/ready/").status_code == 200
 
 

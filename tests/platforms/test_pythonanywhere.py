@@ -51,7 +51,7 @@ def deployed(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
     with grown(seed, tmp_path_factory.mktemp("deployed")) as live, mail_server() as box:
         webapp = live.platform.webapps[live.platform.domain]
         webapp.force_https, webapp.virtualenv_path = False, "/home/todolist/.virtualenvs/old"
-        webapp.static_files[0]["path"] = "/home/todolist/old/media"
+        webapp.static_files.append({"id": 98, "url": "/media/", "path": "/home/todolist/todo-list/media"})
         webapp.static_files.append({"id": 99, "url": "/static/", "path": "/home/todolist/todo-list/static"})
         (live.folder / "media/note.txt").write_text("an upload")
         quoted = KEY.replace("\\", "\\\\").replace("'", "\\'")
@@ -113,16 +113,19 @@ def test_packages_of_the_same_lock_are_installed_once(deployed: Deployed) -> Non
 
 
 def test_a_web_app_that_is_not_as_it_should_be_is_corrected(deployed: Deployed) -> None:
-    assert "removed the mapping of /static/" in deployed.printed
+    for url in ("/static/", "/media/"):
+        assert f"removed the mapping of {url}" in deployed.printed
     webapp = deployed.live.platform.webapps[deployed.live.platform.domain]
     assert (webapp.force_https, webapp.virtualenv_path) == (True, "/home/todolist/todo-list/current/.venv")
-    mapped = [(mapping["url"], mapping["path"]) for mapping in webapp.static_files]
-    assert mapped == [("/media/", "/home/todolist/todo-list/media")]
+    assert webapp.static_files == []
 
 
 def test_uploads_and_logs_stay_from_release_to_release(deployed: Deployed) -> None:
-    assert deployed.live.ask("/media/note.txt").text == "an upload"
-    assert deployed.live.account.run("cat", "todo-list/current/media/note.txt") == "an upload"
+    upload = deployed.live.ask("/media/note.txt")
+    assert upload.text == "an upload"
+    # The site's own headers: what was uploaded is no page.
+    assert upload.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert "MEDIA_ROOT='/home/todolist/todo-list/media'" in deployed.live.account.run("cat", "todo-list/current/.env")
     # The first deploy's check and the second one's.
     assert (deployed.live.folder / "logs/site.log").read_text().count('"GET /no-page-has-this-address/ 404"') >= 4
 

@@ -74,7 +74,7 @@ def test_a_reload_that_is_refused_leaves_the_release_before(live: Live) -> None:
 def test_a_call_too_many_waits_as_long_as_it_is_told(live: Live) -> None:
     live.platform.minute = 10
     wanted = {"domain": live.platform.domain, "python": "3.13"}
-    wanted |= dict.fromkeys(("virtualenv", "source", "media", "media_url", "static_url"), "")
+    wanted |= dict.fromkeys(("virtualenv", "source", "media_url", "static_url"), "")
     look = [
         "todo-list/current/.venv/bin/python",
         "todo-list/current/deploy/pythonanywhere_api.py",

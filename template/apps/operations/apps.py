@@ -8,3 +8,7 @@ class OperationsConfig(AppConfig):
 
     name = "apps.operations"
     verbose_name = "Operations"
+
+    def ready(self) -> None:
+        """Register the checks."""
+        from apps.operations import uploads  # noqa: F401 - which registers its own

@@ -1,21 +1,30 @@
 """The database in a file, and the way back."""
 
 import contextlib
+import gzip
+import hashlib
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
+import zlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from django.core.files import File
+from django.core.files.storage import Storage
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.client import DatabaseClient
 
-# By what Django calls the vendor. PostgreSQL's is its own custom format, for pg_restore anywhere.
-SUFFIXES = {"postgresql": ".dump", "sqlite": ".sqlite3"}
-NAME = re.compile(r"\d{8}T\d{6}Z\.(dump|sqlite3)")
+# By what Django calls the vendor. PostgreSQL's is its own custom format, compressed, for pg_restore anywhere.
+SUFFIXES = {"postgresql": ".dump", "sqlite": ".sqlite3.gz"}
+NAME = re.compile(r"\d{8}T\d{6}Z\.(dump|sqlite3\.gz)")
 UNFINISHED = ".unfinished-"
+# What each file of SQLite's begins with.
+MAGIC = b"SQLite format 3\0"
 
 
 class BackupError(Exception):
@@ -25,8 +34,8 @@ class BackupError(Exception):
 def back_up(connection: BaseDatabaseWrapper, folder: Path, *, keep: int) -> Path:
     """Write the database into a new file, and delete the oldest ones.
 
-    The site goes on meanwhile; what is written is the database as it was at one moment. A file has its name only
-    once it is whole, and only its owner may read it.
+    The site goes on meanwhile; what is written is the database as it was at one moment, compressed. A file has its
+    name only once it has been read again and found whole, and only its owner may read it.
 
     Args:
         connection: the database.
@@ -52,6 +61,7 @@ def back_up(connection: BaseDatabaseWrapper, folder: Path, *, keep: int) -> Path
             run(*client(connection, "pg_dump", "--format=custom", f"--file={unfinished}"))
         else:
             copy_to(connection, unfinished)
+        check(connection, unfinished)
         backup = unfinished.replace(folder / name)
         for old in backups(folder)[keep:]:
             old.unlink()
@@ -67,51 +77,134 @@ def backups(folder: Path) -> list[Path]:
     return sorted((path for path in folder.iterdir() if NAME.fullmatch(path.name)), reverse=True)
 
 
-def restore(connection: BaseDatabaseWrapper, backup: Path) -> None:
+def restore(connection: BaseDatabaseWrapper, backup: Path, *, force: bool) -> None:
     """Put a backup in place of all that is in the database: the whole of it, or, if that fails, nothing.
+
+    Args:
+        connection: the database.
+        backup: the file.
+        force: whether to, if the database has tables.
 
     Raises:
         BackupError: it failed, and the database is as it was.
     """
     if not backup.is_file():
         raise BackupError(f"there is no file {backup}")
-    if backup.suffix != SUFFIXES[connection.vendor]:
+    if not backup.name.endswith(SUFFIXES[connection.vendor]):
         raise BackupError(
             f"{backup.name} is of another kind of database, and this one's end in {SUFFIXES[connection.vendor]}"
         )
+    check(connection, backup)
+    tables = connection.introspection.table_names()
+    if tables and not force:
+        name = connection.settings_dict["NAME"]
+        raise BackupError(f"{name} is not empty: it has {len(tables)} tables. --force replaces them")
     if connection.vendor == "postgresql":
         replay(connection, backup)
     else:
         copy_from(connection, backup)
 
 
+def check(connection: BaseDatabaseWrapper, backup: Path) -> None:
+    """See that a backup is whole, by reading all of it.
+
+    Raises:
+        BackupError: it is not.
+    """
+    try:
+        if connection.vendor == "postgresql":
+            run(["pg_restore", f"--file={os.devnull}", str(backup)], dict(os.environ))
+        else:
+            with unpacked(backup):
+                pass
+    except (OSError, EOFError, zlib.error, sqlite3.Error, BackupError) as error:
+        raise BackupError(f"{backup.name} is damaged: {error}") from None
+
+
+# --- A store beside the folder, which outlives this machine
+
+
+def send(backup: Path, store: Storage, *, keep: int) -> None:
+    """Copy a backup into a store, see that it arrived, and delete the oldest ones there.
+
+    Raises:
+        BackupError: the store would not, or has something else.
+    """
+    try:
+        with backup.open("rb") as file:
+            name = store.save(backup.name, File(file))
+        with backup.open("rb") as file, store.open(name) as copy:
+            arrived = hashlib.file_digest(copy, "sha256").digest() == hashlib.file_digest(file, "sha256").digest()
+        for old in stored(store)[keep:]:
+            store.delete(old)
+    except Exception as error:  # noqa: BLE001 - each kind of store has its own
+        raise BackupError(f"the store says: {error}") from None
+    if not arrived:
+        raise BackupError(f"the store has something else under the name {name}")
+
+
+def stored(store: Storage) -> list[str]:
+    """The names of the backups in a store, newest first; nothing else that is there."""
+    return sorted((name for name in store.listdir("")[1] if NAME.fullmatch(name)), reverse=True)
+
+
+def fetch(name: str, store: Storage, folder: Path) -> Path:
+    """Bring a backup from a store into a folder.
+
+    Raises:
+        BackupError: the store has none of that name, or would not.
+    """
+    try:
+        with store.open(name) as copy, (folder / name).open("wb") as file:
+            shutil.copyfileobj(copy, file)
+    except Exception as error:  # noqa: BLE001 - as above
+        raise BackupError(f"the store says of {name}: {error}") from None
+    return folder / name
+
+
 # --- SQLite: https://sqlite.org/backup.html
 
 
 def copy_to(connection: BaseDatabaseWrapper, file: Path) -> None:
-    """Copy SQLite's database into a file."""
+    """Copy SQLite's database into a file, compressed."""
     connection.ensure_connection()
-    with contextlib.closing(sqlite3.connect(file)) as copy:
-        connection.connection.backup(copy)
-        # One file, without a log beside it.
-        copy.execute("PRAGMA journal_mode = DELETE")
+    with TemporaryDirectory(dir=file.parent, prefix=UNFINISHED) as folder:
+        plain = Path(folder, "plain")
+        with contextlib.closing(sqlite3.connect(plain)) as copy:
+            connection.connection.backup(copy)
+            # One file, without a log beside it.
+            copy.execute("PRAGMA journal_mode = DELETE")
+        with plain.open("rb") as source, gzip.open(file, "wb") as target:
+            shutil.copyfileobj(source, target)
 
 
 def copy_from(connection: BaseDatabaseWrapper, file: Path) -> None:
-    """Copy a file into SQLite's database.
-
-    Raises:
-        BackupError: the file is not whole.
-    """
-    with contextlib.closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as copy:
-        try:
-            found = copy.execute("PRAGMA integrity_check").fetchone()[0]
-        except sqlite3.DatabaseError as error:
-            found = str(error)
-        if found != "ok":
-            raise BackupError(f"{file.name} is damaged: {found}")
+    """Copy a compressed file into SQLite's database."""
+    with unpacked(file) as copy:
         connection.ensure_connection()
         copy.backup(connection.connection)
+
+
+@contextlib.contextmanager
+def unpacked(file: Path) -> Iterator[sqlite3.Connection]:
+    """The database in a compressed file.
+
+    Raises:
+        BackupError, EOFError, OSError, zlib.error, sqlite3.Error: the file is not whole.
+    """
+    with TemporaryDirectory(dir=file.parent, prefix=UNFINISHED) as folder:
+        plain = Path(folder, "plain")
+        with gzip.open(file) as packed, plain.open("wb") as target:
+            shutil.copyfileobj(packed, target)
+        # Of nothing SQLite would make an empty database, which is whole.
+        with plain.open("rb") as source:
+            if source.read(len(MAGIC)) != MAGIC:
+                raise BackupError("it holds no database")
+        with contextlib.closing(sqlite3.connect(plain)) as database:
+            found = database.execute("PRAGMA integrity_check").fetchone()[0]
+            if found != "ok":
+                raise BackupError(str(found))
+            yield database
 
 
 # --- PostgreSQL: its own programs, of which none may be older than the server

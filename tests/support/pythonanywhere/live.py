@@ -239,7 +239,6 @@ def grown(seed: Path, folder: Path) -> Iterator[Live]:
         run(["git", "remote", "set-url", "origin", str(laptop.origin)], live.folder / "repository")
         shutil.copytree(before / "www", live.account.www, dirs_exist_ok=True)
         home = f"/home/{USER}/{SITE}"
-        media = {"id": 2, "url": "/media/", "path": f"{home}/media"}
         running.serve(
             WebApp(
                 1,
@@ -248,7 +247,7 @@ def grown(seed: Path, folder: Path) -> Iterator[Live]:
                 f"{home}/current",
                 f"{home}/current/.venv",
                 force_https=True,
-                static_files=[media],
+                static_files=[],
             )
         )
         yield live

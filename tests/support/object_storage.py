@@ -1,0 +1,53 @@
+"""A real server that speaks S3: moto's, which keeps what it holds in memory."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+
+from tests.support.environments import clean_environment
+from tests.support.servers import Running, free_port, running
+
+
+class ObjectStorage:
+    """The server, with two buckets.
+
+    Attributes:
+        server: its process.
+        url: where it is, as S3_ENDPOINT_URL names it.
+        variables: what a site is told, to use both buckets.
+    """
+
+    def __init__(self, server: Running, url: str) -> None:
+        self.server = server
+        self.url = url
+        self.variables = {
+            "S3_ENDPOINT_URL": url,
+            "S3_BUCKET": "uploads",
+            "BACKUP_BUCKET": "backups",
+            "S3_ACCESS_KEY_ID": "id",
+            "S3_SECRET_ACCESS_KEY": "hunter2",
+        }
+        self.client = boto3.client(
+            "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="id", aws_secret_access_key="hunter2"
+        )
+
+    def names(self, bucket: str) -> list[str]:
+        """What a bucket holds."""
+        return [each["Key"] for each in self.client.list_objects_v2(Bucket=bucket).get("Contents", [])]
+
+
+@contextlib.contextmanager
+def object_storage(folder: Path) -> Iterator[ObjectStorage]:
+    """A server with two empty buckets, until the end of the block; its log is in `folder`."""
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "--host=127.0.0.1", f"--port={port}"]
+    url = f"http://127.0.0.1:{port}"
+    with running(command, folder, clean_environment(), folder / "s3.log") as server:
+        server.wait_until_it_answers(url)
+        storage = ObjectStorage(server, url)
+        for bucket in ("uploads", "backups"):
+            storage.client.create_bucket(Bucket=bucket)
+        yield storage
