@@ -69,7 +69,7 @@ class Committer:
     def __init__(self, project: Path, environments: Environments, tools: Path) -> None:
         self.project = repository(project)
         tools.mkdir()
-        for name, program in {"uv": uv(), "prek": Path(sys.prefix, "bin/prek")}.items():
+        for name, program in {"uv": Path(uv()), "prek": Path(sys.prefix, "bin/prek")}.items():
             (tools / name).symlink_to(program)
         self.environment = clean_environment(
             UV_PROJECT_ENVIRONMENT=str(environments.install(project).parent),
