@@ -50,11 +50,11 @@ def test_every_file_is_whole_and_clean(render: Render, answers: Answers) -> None
         assert not text or text.endswith("\n"), f"{name} ends without a line end"
         if path.suffix != ".py":
             # Python that a page shows has two between classes, as anywhere.
-            prose = re.sub("^```python\n.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+            prose = re.sub("^```python\n.*?^```$", "(code)", text, flags=re.DOTALL | re.MULTILINE)
             assert "\n\n\n" not in prose, f"{name} has a scar of blank lines"
     assert not [path for path in project.rglob("*") if path.is_dir() and not any(path.iterdir())]
     # A project that one can read from end to end.
-    assert len(files(project)) <= 120
+    assert len(files(project)) <= 130
     assert_clean(project)
 
 
