@@ -111,12 +111,15 @@ CAUGHT = {
     "types": (appended("scripts/demo.py", '\nx: int = ""\n'), "Incompatible types in assignment"),
     "Jinja that is left over": (
         text("template/README.md.jinja", "## Start\n", "## Start {{ '{{' }}\n"),
-        "Jinja is left over",
+        "Jinja is left over in README.md",
     ),
-    "a blank line too many": (text("template/README.md.jinja", "## Start\n", "## Start\n\n\n"), "scar of blank lines"),
+    "a blank line too many": (
+        text("template/README.md.jinja", "## Start\n", "## Start\n\n\n"),
+        "README.md has a scar of blank lines",
+    ),
     "style of a project": (appended("template/config/urls.py", "\nimport os\n"), "F401"),
     "a question": (
-        text("copier.yml", "\\Z') %}\n    must look like www", "') %}\n    must look like www"),
+        text("copier.yml", "project_name | length > 100 ", "project_name | length > 1000 "),
         "FAILED tests/test_questions.py",
     ),
 }
