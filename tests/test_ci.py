@@ -1,5 +1,6 @@
 """The CI of a rendered project is valid by its language's rules, and asks for no more than it needs."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,10 @@ import pytest
 import yaml
 
 from tests.support import actionlint
+from tests.support.environments import run
 from tests.support.rendered import parse, run_tool
 from tests.support.rendering import question_choices
+from tests.support.repositories import repository
 from tests.support.workflows import github_workflow
 
 Render = Callable[..., Path]
@@ -142,6 +145,26 @@ def test_a_deploy_waits_for_the_tests_and_goes_where_it_is_told(render: Render, 
     assert (deploy["environment"]["name"], deploy["resource_group"]) == ("$DEPLOY_ENVIRONMENT", "$DEPLOY_ENVIRONMENT")
     assert "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH" in deploy["rules"][0]["if"]
     assert deploy["rules"][1]["if"] == '$CI_PIPELINE_SOURCE == "web" && $DEPLOY_ENVIRONMENT == "staging"'
+
+
+def test_a_machine_for_staging_takes_commits_of_the_branch_that_its_clone_names(render: Render, tmp_path: Path) -> None:
+    project = repository(render(platform="gunicorn", ci="github"))
+    run(["git", "switch", "--quiet", "--create=staging"], project)
+    run(["git", "commit", "--quiet", "--allow-empty", "--message=Try"], project)
+    tried = run(["git", "rev-parse", "HEAD"], project).strip()
+    run(["git", "switch", "--quiet", "main"], project)
+    clone = tmp_path / "clone"
+    run(["git", "clone", "--quiet", str(project), str(clone)], tmp_path)
+    # In the place of the deploy itself.
+    (tmp_path / "uv").write_text("#!/bin/sh\necho deployed\n")
+    (tmp_path / "uv").chmod(0o755)
+    asked = {"SSH_ORIGINAL_COMMAND": f"deploy {tried}", "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    with pytest.raises(AssertionError, match="no commit of the main branch"):
+        run(["deploy/over-ssh"], clone, env={**os.environ, **asked})
+    (command,) = re.findall("`(git remote set-head .+?)`", (project / "docs/ci.md").read_text())
+    run(command.split(), clone)
+    assert run(["deploy/over-ssh"], clone, env={**os.environ, **asked}) == "deployed\n"
+    assert run(["git", "rev-parse", "HEAD"], clone).strip() == tried
 
 
 @every_platform
