@@ -1,0 +1,181 @@
+"""docs/operations.md's four steps change a large table under traffic, and the same change in one step is found out."""
+
+import copy
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.databases import PostgreSQL, programs
+from tests.support.environments import Environments
+from tests.support.faults import route, text
+from tests.support.runbooks import blocks
+from tests.support.servers import Running, eventually, running
+from tests.support.sites import Site
+from tests.support.traffic import Traffic, steady_traffic
+
+Render = Callable[..., Path]
+
+# So many that writing to each takes a second.
+FILL = """
+INSERT INTO accounts_user (password, is_superuser, first_name, last_name, is_staff, is_active, date_joined, email)
+SELECT '!', false, '', '', false, true, now(), 'visitor' || n || '@example.com' FROM generate_series(1, 60000) n
+"""
+# A page that reads the table and writes to it.
+VISIT = '''"""A page for the test."""
+
+import uuid
+
+from django.http import HttpRequest, HttpResponse
+
+from apps.accounts.models import User
+
+
+def visit(request: HttpRequest) -> HttpResponse:
+    """Make an account, and look for another."""
+    User.objects.create_user(f"{uuid.uuid4()}@example.com")
+    return HttpResponse(User.objects.get(email="visitor1@example.com").email)
+'''
+IN_ONE_STEP = """
+from django.db import migrations, models
+from django.db.models import F
+
+
+def fill(apps, schema_editor):
+    apps.get_model("accounts", "User").objects.update(display_name=F("email"))
+
+
+class Migration(migrations.Migration):
+    dependencies = [("accounts", "0001_initial")]
+    operations = [
+        migrations.AddField("user", "display_name", models.CharField(max_length=254, null=True)),
+        migrations.RunPython(fill),
+    ]
+"""
+
+
+class Large:
+    """A site with a large table, served on one socket by one release after the other."""
+
+    def __init__(self, site: Site, folder: Path) -> None:
+        self.site = site
+        self.folder = folder
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listening.getsockname()[1]
+        self.serving = ExitStack()
+
+    @contextmanager
+    def traffic(self) -> Iterator[Traffic]:
+        """Visitors, until the end of the block."""
+        with self.listening, self.serving:
+            self.start()
+            with steady_traffic("127.0.0.1", "localhost", "/visit/", port=self.port, clients=2) as seen:
+                assert eventually(lambda: seen.succeeded > 10), seen.failures
+                yield seen
+                count = seen.succeeded
+                assert eventually(lambda: seen.succeeded > count + 10), seen.failures
+                # The visitors go before the server does.
+
+    def start(self) -> None:
+        """Serve the release beside the one that serves, and then end that one."""
+        log = self.folder / f"{self.site.project.name}.log"
+        takes_over = f"exec 3<&{self.listening.fileno()}; export LISTEN_PID=$$; exec gunicorn"
+        # Each answer closes its connection, so that none is left to the release that goes.
+        env = self.site.environment(LISTEN_FDS="1", WEB_CONCURRENCY="1", GUNICORN_CMD_ARGS="--keep-alive=0")
+        with ExitStack() as stack:
+            server: Running = stack.enter_context(
+                running(["bash", "-c", takes_over], self.site.project, env, log, pass_fds=[self.listening.fileno()])
+            )
+            assert eventually(lambda: "Booting worker" in server.output()), server.output()
+            self.serving.close()
+            self.serving = stack.pop_all()
+
+    def release(self, name: str, files: dict[str, str], *changes: Callable[[Path], object]) -> None:
+        """Migrate by a new release while the one before serves, and then serve the new one."""
+        before = self.site.project
+        self.site.project = Path(shutil.copytree(before, self.folder / name, ignore=shutil.ignore_patterns("*.pyc")))
+        for path, content in files.items():
+            (self.site.project / path).write_text(content)
+        for change in changes:
+            change(self.site.project)
+        self.site.manage("migrate", "--noinput", PGOPTIONS="-c lock_timeout=5s")
+        self.start()
+
+
+@pytest.fixture
+def large(
+    render: Render, environments: Environments, database: PostgreSQL, tmp_path: Path
+) -> Iterator[Callable[[str], Large]]:
+    """Makes a site with a large table of its own, by its name."""
+    options = ["--host=127.0.0.1", f"--port={database.port}", "--username=site"]
+
+    def server(program: str, *arguments: str) -> None:
+        subprocess.run([programs() / program, *options, *arguments], check=True)
+
+    project = render(platform="gunicorn")
+    (project / "apps/pages/visit.py").write_text(VISIT)
+    route("^visit/$", "__import__('apps.pages.visit', fromlist=['visit']).visit")(project)
+    site = Site(project, environments, database.url.replace("/postgres", "/large"))
+    server("createdb", "large")
+    made = ["large"]
+
+    def make(name: str) -> Large:
+        server("createdb", "--template=large", name)
+        made.append(name)
+        own = copy.copy(site)
+        own.variables = {**site.variables, "DATABASE_URL": database.url.replace("/postgres", f"/{name}")}
+        (tmp_path / name).mkdir()
+        return Large(own, tmp_path / name)
+
+    try:
+        site.prepare()
+        server("psql", "--quiet", f"--command={FILL}", "large")
+        yield make
+    finally:
+        for name in made:
+            server("dropdb", "--force", name)
+
+
+def of_the_page(project: Path) -> tuple[dict[str, str], str]:
+    """The migrations that docs/operations.md shows, each with its path, and what it adds to the account's class."""
+    shown = {}
+    for block in blocks(project / "docs/operations.md"):
+        if block.language == "python":
+            path, rest = block.text.split("\n", 1)
+            shown[path.removeprefix("# ")] = rest + "\n"
+    model = shown.pop("apps/accounts/models.py")
+    return shown, model.removeprefix("class User(AbstractUser):\n")
+
+
+@pytest.mark.alone
+def test_four_steps_change_a_large_table_under_traffic(large: Callable[[str], Large]) -> None:
+    four = large("four_steps")
+    migrations, model = of_the_page(four.site.project)
+    first, second, *last = migrations
+    docstring = '"""A person who can log in, by e-mail address and password."""\n'
+    with four.traffic() as seen:
+        expanded = text("apps/accounts/models.py", docstring, f"{docstring}\n{model}")
+        four.release("expand-and-deploy", {first: migrations[first]}, expanded)
+        four.release("fill", {second: migrations[second]})
+        required = text("apps/accounts/models.py", ", null=True)  # noqa: DJ001 - until all rows have one", ")")
+        four.release("contract", {path: migrations[path] for path in last}, required)
+        # Nothing is left to migrate, and nothing to say of what was.
+        four.site.manage("makemigrations", "--check", "--dry-run")
+        four.site.manage("lintmigrations")
+    assert not seen.failures
+    empty = "from apps.accounts.models import User; print(User.objects.filter(display_name__in=['', None]).count())"
+    assert four.site.manage("shell", "--verbosity=0", f"--command={empty}").strip() == "0"
+
+    one = large("one_step")
+    path = "apps/accounts/migrations/0002_all.py"
+    field = "    display_name = models.CharField(max_length=254, null=True)\n"
+    with one.traffic() as stalled:
+        one.release("all", {path: IN_ONE_STEP}, text("apps/accounts/models.py", docstring, f"{docstring}\n{field}"))
+    with pytest.raises(AssertionError, match=re.escape(f"{path}: fill() runs in one transaction")):
+        one.site.manage("lintmigrations")
+    assert stalled.slowest > 2 * seen.slowest, f"{stalled.slowest:.1f} s in one step, {seen.slowest:.1f} s in four"
