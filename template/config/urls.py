@@ -15,6 +15,7 @@ urlpatterns = [
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
     path("", include("apps.operations.urls")),
+    # The project's own, apart from those that `copier update` changes.
 ]
 
 handler500 = "apps.pages.views.server_error"
