@@ -15,8 +15,10 @@ from tests.support.databases import PostgreSQL, postgresql
 from tests.support.environments import Environments
 from tests.support.faults import settings, text
 from tests.support.redis import Redis, redis
+from tests.support.releases import MissingReleaseError, repository_of_releases
 from tests.support.servers import free_port
 from tests.support.sites import Site
+from tests.support.updating import render_release
 
 ADD_WHAT_IS_MISSING = "To add what is missing: sudo scripts/install-machine"
 
@@ -40,6 +42,40 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template as a user gets it."""
     return rendering.template_copy(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template's repository with its releases, of which the working tree is the newest."""
+    try:
+        return repository_of_releases(tmp_path_factory.mktemp("released") / "repository")
+    except MissingReleaseError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def fresh_projects(released: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Projects of the newest release, each rendered once: `fresh_projects(**answers)` gives the folder."""
+    rendered: dict[str, Path] = {}
+
+    def render_once(**answers: Any) -> Path:
+        name = repr(sorted(answers.items()))
+        if name not in rendered:
+            rendered[name] = render_release(released, tmp_path_factory.mktemp("fresh") / "project", **answers)
+        return rendered[name]
+
+    return render_once
+
+
+@pytest.fixture
+def fresh(fresh_projects: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """A project of the newest release: `fresh(**answers)` gives a copy to do with as a test likes."""
+    numbers = iter(range(1000))
+
+    def copied(**answers: Any) -> Path:
+        return Path(shutil.copytree(fresh_projects(**answers), tmp_path / f"fresh{next(numbers) or ''}"))
+
+    return copied
 
 
 @pytest.fixture

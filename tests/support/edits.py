@@ -1,0 +1,175 @@
+"""What the owners of a project change in it: the same on a project of any release."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.support.faults import text, without
+
+Edit = Callable[[Path], object]
+
+APP = {
+    "apps/todo/__init__.py": "",
+    "apps/todo/apps.py": '''"""Things to do."""
+
+from django.apps import AppConfig
+
+
+class TodoConfig(AppConfig):
+    """Things to do."""
+
+    name = "apps.todo"
+''',
+    "apps/todo/models.py": '''"""Things to do."""
+
+from django.conf import settings
+from django.db import models
+
+
+class Task(models.Model):
+    """A thing to do."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    name = models.CharField(max_length=100)
+
+    def __str__(self) -> str:
+        """What is to be done."""
+        return self.name
+''',
+    "apps/todo/migrations/__init__.py": "",
+    "apps/todo/migrations/0001_initial.py": """import django.db.models.deletion
+from django.conf import settings
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    initial = True
+
+    dependencies = [
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name="Task",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=100)),
+                (
+                    "owner",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL),
+                ),
+            ],
+        ),
+    ]
+""",
+    "apps/todo/urls.py": '''"""Addresses of things to do."""
+
+from django.urls import path
+
+from apps.todo import views
+
+urlpatterns = [path("", views.tasks, name="tasks")]
+''',
+    "apps/todo/views.py": '''"""Pages of things to do."""
+
+from django.http import HttpRequest, HttpResponse
+
+from apps.todo.models import Task
+
+
+def tasks(request: HttpRequest) -> HttpResponse:
+    """All that is to be done."""
+    return HttpResponse("\\n".join(str(task) for task in Task.objects.all()), content_type="text/plain")
+''',
+    "apps/todo/tests.py": '''"""Things to do are shown."""
+
+from django.test import Client
+
+from apps.accounts.models import User
+from apps.todo.models import Task
+
+
+def test_tasks_are_shown(client: Client, member: User) -> None:
+    Task.objects.create(owner=member, name="Update")
+    assert client.get("/todo/").text == "Update"
+''',
+}
+
+# A field of their own on the template's model, with its migration.
+NICKNAME = {
+    "apps/accounts/migrations/0002_user_nickname.py": """from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("accounts", "0001_initial"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="user",
+            name="nickname",
+            field=models.CharField(blank=True, max_length=50),
+        ),
+    ]
+""",
+}
+
+
+def added(files: dict[str, str]) -> Edit:
+    """Add files, which the project must not have."""
+
+    def change(project: Path) -> None:
+        for name, content in files.items():
+            assert not (project / name).exists(), f"{name} has become the template's"
+            (project / name).parent.mkdir(parents=True, exist_ok=True)
+            (project / name).write_text(content)
+
+    return change
+
+
+def behind(name: str, line: str, new: str) -> Edit:
+    """Add a line behind another one."""
+    return text(name, f"{line}\n", f"{line}\n{new}\n")
+
+
+# Outside the shell: what an update and a switch keep.
+OF_THE_PROJECT: tuple[Edit, ...] = (
+    added(APP),
+    behind("config/settings/base.py", '    "apps.pages",', '    "apps.todo",'),
+    behind(
+        "config/urls.py", '    path("", include("apps.pages.urls")),', '    path("todo/", include("apps.todo.urls")),'
+    ),
+    added(NICKNAME),
+    behind(
+        "apps/accounts/models.py",
+        '    email = models.EmailField(_("email address"), unique=True)',
+        "    nickname = models.CharField(max_length=50, blank=True)",
+    ),
+    text("config/settings/base.py", 'TIME_ZONE = "UTC"', 'TIME_ZONE = "Europe/Vienna"'),
+    text("templates/pages/home.html", "The site is up, and this is its home page.", "What is there to do?"),
+    behind("pyproject.toml", '    "python-json-logger>=4,<5",', '    "six>=1.17,<2",'),
+    without("docs/security.md"),
+    added({"uv.lock": "version = 1\n", "apps/accounts/notes.txt": "Ours.\n"}),
+)
+
+# In the shell: what an update keeps, and a switch to another platform deletes.
+OF_THE_SHELL: dict[str, Edit] = {
+    "heroku": behind(
+        "Procfile", "release: python manage.py migrate --noinput", "clock: python manage.py clearsessions"
+    ),
+    "pythonanywhere": behind(
+        "deploy/pythonanywhere_wsgi.py",
+        '    environ["wsgi.url_scheme"] = "https"',
+        '    environ["HTTP_HOST"] = environ["HTTP_HOST"].lower()',
+    ),
+    "docker": text("Dockerfile", "EXPOSE 8000", "ENV TZ=Europe/Vienna\nEXPOSE 8000"),
+    "gunicorn": behind("deploy/systemd/web.service", "KillMode=mixed", "Nice=5"),
+}
+
+
+def edit(project: Path, *edits: Edit) -> Path:
+    """Do several edits to a project; gives the project."""
+    for each in edits:
+        each(project)
+    return project

@@ -1,0 +1,98 @@
+"""The template's releases, and a repository that has them as its users' Copier sees them."""
+
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from tests.support.environments import run
+from tests.support.rendering import ROOT, template_copy
+
+# Every release and its commit, oldest first; CHANGELOG.md has a section for each.
+RELEASES = {
+    "0.1.0": "c9f20c5a8bce900e65454cff1b2755b68bb94a36",
+    "0.2.0": "586f405e77155fa04c77380d4cc8f492aee791da",
+    "0.3.0": "51aacb9c87bd25fde2931ab4d22f718c1cf2c4ad",
+    "0.4.0": "630df5565d7871b6c17d52a33a5c09ccb3f4277c",
+}
+# What a later release took away on purpose: what `promises` calls it, and the decision in docs/decisions.md that says why
+# and what becomes of projects that have it.
+GONE: dict[str, str] = {}
+
+# What the working tree is released as, for the tests alone; and again, with nothing changed.
+NEXT = "1000.0.0"
+AGAIN = "1000.0.1"
+
+
+class MissingReleaseError(Exception):
+    """This clone of the template does not have a release."""
+
+
+def tag(version: str) -> str:
+    """What a release is called in the repository."""
+    return f"v{version}"
+
+
+def repository_of_releases(destination: Path, source: Path = ROOT) -> Path:
+    """Make a clone of this repository in which the releases are tagged, and the working tree is the newest.
+
+    Args:
+        destination: a folder that is not there yet.
+        source: the clone that these tests run in.
+
+    Raises:
+        MissingReleaseError: the source has not the commits of all releases; the message says what to do.
+    """
+    run(["git", "clone", "--quiet", "--no-tags", str(source), str(destination)], destination.parent)
+    for version, commit in RELEASES.items():
+        tagged = subprocess.run(
+            ["git", "tag", tag(version), f"{commit}^{{commit}}"], cwd=destination, capture_output=True, check=False
+        )
+        if tagged.returncode:
+            raise MissingReleaseError(
+                f"{source} lacks the commit of release {version}. If it is a shallow clone: git fetch --unshallow"
+            )
+    # What Copier does not read would only be written out and deleted again, at each update.
+    run(["git", "rm", "--quiet", "-r", "."], destination)
+    template_copy(destination)
+    release(destination, NEXT)
+    release(destination, AGAIN)
+    # Each update clones it five times, which is a second faster from one pack.
+    run(["git", "repack", "-adq"], destination)
+    run(["git", "prune-packed", "--quiet"], destination)
+    return destination
+
+
+def release(repository: Path, version: str) -> None:
+    """Release what stands in a clone of the template."""
+    run(["git", "add", "--all"], repository)
+    run(["git", "commit", "--quiet", "--allow-empty", f"--message=Release {version}"], repository)
+    run(["git", "tag", tag(version)], repository)
+
+
+def promises(repository: Path, version: str) -> set[str]:
+    """What projects of a release hold on to: its questions, the answers that can be chosen, the files it renders."""
+    questions = yaml.safe_load(git_file(repository, version, "copier.yml"))
+    asked = {name: each for name, each in questions.items() if not name.startswith("_") and each.get("when", True)}
+    choices = {name: each["choices"] for name, each in asked.items() if "choices" in each}
+    values = {
+        name: [each["value"] for each in its.values()] if isinstance(its, dict) else its
+        for name, its in choices.items()
+    }
+    listed = run(["git", "ls-tree", "-r", "--name-only", tag(version), "template/"], repository).splitlines()
+    return {
+        *(f"the question {name}" for name in asked),
+        *(f"the answer {name}={value}" for name, its in values.items() for value in its),
+        *(f"the file {path.removeprefix('template/').removesuffix('.jinja')}" for path in listed),
+    }
+
+
+def reserved_slugs(repository: Path, version: str) -> set[str]:
+    """The slugs that a release refuses."""
+    listed = yaml.safe_load(git_file(repository, version, "copier.yml"))["reserved_slugs"]["default"]
+    return {word for line in listed.split("{#") for word in line.rpartition("#}")[2].split()}
+
+
+def git_file(repository: Path, version: str, name: str) -> str:
+    """What a file held in a release."""
+    return run(["git", "show", f"{tag(version)}:{name}"], repository)

@@ -1,0 +1,116 @@
+"""Releases are known, and none takes away what projects of an earlier one hold on to."""
+
+import re
+import shutil
+from pathlib import Path
+
+import copier
+import pytest
+from copier.errors import UnsafeTemplateError
+
+from tests.support.environments import run
+from tests.support.releases import (
+    AGAIN,
+    GONE,
+    NEXT,
+    RELEASES,
+    MissingReleaseError,
+    promises,
+    release,
+    repository_of_releases,
+    reserved_slugs,
+    tag,
+)
+from tests.support.rendering import ROOT
+from tests.support.updating import render_release, status, tracked, update
+
+# A release that follows.
+NEXT_BUT_ONE = "1000.1.0"
+
+
+def test_every_release_has_its_section_in_the_changelog() -> None:
+    sections = re.findall(r"^## ([0-9.]+) - \d{4}-\d{2}-\d{2}$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert sections == list(reversed(RELEASES))
+
+
+def test_a_release_that_is_tagged_is_the_commit_that_the_tests_know() -> None:
+    for line in run(
+        ["git", "for-each-ref", "--format=%(refname:short) %(objectname) %(*objectname)", "refs/tags"], ROOT
+    ):
+        name, *commits = line.split()
+        assert RELEASES.get(name.removeprefix("v"), commits[-1]) == commits[-1]
+
+
+def test_a_shallow_clone_is_refused_in_a_line(tmp_path: Path) -> None:
+    shallow = tmp_path / "shallow"
+    run(["git", "clone", "--quiet", "--depth=1", f"file://{ROOT}", str(shallow)], tmp_path)
+    with pytest.raises(MissingReleaseError, match=r"^.* lacks .* 0\.1\.0\. .*: git fetch --unshallow$"):
+        repository_of_releases(tmp_path / "released", shallow)
+
+
+@pytest.fixture
+def following(released: Path, tmp_path: Path) -> Path:
+    """A copy of the template's repository, in which to make the release that follows."""
+    return Path(shutil.copytree(released, tmp_path / "following"))
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_no_question_answer_or_file_of_a_release_has_vanished(released: Path, version: str) -> None:
+    """Copier drops an answer that is no longer one, and edits in a file that is no longer there, without a word."""
+    assert promises(released, version) - promises(released, NEXT) == {
+        name for name in GONE if name in promises(released, version)
+    }
+
+
+def test_what_was_taken_away_is_a_documented_decision() -> None:
+    decisions = (ROOT / "docs/decisions.md").read_text()
+    for name, decision in GONE.items():
+        assert f"**{decision}" in decisions, f"docs/decisions.md does not say why {name} is gone"
+
+
+def test_what_vanishes_is_found(following: Path) -> None:
+    questions = (following / "copier.yml").read_text()
+    questions = questions.replace("value: gitlab\n", "value: gitlab-ci\n").replace("\ndomain:\n", "\nhost:\n")
+    (following / "copier.yml").write_text(questions.replace('    - "3.12"\n', ""))
+    run(["git", "mv", "template/Procfile", "template/Procfile.heroku"], following)
+    # A file that begins to depend on an answer is still the same file.
+    run(["git", "mv", "template/manage.py", "template/manage.py.jinja"], following)
+    release(following, NEXT_BUT_ONE)
+    assert promises(following, NEXT) - promises(following, NEXT_BUT_ONE) == {
+        "the question domain",
+        "the answer ci=gitlab",
+        "the answer python_version=3.12",
+        "the file Procfile",
+    }
+
+
+def test_a_slug_that_is_newly_reserved_is_announced(released: Path) -> None:
+    """A project that has it is renamed by the next update, unless its owner says another one."""
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    for version in RELEASES:
+        for slug in reserved_slugs(released, NEXT) - reserved_slugs(released, version):
+            assert re.search(rf"`{slug}` [^.]* no project can be called so any more", changelog), slug
+
+
+def test_the_platform_has_no_default_to_fall_back_to(released: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match='Question "platform" is required'):
+        copier.run_copy(str(released), tmp_path / "project", {"project_name": "Todo"}, defaults=True, quiet=True)
+
+
+def test_a_migration_of_a_release_would_ask_for_trust(following: Path, tmp_path: Path) -> None:
+    """Even one with a version, of every project that it is for: so there is none."""
+    with (following / "copier.yml").open("a") as questions:
+        questions.write(f'\n_migrations:\n  - version: {NEXT_BUT_ONE}\n    command: "true"\n')
+    release(following, NEXT_BUT_ONE)
+    project = tracked(render_release(following, tmp_path / "project", AGAIN))
+    with pytest.raises(UnsafeTemplateError, match="migrations"):
+        update(project, NEXT_BUT_ONE)
+    assert status(project) == []
+
+
+def test_no_release_has_what_asks_for_trust(released: Path) -> None:
+    for version in (*RELEASES, NEXT):
+        questions = run(["git", "show", f"{tag(version)}:copier.yml"], released)
+        assert not re.findall(
+            "^(_tasks|_migrations|_jinja_extensions|_external_data|_secret_questions):", questions, re.M
+        )

@@ -1,0 +1,85 @@
+"""A project moves to another platform, database, CI or whatever else was asked, and is as if it had been rendered there."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.edits import OF_THE_PROJECT, OF_THE_SHELL, edit
+from tests.support.environments import clean_environment
+from tests.support.rendering import CHOSEN, question_choices, subsets
+from tests.support.repositories import commit
+from tests.support.updating import answers_of, differences, tracked, unsettled, update
+
+Fresh = Callable[..., Path]
+
+
+def switches() -> Iterator[tuple[str, Any, Any]]:
+    """Each question but the platform, with each two answers that one can go between, there and back."""
+    for question in CHOSEN[1:]:
+        if question == "extras":
+            # One by one and all at once; each pair of some would find no more.
+            chosen = subsets(question_choices(question))
+            several = [[], *chosen[1 : len(question_choices(question)) + 1], chosen[-1]]
+            pairs = [pair for each in several[1:] for pair in ((several[0], each), (each, several[0]))]
+        else:
+            pairs = list(permutations(question_choices(question), 2))
+        yield from ((question, before, after) for before, after in pairs)
+
+
+def named(value: object) -> str:
+    """An answer in a test's id."""
+    return ("+".join(value) or "none") if isinstance(value, list) else str(value)
+
+
+@pytest.mark.parametrize(("before", "after"), list(permutations(question_choices("platform"), 2)))
+def test_a_switch_of_platform_changes_the_shell_and_keeps_the_rest(fresh: Fresh, before: str, after: str) -> None:
+    project = tracked(fresh(platform=before))
+    edit(project, *OF_THE_PROJECT, OF_THE_SHELL[before])
+    commit(project, "Ours")
+    update(project, platform=after)
+    assert not unsettled(project)
+    assert not differences(project, edit(fresh(platform=after), *OF_THE_PROJECT))
+
+
+@pytest.mark.parametrize(("question", "before", "after"), list(switches()), ids=named)
+def test_any_other_switch_equals_a_fresh_render_and_keeps_edits(
+    fresh: Fresh, question: str, before: object, after: object
+) -> None:
+    # On Docker, most depends on the other answers.
+    edits = (*OF_THE_PROJECT, OF_THE_SHELL["docker"])
+    project = edit(fresh(platform="docker", **{question: before}), *edits)
+    tracked(project)
+    update(project, **{question: after})
+    assert not unsettled(project)
+    assert not differences(project, edit(fresh(platform="docker", **{question: after}), *edits))
+
+
+def test_a_switch_asks_what_the_platform_needs_and_forgets_what_it_does_not(fresh: Fresh) -> None:
+    project = tracked(fresh(platform="docker", domain="www.todo.example"))
+    update(project, platform="heroku")
+    commit(project, "Heroku")
+    answers = answers_of(project)
+    assert (answers["heroku_app"], "domain" in answers) == ("todo-list", False)
+    update(project, platform="gunicorn")
+    assert answers_of(project)["domain"] == "todo-list.example.com"
+
+
+@pytest.mark.parametrize(("database", "said"), [("sqlite", True), ("postgresql", False)])
+def test_who_moves_from_sqlite_to_heroku_is_told_of_the_other_database(fresh: Fresh, database: str, said: bool) -> None:
+    project = tracked(fresh(platform="gunicorn", database=database))
+    done = subprocess.run(
+        [sys.executable, "-m", "copier", "update", "--defaults", "--vcs-ref=:current:", "--data=platform=heroku"],
+        cwd=project,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ("Its database is PostgreSQL from now on" in done.stderr) == said
+    assert "make conflicts" in done.stderr
+    assert answers_of(project)["database"] == "postgresql"
