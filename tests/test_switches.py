@@ -20,6 +20,7 @@ Fresh = Callable[..., Path]
 
 def switches() -> Iterator[tuple[str, Any, Any]]:
     """Each question but the platform, with each two answers that one can go between, there and back."""
+    pairs: list[tuple[Any, Any]]
     for question in CHOSEN[1:]:
         if question == "extras":
             # One by one and all at once; each pair of some would find no more.
@@ -48,7 +49,7 @@ def test_a_switch_of_platform_changes_the_shell_and_keeps_the_rest(fresh: Fresh,
 
 @pytest.mark.parametrize(("question", "before", "after"), list(switches()), ids=named)
 def test_any_other_switch_equals_a_fresh_render_and_keeps_edits(
-    fresh: Fresh, question: str, before: object, after: object
+    fresh: Fresh, question: str, before: Any, after: Any
 ) -> None:
     # On Docker, most depends on the other answers.
     edits = (*OF_THE_PROJECT, OF_THE_SHELL["docker"])
