@@ -53,6 +53,12 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.fail(str(error), pytrace=False)
 
 
+@pytest.fixture
+def following(released: Path, tmp_path: Path) -> Path:
+    """A copy of the template's repository, in which to make the release that follows."""
+    return Path(shutil.copytree(released, tmp_path / "following"))
+
+
 @pytest.fixture(scope="session")
 def fresh_projects(released: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Projects of the newest release, each rendered once: `fresh_projects(**answers)` gives the folder."""

@@ -1,7 +1,6 @@
 """Releases are known, and none takes away what projects of an earlier one hold on to."""
 
 import re
-import shutil
 from pathlib import Path
 
 import copier
@@ -11,6 +10,7 @@ from copier.errors import UnsafeTemplateError
 from tests.support.environments import run
 from tests.support.releases import (
     AGAIN,
+    FOLLOWING,
     GONE,
     NEXT,
     RELEASES,
@@ -23,9 +23,6 @@ from tests.support.releases import (
 )
 from tests.support.rendering import ROOT
 from tests.support.updating import render_release, status, tracked, update
-
-# A release that follows.
-NEXT_BUT_ONE = "1000.1.0"
 
 
 def test_every_release_has_its_section_in_the_changelog() -> None:
@@ -46,12 +43,6 @@ def test_a_shallow_clone_is_refused_in_a_line(tmp_path: Path) -> None:
     run(["git", "clone", "--quiet", "--depth=1", f"file://{ROOT}", str(shallow)], tmp_path)
     with pytest.raises(MissingReleaseError, match=r"^.* lacks .* 0\.1\.0\. .*: git fetch --unshallow$"):
         repository_of_releases(tmp_path / "released", shallow)
-
-
-@pytest.fixture
-def following(released: Path, tmp_path: Path) -> Path:
-    """A copy of the template's repository, in which to make the release that follows."""
-    return Path(shutil.copytree(released, tmp_path / "following"))
 
 
 @pytest.mark.parametrize("version", RELEASES)
@@ -75,8 +66,8 @@ def test_what_vanishes_is_found(following: Path) -> None:
     run(["git", "mv", "template/Procfile", "template/Procfile.heroku"], following)
     # A file that begins to depend on an answer is still the same file.
     run(["git", "mv", "template/manage.py", "template/manage.py.jinja"], following)
-    release(following, NEXT_BUT_ONE)
-    assert promises(following, NEXT) - promises(following, NEXT_BUT_ONE) == {
+    release(following, FOLLOWING)
+    assert promises(following, NEXT) - promises(following, FOLLOWING) == {
         "the question domain",
         "the answer ci=gitlab",
         "the answer python_version=3.12",
@@ -100,11 +91,11 @@ def test_the_platform_has_no_default_to_fall_back_to(released: Path, tmp_path: P
 def test_a_migration_of_a_release_would_ask_for_trust(following: Path, tmp_path: Path) -> None:
     """Even one with a version, of every project that it is for: so there is none."""
     with (following / "copier.yml").open("a") as questions:
-        questions.write(f'\n_migrations:\n  - version: {NEXT_BUT_ONE}\n    command: "true"\n')
-    release(following, NEXT_BUT_ONE)
+        questions.write(f'\n_migrations:\n  - version: {FOLLOWING}\n    command: "true"\n')
+    release(following, FOLLOWING)
     project = tracked(render_release(following, tmp_path / "project", AGAIN))
     with pytest.raises(UnsafeTemplateError, match="migrations"):
-        update(project, NEXT_BUT_ONE)
+        update(project, FOLLOWING)
     assert status(project) == []
 
 

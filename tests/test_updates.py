@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.edits import OF_THE_PROJECT, OF_THE_SHELL, edit
+from tests.support.edits import LOCK, OF_THE_PROJECT, OF_THE_SHELL, edit
 from tests.support.environments import run
 from tests.support.releases import AGAIN, NEXT, RELEASES, tag
 from tests.support.rendering import Answers, combination_id, pairwise_combinations, question_choices
@@ -31,7 +31,7 @@ def test_an_update_without_news_changes_the_version_and_nothing_else(
 def test_an_update_brings_what_is_new_and_keeps_what_was_edited(
     released: Path, fresh: Fresh, tmp_path: Path, version: str, platform: str
 ) -> None:
-    edits = (*OF_THE_PROJECT, OF_THE_SHELL[platform])
+    edits = (*OF_THE_PROJECT, OF_THE_SHELL[platform], LOCK)
     project = tracked(render_release(released, tmp_path / "project", version, platform=platform))
     edit(project, *edits)
     commit(project, "Ours")

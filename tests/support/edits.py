@@ -77,20 +77,22 @@ from django.http import HttpRequest, HttpResponse
 from apps.todo.models import Task
 
 
-def tasks(request: HttpRequest) -> HttpResponse:
+def tasks(_request: HttpRequest) -> HttpResponse:
     """All that is to be done."""
     return HttpResponse("\\n".join(str(task) for task in Task.objects.all()), content_type="text/plain")
 ''',
     "apps/todo/tests.py": '''"""Things to do are shown."""
 
+import pytest
 from django.test import Client
 
 from apps.accounts.models import User
 from apps.todo.models import Task
 
 
-def test_tasks_are_shown(client: Client, member: User) -> None:
-    Task.objects.create(owner=member, name="Update")
+@pytest.mark.django_db
+def test_tasks_are_shown(client: Client) -> None:
+    Task.objects.create(owner=User.objects.create_user("owner@example.com"), name="Update")
     assert client.get("/todo/").text == "Update"
 ''',
 }
@@ -150,8 +152,11 @@ OF_THE_PROJECT: tuple[Edit, ...] = (
     text("templates/pages/home.html", "The site is up, and this is its home page.", "What is there to do?"),
     behind("pyproject.toml", '    "python-json-logger>=4,<5",', '    "six>=1.17,<2",'),
     without("docs/security.md"),
-    added({"uv.lock": "version = 1\n", "apps/accounts/notes.txt": "Ours.\n"}),
+    added({"apps/todo/notes.txt": "Ours.\n"}),
 )
+
+# For a project that is not installed: its lock is as good as another.
+LOCK = added({"uv.lock": "version = 1\n"})
 
 # In the shell: what an update keeps, and a switch to another platform deletes.
 OF_THE_SHELL: dict[str, Edit] = {

@@ -22,6 +22,8 @@ GONE: dict[str, str] = {}
 # What the working tree is released as, for the tests alone; and again, with nothing changed.
 NEXT = "1000.0.0"
 AGAIN = "1000.0.1"
+# A release after that, which a test makes for itself.
+FOLLOWING = "1000.1.0"
 
 
 class MissingReleaseError(Exception):

@@ -23,7 +23,8 @@ def github_workflow(project: Path, name: str) -> dict[str, Any]:
 def gitlab_job(project: Path, name: str) -> dict[str, Any]:
     """A job of a project's GitLab pipeline, with what its own file and those that it includes say."""
     pipeline: dict[str, Any] = yaml.safe_load((project / ".gitlab-ci.yml").read_text())
-    for included in [pipeline["include"]] if "include" in pipeline else []:
+    included_files = pipeline.get("include", [])
+    for included in [included_files] if isinstance(included_files, str) else included_files:
         pipeline |= yaml.safe_load((project / included.lstrip("/")).read_text())
     job: dict[str, Any] = pipeline[name]
     return job

@@ -1,0 +1,134 @@
+"""Projects that were updated or switched, installed for real: their tests and their smoke suite pass."""
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.edits import OF_THE_PROJECT, OF_THE_SHELL, edit
+from tests.support.environments import Environments, project_environment, run, uv
+from tests.support.faults import text
+from tests.support.releases import FOLLOWING, RELEASES, release
+from tests.support.rendering import question_choices
+from tests.support.repositories import commit, repository
+from tests.support.smoke import CHECKS, smoke
+from tests.support.updating import render_release, tracked, unsettled, update
+
+# Each release with another platform, and each platform as where one goes to.
+UPDATES = list(zip(RELEASES, question_choices("platform"), strict=True))
+SWITCHES = [("heroku", "docker"), ("docker", "gunicorn"), ("gunicorn", "pythonanywhere"), ("pythonanywhere", "heroku")]
+
+LOCALE_MIGRATION = '''from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("accounts", "0001_initial"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="user",
+            name="locale",
+            field=models.CharField(blank=True, max_length=10),
+        ),
+    ]
+'''
+
+
+
+
+@pytest.mark.parametrize(("version", "platform"), UPDATES)
+def test_an_updated_project_passes_its_tests_and_its_smoke_suite(
+    released: Path, environments: Environments, tmp_path: Path, version: str, platform: str
+) -> None:
+    project = repository(render_release(released, tmp_path / "project", version, platform=platform))
+    edit(project, *OF_THE_PROJECT, OF_THE_SHELL[platform])
+    commit(project, "Ours")
+    update(project)
+    env = project_environment(environments.install(project))
+    run(["pytest", "--quiet", "-p", "no:cacheprovider"], project, env=env)
+    run(["python", "manage.py", "makemigrations", "--check", "--dry-run"], project, env=env)
+    outcome = smoke(project, env)
+    assert outcome.code == 0, outcome.output
+    assert outcome.having("FAIL") == set()
+    assert set(CHECKS) <= outcome.rows.keys()
+
+
+@pytest.mark.parametrize(("before", "after"), SWITCHES)
+def test_a_switched_project_passes_the_smoke_suite_of_its_new_platform(
+    fresh: Callable[..., Path], environments: Environments, before: str, after: str
+) -> None:
+    project = repository(fresh(platform=before))
+    edit(project, *OF_THE_PROJECT, OF_THE_SHELL[before])
+    commit(project, "Ours")
+    update(project, platform=after)
+    outcome = smoke(project, project_environment(environments.install(project)))
+    assert outcome.code == 0, outcome.output
+    assert set(CHECKS) <= outcome.rows.keys()
+
+
+def test_versions_that_a_bot_raised_and_ranges_that_a_release_raised_do_not_meet(
+    following: Path, tmp_path: Path
+) -> None:
+    """Bots own the lock, the template the ranges: see .github/dependabot.yml."""
+    project = render_release(following, tmp_path / "project")
+    run([uv(), "lock", "--quiet", "--resolution=lowest-direct"], project)
+    tracked(project)
+    before = (project / "uv.lock").read_text()
+    run([uv(), "lock", "--quiet", "--upgrade", "--resolution=highest"], project)
+    raised = (project / "uv.lock").read_text()
+    assert raised != before
+    commit(project, "Raise versions")
+    # Raised, lowered, new.
+    template = following / "template"
+    text("pyproject.toml.jinja", "environs>=15.2,<16", "environs>=15.2,<17")(template)
+    text("pyproject.toml.jinja", "gunicorn>=27.0.1,<28", "gunicorn>=27,<28")(template)
+    text("pyproject.toml.jinja", '"dj-database-url', '"six>=1.16,<2",\n    "dj-database-url')(template)
+    release(following, FOLLOWING)
+    update(project, FOLLOWING)
+    assert not unsettled(project)
+    assert (project / "uv.lock").read_text() == raised
+    run([uv(), "lock", "--quiet"], project)
+    # What a bot had raised stays as high, and what is new has come.
+    assert versions((project / "uv.lock").read_text()).items() > versions(raised).items()
+
+
+def versions(lock: str) -> dict[str, str]:
+    """The packages in a lock, and the version of each."""
+    return {each["name"]: each["version"] for each in tomllib.loads(lock)["package"]}
+
+
+def test_a_release_with_a_migration_reaches_a_project_that_has_data(
+    following: Path, environments: Environments, tmp_path: Path
+) -> None:
+    """Such a release changes each of what 0.2.0 to 0.4.0 did not: a model and its table, beside settings and a package."""
+    project = repository(render_release(following, tmp_path / "project"))
+    env = project_environment(environments.install(project))
+    run(["python", "manage.py", "migrate", "--noinput"], project, env=env)
+    user = {"DJANGO_SUPERUSER_EMAIL": "a@example.com", "DJANGO_SUPERUSER_PASSWORD": "correct horse battery"}
+    run(["python", "manage.py", "createsuperuser", "--noinput"], project, env={**env, **user})
+    edit(project, text("config/settings/base.py", 'TIME_ZONE = "UTC"', 'TIME_ZONE = "Europe/Vienna"'))
+    commit(project, "Ours")
+
+    with_a_migration(following)
+    update(project, FOLLOWING)
+    assert not unsettled(project)
+    env = project_environment(environments.install(project))
+    assert "accounts.0002_user_locale" in run(["python", "manage.py", "migrate", "--noinput"], project, env=env)
+    say = "from apps.accounts.models import User; print(repr(User.objects.get(email='a@example.com').locale))"
+    assert run(["python", "manage.py", "shell", "--command", say], project, env=env).splitlines()[-1] == "''"
+    run(["pytest", "--quiet", "-p", "no:cacheprovider"], project, env=env)
+
+
+def with_a_migration(following: Path) -> None:
+    """Release a template in which an account has one field more, a setting another value, and packages another range."""
+    template = following / "template"
+    field = '    locale = models.CharField(max_length=10, blank=True)\n'
+    behind = '    """A person who can log in, by e-mail address and password."""\n\n'
+    text("apps/accounts/models.py", behind, behind + field)(template)
+    (template / "apps/accounts/migrations/0002_user_locale.py").write_text(LOCALE_MIGRATION)
+    text("config/settings/base.py.jinja", "BACKUP_KEEP = 7", "BACKUP_KEEP = 14")(template)
+    text("pyproject.toml.jinja", "whitenoise[brotli]>=6.12,<7", "whitenoise[brotli]>=6.12,<8")(template)
+    release(following, FOLLOWING)
