@@ -1,13 +1,15 @@
 """Projects of any release, updated and switched on plain Copier, as their owners do it."""
 
+import os
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import copier
 import yaml
 
-from tests.support.environments import run
+from tests.support.environments import clean_environment, run, uv
 from tests.support.releases import AGAIN, tag
 from tests.support.rendered import files
 from tests.support.rendering import ANSWERS
@@ -16,10 +18,10 @@ from tests.support.repositories import commit
 ANSWERS_FILE = ".copier-answers.yml"
 
 
-def render_release(released: Path, destination: Path, version: str = AGAIN, **answers: Any) -> Path:
+def render_release(released: Path, destination: Path, release: str = AGAIN, **answers: Any) -> Path:
     """Render a release of the template, with defaults for what is not answered; gives the project."""
     data = {**ANSWERS, **answers}
-    copier.run_copy(str(released), destination, data=data, defaults=True, quiet=True, vcs_ref=tag(version))
+    copier.run_copy(str(released), destination, data=data, defaults=True, quiet=True, vcs_ref=tag(release))
     return destination
 
 
@@ -30,10 +32,10 @@ def tracked(project: Path) -> Path:
     return project
 
 
-def update(project: Path, version: str = AGAIN, **answers: Any) -> None:
+def update(project: Path, release: str = AGAIN, **answers: Any) -> None:
     """Update a project to a release, with other answers where some are given, and without trust."""
     copier.run_update(
-        project, data=answers, defaults=True, overwrite=True, quiet=True, unsafe=False, vcs_ref=tag(version)
+        project, data=answers, defaults=True, overwrite=True, quiet=True, unsafe=False, vcs_ref=tag(release)
     )
 
 
@@ -66,3 +68,25 @@ def answers_of(project: Path) -> dict[str, Any]:
     """What the answers file says."""
     answers: dict[str, Any] = yaml.safe_load((project / ANSWERS_FILE).read_text())
     return answers
+
+
+# Where the documentation says that the template is.
+ADDRESS = "https://github.com/copier-django/copier-django.git"
+
+
+def owners_machine(repository: Path, folder: Path) -> dict[str, str]:
+    """The environment of a machine on which the template's address leads to `repository`.
+
+    uv and uvx are on its path, and uvx brings the Copier that these tests run with, from wherever uv gets packages.
+
+    Args:
+        repository: a clone of the template.
+        folder: an empty folder for what the machine keeps.
+    """
+    (folder / "gitconfig").write_text(f'[url "{repository}"]\n\tinsteadOf = {ADDRESS}\n')
+    (folder / "constraints.txt").write_text(f"copier=={version('copier')}\n")
+    clean = clean_environment(
+        GIT_CONFIG_GLOBAL=str(folder / "gitconfig"),
+        UV_CONSTRAINT=str(folder / "constraints.txt"),
+    )
+    return {**clean, "PATH": f"{Path(uv()).parent}{os.pathsep}{clean['PATH']}"}

@@ -1,0 +1,134 @@
+"""What the pages on updating and switching say is done as it stands there, by Copier as uvx brings it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.databases import PostgreSQL
+from tests.support.edits import OF_THE_PROJECT, OF_THE_SHELL, edit
+from tests.support.environments import run, uv
+from tests.support.faults import text
+from tests.support.releases import AGAIN, FOLLOWING, RELEASES, release, tag
+from tests.support.rendering import ANSWERS, ROOT
+from tests.support.repositories import commit, repository
+from tests.support.runbooks import Reader
+from tests.support.updating import ADDRESS, answers_of, owners_machine, status, unsettled
+
+LOCALE_MIGRATION = '''from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("accounts", "0001_initial"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="user",
+            name="locale",
+            field=models.CharField(blank=True, max_length=10),
+        ),
+    ]
+'''
+
+
+@pytest.fixture
+def machine(following: Path, tmp_path: Path) -> dict[str, str]:
+    """The environment of a machine on which the template's address leads to a copy of this repository."""
+    (tmp_path / "machine").mkdir()
+    return owners_machine(following, tmp_path / "machine")
+
+
+@pytest.fixture
+def start(machine: dict[str, str], tmp_path: Path) -> Callable[..., Path]:
+    """A project that was copied from the template's address: `start(version, **answers)`."""
+
+    def copied(version: str, **answers: str) -> Path:
+        project = tmp_path / "project"
+        data = [f"--data={name}={answer}" for name, answer in {**ANSWERS, **answers}.items()]
+        command = [f"{Path(uv()).parent}/uvx", "copier", "copy", "--quiet", "--defaults", f"--vcs-ref={tag(version)}"]
+        run([*command, *data, ADDRESS, str(project)], tmp_path, env=machine)
+        return repository(project)
+
+    return copied
+
+
+def reader(page: str, project: Path, state: Path, machine: dict[str, str]) -> Reader:
+    """Someone who follows a page of docs/ in their project's folder."""
+    state.mkdir()
+    (state / "folder").write_text(f"{project}\n")
+    return Reader(ROOT / "docs" / page, state, machine)
+
+
+def with_a_migration(template: Path) -> None:
+    """Let an account have one field more."""
+    behind = '    """A person who can log in, by e-mail address and password."""\n\n'
+    field = "    locale = models.CharField(max_length=10, blank=True)\n"
+    text("apps/accounts/models.py", behind, behind + field)(template)
+    (template / "apps/accounts/migrations/0002_user_locale.py").write_text(LOCALE_MIGRATION)
+
+
+def test_the_page_on_updating_is_followed(
+    start: Callable[..., Path], following: Path, machine: dict[str, str], tmp_path: Path
+) -> None:
+    project = start(list(RELEASES)[-1])
+    edit(project, *OF_THE_PROJECT)
+    run([uv(), "lock", "--quiet"], project)
+    commit(project, "Ours")
+    person = reader("updating.md", project, tmp_path / "state", machine)
+    said = person.follow("Update")
+    assert "New template version available" in said
+    assert "Todo List is up to date. Next:" in said
+    assert status(project) == []
+    assert answers_of(project)["_commit"] == tag(AGAIN)
+
+    text("templates/pages/home.html", "What is there to do?", "What is to be done?")(project)
+    commit(project, "Ours again")
+    text("templates/pages/home.html", "The site is up, and this is its home page.", "Welcome.")(following / "template")
+    with_a_migration(following / "template")
+    release(following, FOLLOWING)
+    page = (ROOT / "docs/updating.md").read_text()
+    person.paste("uvx copier update --quiet --defaults")
+    assert unsettled(project) == ["templates/pages/home.html"]
+    marks = [line for line in (project / "templates/pages/home.html").read_text().splitlines() if line[:7] in page]
+    assert {"<<<<<<< before updating", "=======", ">>>>>>> after updating"} <= set(marks)
+    assert "UU templates/pages/home.html" in person.follow("Settle a conflict")
+    assert "Welcome." in (project / "templates/pages/home.html").read_text()
+
+    person.follow("Undo an update")
+    assert status(project) == []
+    assert answers_of(project)["_commit"] == tag(AGAIN)
+
+    person.paste("uvx copier update --quiet --defaults && git checkout --ours templates/pages/home.html")
+    assert "Conflicting migrations detected" in person.paste("uv run python manage.py migrate", code=1)
+    assert "accounts.0003_merge" in person.follow("Join migrations")
+    person.paste("uv run python manage.py makemigrations --check --dry-run")
+    assert not person.left
+
+
+def test_the_page_on_switching_is_followed(
+    start: Callable[..., Path], machine: dict[str, str], tmp_path: Path, database: PostgreSQL
+) -> None:
+    project = start(AGAIN, platform="heroku")
+    edit(project, OF_THE_SHELL["heroku"])
+    commit(project, "Ours")
+    person = reader("switching.md", project, tmp_path / "state", machine)
+    assert " passed" in person.follow("Move")
+    said = person.follow("What is lost")
+    assert "Procfile\n" in said
+    assert "clock: python manage.py clearsessions" in said
+    assert answers_of(project)["platform"] == "docker"
+
+    commit(project, "Docker")
+    person.follow("What is asked anew")
+    assert (answers_of(project)["platform"], answers_of(project)["domain"]) == ("gunicorn", "www.example.com")
+
+    account = "DJANGO_SUPERUSER_PASSWORD='correct horse' uv run python manage.py createsuperuser --noinput --email a@example.com"
+    person.paste(f"OLD=sqlite:///old.sqlite3 NEW={database.url}\nexport DJANGO_SETTINGS_MODULE=config.settings.development")
+    person.paste(f"export DATABASE_URL=$OLD\nuv run python manage.py migrate\n{account}")
+    person.follow("Take the data along")
+    say = "from apps.accounts.models import User; print(User.objects.get().email)"
+    assert person.paste(f'DATABASE_URL=$NEW uv run python manage.py shell --command "{say}"').endswith("a@example.com\n")
+    assert not (project / "data.json").exists()
+    assert not person.left
