@@ -19,7 +19,7 @@ from tests.support.updating import render_release, tracked, unsettled, update
 UPDATES = list(zip(RELEASES, question_choices("platform"), strict=True))
 SWITCHES = [("heroku", "docker"), ("docker", "gunicorn"), ("gunicorn", "pythonanywhere"), ("pythonanywhere", "heroku")]
 
-LOCALE_MIGRATION = '''from django.db import migrations, models
+LOCALE_MIGRATION = """from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
@@ -34,9 +34,7 @@ class Migration(migrations.Migration):
             field=models.CharField(blank=True, max_length=10),
         ),
     ]
-'''
-
-
+"""
 
 
 @pytest.mark.parametrize(("version", "platform"), UPDATES)
@@ -125,7 +123,7 @@ def test_a_release_with_a_migration_reaches_a_project_that_has_data(
 def with_a_migration(following: Path) -> None:
     """Release a template in which an account has one field more, a setting another value, and packages another range."""
     template = following / "template"
-    field = '    locale = models.CharField(max_length=10, blank=True)\n'
+    field = "    locale = models.CharField(max_length=10, blank=True)\n"
     behind = '    """A person who can log in, by e-mail address and password."""\n\n'
     text("apps/accounts/models.py", behind, behind + field)(template)
     (template / "apps/accounts/migrations/0002_user_locale.py").write_text(LOCALE_MIGRATION)

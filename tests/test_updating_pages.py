@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.databases import PostgreSQL
 from tests.support.edits import OF_THE_PROJECT, OF_THE_SHELL, edit
-from tests.support.environments import run, uv
+from tests.support.environments import run, uv, uvx
 from tests.support.faults import text
 from tests.support.releases import AGAIN, FOLLOWING, RELEASES, release, tag
 from tests.support.rendering import ANSWERS, ROOT
@@ -15,7 +15,7 @@ from tests.support.repositories import commit, repository
 from tests.support.runbooks import Reader
 from tests.support.updating import ADDRESS, answers_of, owners_machine, status, unsettled
 
-LOCALE_MIGRATION = '''from django.db import migrations, models
+LOCALE_MIGRATION = """from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
             field=models.CharField(blank=True, max_length=10),
         ),
     ]
-'''
+"""
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def start(machine: dict[str, str], tmp_path: Path) -> Callable[..., Path]:
     def copied(version: str, **answers: str) -> Path:
         project = tmp_path / "project"
         data = [f"--data={name}={answer}" for name, answer in {**ANSWERS, **answers}.items()]
-        command = [f"{Path(uv()).parent}/uvx", "copier", "copy", "--quiet", "--defaults", f"--vcs-ref={tag(version)}"]
+        command = [uvx(), "copier", "copy", "--quiet", "--defaults", f"--vcs-ref={tag(version)}"]
         run([*command, *data, ADDRESS, str(project)], tmp_path, env=machine)
         return repository(project)
 
@@ -125,10 +125,14 @@ def test_the_page_on_switching_is_followed(
     assert (answers_of(project)["platform"], answers_of(project)["domain"]) == ("gunicorn", "www.example.com")
 
     account = "DJANGO_SUPERUSER_PASSWORD='correct horse' uv run python manage.py createsuperuser --noinput --email a@example.com"
-    person.paste(f"OLD=sqlite:///old.sqlite3 NEW={database.url}\nexport DJANGO_SETTINGS_MODULE=config.settings.development")
+    person.paste(
+        f"OLD=sqlite:///old.sqlite3 NEW={database.url}\nexport DJANGO_SETTINGS_MODULE=config.settings.development"
+    )
     person.paste(f"export DATABASE_URL=$OLD\nuv run python manage.py migrate\n{account}")
     person.follow("Take the data along")
     say = "from apps.accounts.models import User; print(User.objects.get().email)"
-    assert person.paste(f'DATABASE_URL=$NEW uv run python manage.py shell --command "{say}"').endswith("a@example.com\n")
+    assert person.paste(f'DATABASE_URL=$NEW uv run python manage.py shell --command "{say}"').endswith(
+        "a@example.com\n"
+    )
     assert not (project / "data.json").exists()
     assert not person.left

@@ -34,6 +34,11 @@ def uv() -> str:
     return found
 
 
+def uvx() -> str:
+    """The uvx that came with uv."""
+    return str(Path(uv()).with_name("uvx"))
+
+
 def clean_environment(**variables: str) -> dict[str, str]:
     """This process's environment without what is this process's own, with `variables` added."""
     kept = {name: value for name, value in os.environ.items() if name not in FOREIGN and not name.startswith("COV_")}
