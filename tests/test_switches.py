@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.edits import LOCK, OF_THE_PROJECT, OF_THE_SHELL, edit
+from tests.support.edits import APART, LOCK, OF_THE_PROJECT, OF_THE_SHELL, edit
 from tests.support.environments import clean_environment
 from tests.support.rendering import CHOSEN, question_choices, subsets
 from tests.support.repositories import commit
@@ -40,11 +40,11 @@ def named(value: object) -> str:
 @pytest.mark.parametrize(("before", "after"), list(permutations(question_choices("platform"), 2)))
 def test_a_switch_of_platform_changes_the_shell_and_keeps_the_rest(fresh: Fresh, before: str, after: str) -> None:
     project = tracked(fresh(platform=before))
-    edit(project, *OF_THE_PROJECT, OF_THE_SHELL[before], LOCK)
+    edit(project, *OF_THE_PROJECT, *APART, OF_THE_SHELL[before], LOCK)
     commit(project, "Ours")
     update(project, platform=after)
     assert not unsettled(project)
-    assert not differences(project, edit(fresh(platform=after), *OF_THE_PROJECT, LOCK))
+    assert not differences(project, edit(fresh(platform=after), *OF_THE_PROJECT, *APART, LOCK))
 
 
 @pytest.mark.parametrize(("question", "before", "after"), list(switches()), ids=named)
@@ -52,7 +52,7 @@ def test_any_other_switch_equals_a_fresh_render_and_keeps_edits(
     fresh: Fresh, question: str, before: Any, after: Any
 ) -> None:
     # On Docker, most depends on the other answers.
-    edits = (*OF_THE_PROJECT, OF_THE_SHELL["docker"], LOCK)
+    edits = (*OF_THE_PROJECT, *APART, OF_THE_SHELL["docker"], LOCK)
     project = edit(fresh(platform="docker", **{question: before}), *edits)
     tracked(project)
     update(project, **{question: after})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.edits import OF_THE_PROJECT, OF_THE_SHELL, edit
+from tests.support.edits import APART, OF_THE_PROJECT, OF_THE_SHELL, edit
 from tests.support.environments import Environments, project_environment, run, uv
 from tests.support.faults import text
 from tests.support.releases import FOLLOWING, RELEASES, release
@@ -93,6 +93,17 @@ def test_versions_that_a_bot_raised_and_ranges_that_a_release_raised_do_not_meet
     assert versions((project / "uv.lock").read_text()).items() > versions(raised).items()
 
 
+@pytest.mark.parametrize("database", question_choices("database"))
+def test_uv_adds_packages_apart_from_the_templates(fresh: Callable[..., Path], database: str) -> None:
+    project = fresh(platform="gunicorn", database=database, ci="none")
+    before = (project / "pyproject.toml").read_text().splitlines()
+    run([uv(), "add", "--quiet", "--no-sync", "idna"], project)
+    run([uv(), "add", "--quiet", "--no-sync", "--dev", "iniconfig"], project)
+    after = (project / "pyproject.toml").read_text().splitlines()
+    ours = [number for number, line in enumerate(after) if line not in before]
+    assert [after[number - 1][:23] for number in ours] == ["    # The project's own"] * 2
+
+
 def versions(lock: str) -> dict[str, str]:
     """The packages in a lock, and the version of each."""
     return {each["name"]: each["version"] for each in tomllib.loads(lock)["package"]}
@@ -107,7 +118,7 @@ def test_a_release_with_a_migration_reaches_a_project_that_has_data(
     run(["python", "manage.py", "migrate", "--noinput"], project, env=env)
     user = {"DJANGO_SUPERUSER_EMAIL": "a@example.com", "DJANGO_SUPERUSER_PASSWORD": "correct horse battery"}
     run(["python", "manage.py", "createsuperuser", "--noinput"], project, env={**env, **user})
-    edit(project, text("config/settings/base.py", 'TIME_ZONE = "UTC"', 'TIME_ZONE = "Europe/Vienna"'))
+    edit(project, *APART)
     commit(project, "Ours")
 
     with_a_migration(following)

@@ -135,6 +135,40 @@ def behind(name: str, line: str, new: str) -> Edit:
     return text(name, f"{line}\n", f"{line}\n{new}\n")
 
 
+def appended(name: str, line: str) -> Edit:
+    """Add a line at the end of a file."""
+
+    def change(project: Path) -> None:
+        with (project / name).open("a") as file:
+            file.write(f"{line}\n")
+
+    return change
+
+
+# Where the template says that their lines stand apart from its own, and at the ends of files.
+APART: tuple[Edit, ...] = (
+    behind(
+        "pyproject.toml",
+        "    # The project's own: `uv add` puts them here, apart from those that `copier update` changes.",
+        '    "idna>=3,<4",',
+    ),
+    behind("pyproject.toml", "    # The project's own: `uv add --dev` puts them here.", '    "iniconfig>=2,<3",'),
+    behind(
+        "config/settings/base.py",
+        "    # The project's own, apart from those that `copier update` changes.",
+        '    "django.contrib.humanize",',
+    ),
+    behind(
+        "config/urls.py",
+        "    # The project's own, apart from those that `copier update` changes.",
+        '    path("hello/", include([])),',
+    ),
+    appended("Makefile", "\nhello: ## Say hello\n\techo hello"),
+    appended(".env.example", "# GREETING=hello"),
+    appended(".gitignore", "/hello.txt"),
+    appended("README.md", "\nHello."),
+)
+
 # Outside the shell: what an update and a switch keep.
 OF_THE_PROJECT: tuple[Edit, ...] = (
     added(APP),
