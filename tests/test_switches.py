@@ -13,7 +13,7 @@ from tests.support.edits import APART, LOCK, OF_THE_PROJECT, OF_THE_SHELL, edit
 from tests.support.environments import clean_environment
 from tests.support.rendering import CHOSEN, question_choices, subsets
 from tests.support.repositories import commit
-from tests.support.updating import answers_of, differences, tracked, unsettled, update
+from tests.support.updating import answers_of, differences, status, tracked, unsettled, update
 
 Fresh = Callable[..., Path]
 
@@ -68,6 +68,12 @@ def test_a_switch_asks_what_the_platform_needs_and_forgets_what_it_does_not(fres
     assert (answers["heroku_app"], "domain" in answers) == ("todo-list", False)
     update(project, platform="gunicorn")
     assert answers_of(project)["domain"] == "todo-list.example.com"
+
+
+def test_a_misspelt_name_changes_nothing(fresh: Fresh) -> None:
+    project = tracked(fresh(platform="docker"))
+    update(project, plattform="heroku")
+    assert status(project) == []
 
 
 @pytest.mark.parametrize(("database", "said"), [("sqlite", True), ("postgresql", False)])

@@ -116,6 +116,10 @@ def test_without_a_newer_release_nothing_happens(machine: dict[str, str], tmp_pa
     code, said = hosted.runs(token="")
     assert code == 0, said
     assert hosted.branches() == ["main"]
+    if ci == "gitlab":
+        # No other pipeline than a schedule's, and none without the token.
+        rules = gitlab_job(hosted.clone, "update")["rules"]
+        assert rules == [{"if": '$CI_PIPELINE_SOURCE == "schedule" && $TEMPLATE_TOKEN'}]
 
 
 def test_without_a_token_it_says_what_to_do(machine: dict[str, str], tmp_path: Path) -> None:

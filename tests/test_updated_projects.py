@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.edits import APART, OF_THE_PROJECT, OF_THE_SHELL, edit
+from tests.support.edits import APART, LOCALE, OF_THE_PROJECT, OF_THE_SHELL, edit
 from tests.support.environments import Environments, project_environment, run, uv
 from tests.support.faults import text
 from tests.support.releases import FOLLOWING, RELEASES, release
@@ -18,23 +18,6 @@ from tests.support.updating import render_release, tracked, unsettled, update
 # Each release with another platform, and each platform as where one goes to.
 UPDATES = list(zip(RELEASES, question_choices("platform"), strict=True))
 SWITCHES = [("heroku", "docker"), ("docker", "gunicorn"), ("gunicorn", "pythonanywhere"), ("pythonanywhere", "heroku")]
-
-LOCALE_MIGRATION = """from django.db import migrations, models
-
-
-class Migration(migrations.Migration):
-    dependencies = [
-        ("accounts", "0001_initial"),
-    ]
-
-    operations = [
-        migrations.AddField(
-            model_name="user",
-            name="locale",
-            field=models.CharField(blank=True, max_length=10),
-        ),
-    ]
-"""
 
 
 @pytest.mark.parametrize(("version", "platform"), UPDATES)
@@ -134,10 +117,7 @@ def test_a_release_with_a_migration_reaches_a_project_that_has_data(
 def with_a_migration(following: Path) -> None:
     """Release a template in which an account has one field more, a setting another value, and packages another range."""
     template = following / "template"
-    field = "    locale = models.CharField(max_length=10, blank=True)\n"
-    behind = '    """A person who can log in, by e-mail address and password."""\n\n'
-    text("apps/accounts/models.py", behind, behind + field)(template)
-    (template / "apps/accounts/migrations/0002_user_locale.py").write_text(LOCALE_MIGRATION)
+    edit(template, *LOCALE)
     text("config/settings/base.py.jinja", "BACKUP_KEEP = 7", "BACKUP_KEEP = 14")(template)
     text("pyproject.toml.jinja", "whitenoise[brotli]>=6.12,<7", "whitenoise[brotli]>=6.12,<8")(template)
     release(following, FOLLOWING)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.databases import PostgreSQL
-from tests.support.edits import OF_THE_PROJECT, OF_THE_SHELL, edit
+from tests.support.edits import LOCALE, OF_THE_PROJECT, OF_THE_SHELL, edit
 from tests.support.environments import run, uv, uvx
 from tests.support.faults import text
 from tests.support.releases import AGAIN, FOLLOWING, RELEASES, release, tag
@@ -14,23 +14,6 @@ from tests.support.rendering import ANSWERS, ROOT
 from tests.support.repositories import commit, repository
 from tests.support.runbooks import Reader
 from tests.support.updating import ADDRESS, answers_of, owners_machine, status, unsettled
-
-LOCALE_MIGRATION = """from django.db import migrations, models
-
-
-class Migration(migrations.Migration):
-    dependencies = [
-        ("accounts", "0001_initial"),
-    ]
-
-    operations = [
-        migrations.AddField(
-            model_name="user",
-            name="locale",
-            field=models.CharField(blank=True, max_length=10),
-        ),
-    ]
-"""
 
 
 @pytest.fixture
@@ -61,14 +44,6 @@ def reader(page: str, project: Path, state: Path, machine: dict[str, str]) -> Re
     return Reader(ROOT / "docs" / page, state, machine)
 
 
-def with_a_migration(template: Path) -> None:
-    """Let an account have one field more."""
-    behind = '    """A person who can log in, by e-mail address and password."""\n\n'
-    field = "    locale = models.CharField(max_length=10, blank=True)\n"
-    text("apps/accounts/models.py", behind, behind + field)(template)
-    (template / "apps/accounts/migrations/0002_user_locale.py").write_text(LOCALE_MIGRATION)
-
-
 def test_the_page_on_updating_is_followed(
     start: Callable[..., Path], following: Path, machine: dict[str, str], tmp_path: Path
 ) -> None:
@@ -86,7 +61,7 @@ def test_the_page_on_updating_is_followed(
     text("templates/pages/home.html", "What is there to do?", "What is to be done?")(project)
     commit(project, "Ours again")
     text("templates/pages/home.html", "The site is up, and this is its home page.", "Welcome.")(following / "template")
-    with_a_migration(following / "template")
+    edit(following / "template", *LOCALE)
     release(following, FOLLOWING)
     page = (ROOT / "docs/updating.md").read_text()
     person.paste("uvx copier update --quiet --defaults")

@@ -98,8 +98,7 @@ def test_tasks_are_shown(client: Client) -> None:
 }
 
 # A field of their own on the template's model, with its migration.
-NICKNAME = {
-    "apps/accounts/migrations/0002_user_nickname.py": """from django.db import migrations, models
+NICKNAME_MIGRATION = """from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
@@ -114,8 +113,7 @@ class Migration(migrations.Migration):
             field=models.CharField(blank=True, max_length=50),
         ),
     ]
-""",
-}
+"""
 
 
 def added(files: dict[str, str]) -> Edit:
@@ -176,7 +174,7 @@ OF_THE_PROJECT: tuple[Edit, ...] = (
     behind(
         "config/urls.py", '    path("", include("apps.pages.urls")),', '    path("todo/", include("apps.todo.urls")),'
     ),
-    added(NICKNAME),
+    added({"apps/accounts/migrations/0002_user_nickname.py": NICKNAME_MIGRATION}),
     behind(
         "apps/accounts/models.py",
         '    email = models.EmailField(_("email address"), unique=True)',
@@ -205,6 +203,17 @@ OF_THE_SHELL: dict[str, Edit] = {
     "docker": text("Dockerfile", "EXPOSE 8000", "ENV TZ=Europe/Vienna\nEXPOSE 8000"),
     "gunicorn": behind("deploy/systemd/web.service", "KillMode=mixed", "Nice=5"),
 }
+
+
+# What a release of the template may bring: an account has one field more. Done to the folder template/.
+LOCALE: tuple[Edit, ...] = (
+    behind(
+        "apps/accounts/models.py",
+        '    """A person who can log in, by e-mail address and password."""',
+        "\n    locale = models.CharField(max_length=50, blank=True)",
+    ),
+    added({"apps/accounts/migrations/0002_user_locale.py": NICKNAME_MIGRATION.replace("nickname", "locale")}),
+)
 
 
 def edit(project: Path, *edits: Edit) -> Path:
