@@ -63,7 +63,7 @@ def test_what_vanishes_is_found(following: Path) -> None:
     questions = (following / "copier.yml").read_text()
     questions = questions.replace("value: gitlab\n", "value: gitlab-ci\n").replace("\ndomain:\n", "\nhost:\n")
     (following / "copier.yml").write_text(questions.replace('    - "3.12"\n', ""))
-    run(["git", "mv", "template/Procfile", "template/Procfile.heroku"], following)
+    run(["git", "mv", "template/Procfile.dev", "template/Procfile.development"], following)
     # A file that begins to depend on an answer is still the same file.
     run(["git", "mv", "template/manage.py", "template/manage.py.jinja"], following)
     release(following, FOLLOWING)
@@ -71,7 +71,7 @@ def test_what_vanishes_is_found(following: Path) -> None:
         "the question domain",
         "the answer ci=gitlab",
         "the answer python_version=3.12",
-        "the file Procfile",
+        "the file Procfile.dev",
     }
 
 

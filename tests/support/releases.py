@@ -17,7 +17,10 @@ RELEASES = {
 }
 # What a later release took away on purpose: what `promises` calls it, and the decision in docs/decisions.md that says why
 # and what becomes of projects that have it.
-GONE: dict[str, str] = {}
+GONE: dict[str, str] = {
+    "the file deploy/systemd/daily@.service": "2026-11-21 · A timer a task on the machine.",
+    "the file deploy/systemd/daily@.timer": "2026-11-21 · A timer a task on the machine.",
+}
 
 # What the working tree is released as, for the tests alone; and again, with nothing changed.
 NEXT = "1000.0.0"
