@@ -41,7 +41,7 @@ check: $(UV) ## See in under a minute what a change broke
 	@$(UV) run --quiet ruff check
 	@$(UV) run --quiet ruff format --check
 	@$(UV) run --quiet mypy
-	@$(UV) run --quiet pytest --quiet --numprocesses auto tests/test_rendering.py tests/test_questions.py tests/test_slugs.py -k 'not own_tests and not needs'
+	@$(UV) run --quiet pytest --quiet --numprocesses auto tests/test_rendering.py tests/test_questions.py tests/test_slugs.py -m 'not thorough' -k 'not needs'
 
 docs: $(UV) ## Build the documentation into site/; a link that leads nowhere is an error
 	@$(UV) run --quiet zensical build --strict --clean

@@ -34,6 +34,7 @@ def planted(ci: str) -> dict[str, tuple[str, Change]]:
 
     return {
         "lock": ("pyproject.toml", text("pyproject.toml", '"environs>=', '"idna>=3",\n    "environs>=')),
+        "conflicts": ended("README.md", "<<<<<<< before updating\n"),
         "ruff-check": ended("config/urls.py", "\nimport os\n"),
         "ruff-format": ended("config/urls.py", "\nx  =  1\n"),
         "djlint": ended("templates/base.html", "<p>\n"),

@@ -22,8 +22,20 @@ from tests.support.rendering import (
 
 Render = Callable[..., Path]
 
-# Those in which each three decisions meet: no file has a condition about more.
-every_combination = pytest.mark.parametrize("answers", triple_combinations(), ids=combination_id)
+# Those in which each two decisions meet, for `make check`; and those in which each three do: no file has a condition
+# about more.
+every_combination = pytest.mark.parametrize(
+    "answers",
+    [
+        *pairwise_combinations(),
+        *(
+            pytest.param(row, marks=pytest.mark.thorough)
+            for row in triple_combinations()
+            if row not in pairwise_combinations()
+        ),
+    ],
+    ids=combination_id,
+)
 
 # What Python there is under these is the project's, and knows no platform.
 PLATFORM_FREE = ("config", "apps", "smoke", "tests", "gunicorn.conf.py")
@@ -63,6 +75,7 @@ def test_pages_are_formatted_and_linted(render: Render) -> None:
     run_tool("djlint", "--check", "--lint", "--quiet", "templates", folder=render())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("python_version", question_choices("python_version"))
 @pytest.mark.parametrize("database", question_choices("database"))
 @pytest.mark.parametrize("tasks", question_choices("tasks"))
