@@ -26,7 +26,7 @@ LEVELS = rendering questions projects updates platforms sites
 rendering = $(addprefix tests/test_, $(addsuffix .py, ci environment git rendering shells))
 questions = $(addprefix tests/test_, $(addsuffix .py, copying names questions slugs))
 projects = $(addprefix tests/test_, $(addsuffix .py, ci_steps deploy_check hooks make projects))
-updates = $(wildcard $(addprefix tests/test_, $(addsuffix .py, conflicts releases switches updated_projects updates)))
+updates = $(wildcard $(addprefix tests/test_, $(addsuffix .py, adopting conflicts releases switches update_workflow updated_projects updates updating_pages)))
 platforms = tests/platforms
 sites = $(filter-out $(foreach level, $(filter-out sites, $(LEVELS)), $($(level))), $(wildcard tests/test_*.py))
 
