@@ -15,8 +15,10 @@ from tests.support.clients import clients
 from tests.support.containers import Engine, make_secrets
 from tests.support.environments import run
 from tests.support.rendered import run_tool
+from tests.support.rendering import question_choices
 from tests.support.runbooks import Reader, blocks
 from tests.support.servers import eventually, free_port
+from tests.support.workers import ask_for_a_task, is_done
 
 Render = Callable[..., Path]
 
@@ -74,7 +76,7 @@ def stack(engine: Engine, render: Render) -> Iterator[Stack]:
     with FileLock("/tmp/copier-django-swarm.lock"):  # noqa: S108 - all runs on this machine share it
         if "Swarm: active" in engine.docker("info"):
             pytest.skip("this machine's Docker is part of a swarm already")
-        project = render(project_slug=slug, ci="none")
+        project = render(project_slug=slug, ci="none", tasks="celery")
         engine.docker("build", "--target", "lock", "--output", ".", ".", folder=project)
         run(["git", "init", "--quiet"], project)
         run(["git", "add", "--all"], project)
@@ -97,8 +99,10 @@ def stack(engine: Engine, render: Render) -> Iterator[Stack]:
             engine.remove(images=slug)
 
 
-def test_the_stack_file_follows_the_specification(render: Render) -> None:
-    run_tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "deploy/swarm.yaml", folder=render())
+@pytest.mark.parametrize("tasks", question_choices("tasks"))
+def test_the_stack_file_follows_the_specification(render: Render, tasks: str) -> None:
+    project = render(tasks=tasks)
+    run_tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "deploy/swarm.yaml", folder=project)
 
 
 def test_no_visitor_notices_a_release(stack: Stack) -> None:
@@ -111,6 +115,9 @@ def test_no_visitor_notices_a_release(stack: Stack) -> None:
     reader.follow("Start the stack")
     assert eventually(lambda: len(stack.containers("web")) == 2)
     assert eventually(lambda: stack.status("/ready/") == 200)
+    with stack.session() as visitor:
+        asked = ask_for_a_task(visitor, stack.url)
+        assert eventually(lambda: is_done(visitor, stack.url, asked))
     first = stack.images()
 
     # A good release, and then one back.

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import requests
@@ -10,6 +10,7 @@ import requests
 from tests.support.containers import Deployment, Projects
 from tests.support.servers import eventually, free_port
 from tests.support.smoke import CHECKS
+from tests.support.workers import ask_for_a_task, is_done
 
 WORKERS = {"database": ["worker", "schedule"], "celery": ["worker", "beat"]}
 
@@ -26,15 +27,13 @@ def working(request: pytest.FixtureRequest, projects: Projects) -> Iterator[tupl
 def asked(site: Deployment) -> requests.Response:
     """The answer to who asks for a task."""
     with site.session() as visitor:
-        page = visitor.get(f"{site.url}/accounts/login/", timeout=30)
-        token = re.findall('name="csrfmiddlewaretoken" value="(.*?)"', page.text)[0]
-        fields = {"csrfmiddlewaretoken": token}
-        return visitor.post(f"{site.url}/tasks/answer/", fields, headers={"Referer": f"{site.url}/"}, timeout=60)
+        return ask_for_a_task(visitor, site.url)
 
 
-def is_done(site: Deployment, answer: requests.Response) -> Callable[[], bool]:
-    """Asks whether the task is done."""
-    return lambda: bool(site.get(f"/tasks/answer/?key={answer.json()['key']}").json()["done"])
+def done(site: Deployment, answer: requests.Response) -> bool:
+    """Whether the task is done, before long."""
+    with site.session() as visitor:
+        return eventually(lambda: is_done(visitor, site.url, answer))
 
 
 def test_the_smoke_suite_sees_that_tasks_are_done(working: tuple[str, Deployment]) -> None:
@@ -72,7 +71,7 @@ def test_a_worker_that_was_killed_comes_back(working: tuple[str, Deployment]) ->
     process = site.container("worker")["State"]["Pid"]
     site.engine.run("kill", "-KILL", str(process))
     assert eventually(lambda: site.container("worker")["RestartCount"] > before)
-    assert eventually(is_done(site, asked(site)))
+    assert done(site, asked(site))
 
 
 def test_pages_go_on_without_the_broker_and_say_so(working: tuple[str, Deployment]) -> None:
@@ -90,7 +89,7 @@ def test_pages_go_on_without_the_broker_and_say_so(working: tuple[str, Deploymen
     finally:
         site.compose("start", "broker")
     assert eventually(lambda: asked(site).status_code == 202)
-    assert eventually(is_done(site, asked(site)))
+    assert done(site, asked(site))
 
 
 def test_flower_wants_its_password_and_is_of_this_machine_alone(working: tuple[str, Deployment]) -> None:

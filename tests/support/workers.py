@@ -1,10 +1,13 @@
 """Sites with workers: a project whose tasks leave a trace, a broker, and worker processes that can be killed."""
 
 import contextlib
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+
+import requests
 
 from tests.support.environments import Environments
 from tests.support.redis import Redis
@@ -78,3 +81,16 @@ class WorkingSite(Site):
         while len(self.done()) < number and time.monotonic() < deadline:
             time.sleep(0.02)
         return self.done()
+
+
+def ask_for_a_task(visitor: requests.Session, url: str) -> requests.Response:
+    """The answer to a visitor of a site who asks for a task."""
+    page = visitor.get(f"{url}/accounts/login/", timeout=30)
+    token = re.findall('name="csrfmiddlewaretoken" value="(.*?)"', page.text)[0]
+    fields = {"csrfmiddlewaretoken": token}
+    return visitor.post(f"{url}/tasks/answer/", fields, headers={"Referer": f"{url}/"}, timeout=60)
+
+
+def is_done(visitor: requests.Session, url: str, asked: requests.Response) -> bool:
+    """Whether the task that was asked for is done."""
+    return bool(visitor.get(f"{url}/tasks/answer/?key={asked.json()['key']}", timeout=30).json()["done"])
