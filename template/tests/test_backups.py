@@ -211,6 +211,22 @@ def test_the_commands_say_what_they_did(
         call_command("restore", tmp_path / "none", force=True)
 
 
+def test_a_backup_that_another_program_made_is_sent(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(CommandError, match="set BACKUP_BUCKET"):
+        call_command("backup", send=str(tmp_path))
+    settings.STORAGES = {**settings.STORAGES, "backups": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
+    with pytest.raises(CommandError, match="There is no backup in"):
+        call_command("backup", send=str(tmp_path))
+    for name in ("site-20261120T030000Z.dump", "site-20261121T030000Z.dump", "notes.txt"):
+        (tmp_path / name).write_text(name)
+    call_command("backup", send=str(tmp_path))
+    assert capsys.readouterr().out == "20261121T030000Z.dump, in the store\n"
+    with storages["backups"].open("20261121T030000Z.dump") as copy:
+        assert copy.read() == b"site-20261121T030000Z.dump"
+
+
 def test_backing_up_needs_a_folder_that_can_be_written(settings: Settings, tmp_path: Path) -> None:
     settings.BACKUP_DIR = None
     with pytest.raises(CommandError, match="set BACKUP_DIR"):

@@ -124,15 +124,15 @@ def check(connection: BaseDatabaseWrapper, backup: Path) -> None:
 # --- A store beside the folder, which outlives this machine
 
 
-def send(backup: Path, store: Storage, *, keep: int) -> None:
-    """Copy a backup into a store, see that it arrived, and delete the oldest ones there.
+def send(backup: Path, store: Storage, *, keep: int, name: str = "") -> None:
+    """Copy a backup into a store, under its own name or another, see that it arrived, and delete the oldest ones there.
 
     Raises:
         BackupError: the store would not, or has something else.
     """
     try:
         with backup.open("rb") as file:
-            name = store.save(backup.name, File(file))
+            name = store.save(name or backup.name, File(file))
         with backup.open("rb") as file, store.open(name) as copy:
             arrived = hashlib.file_digest(copy, "sha256").digest() == hashlib.file_digest(file, "sha256").digest()
         for old in stored(store)[keep:]:
