@@ -255,7 +255,7 @@ class Deploy:
 
     def ask(self, action: str, release: Release) -> None:
         """Let the platform do something about the web app."""
-        wanted = {
+        wanted: dict[str, Any] = {
             **self.facts,
             "python": python_version(),
             "virtualenv": str(self.site.current / ".venv"),

@@ -121,6 +121,7 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
     reader.follow("Deploy")
     assert passed(reader.follow("Check the live site"))
     assert re.search(r'"requests": \d+', reader.follow("Logs"))
+    assert "0 uploads would be deleted" in reader.follow("What is done now and then")
 
     if (reading.project / "deploy/backup.sh").exists():
         # What the database is makes no difference to it.
