@@ -3,11 +3,13 @@
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
 
 from tests.support.containers import Deployment, Projects
+from tests.support.runbooks import Reader
 from tests.support.servers import eventually, free_port
 from tests.support.smoke import CHECKS
 from tests.support.workers import ask_for_a_task, is_done
@@ -39,6 +41,16 @@ def done(site: Deployment, answer: requests.Response) -> bool:
 def test_the_smoke_suite_sees_that_tasks_are_done(working: tuple[str, Deployment]) -> None:
     said = working[1].compose("run", "--rm", "smoke")
     assert re.findall(r"^PASS  (.+?)(?:  .*)?$", said, re.MULTILINE) == CHECKS
+
+
+def test_the_runbooks_section_about_tasks_is_followed(working: tuple[str, Deployment], tmp_path: Path) -> None:
+    _, site = working
+    (tmp_path / "state").mkdir()
+    environment = {**site.engine.environment, **site.variables}
+    reader = Reader(site.project / "docs/deploy.md", tmp_path / "state", environment)
+    reader.left = [block for block in reader.left if block.heading == "Tasks"]
+    assert "0 uploads would be deleted" in reader.follow("Tasks")
+    assert done(site, asked(site))
 
 
 def test_workers_are_held_to_what_they_need(working: tuple[str, Deployment]) -> None:
