@@ -15,6 +15,7 @@ from tests.support import rendering
 from tests.support.containers import Deployment, Engine, NoEngineError, Projects, running_engine
 from tests.support.databases import PostgreSQL
 from tests.support.environments import Environments
+from tests.support.faults import LITTLE_TO_COMPRESS
 from tests.support.heroku.platform import heroku
 from tests.support.heroku.projects import Developer
 from tests.support.machines import Machine, Machines
@@ -56,7 +57,9 @@ def developer(
 ) -> Iterator[Developer]:
     """A developer with a fresh project, committed."""
     with heroku(tmp_path / "heroku", database) as platform:
-        project = repository(render(platform="heroku"))
+        project = render(platform="heroku")
+        LITTLE_TO_COMPRESS(project)
+        repository(project)
         yield Developer(platform, project, environments.install(project))
 
 
@@ -106,7 +109,9 @@ def deployed_machine(machines: Machines, template: Path, shared_folder: Path) ->
     @contextlib.contextmanager
     def make() -> Iterator[Machine]:
         shutil.rmtree(folder, ignore_errors=True)
-        project = repository(rendering.render(template, folder, platform="gunicorn"))
+        project = rendering.render(template, folder, platform="gunicorn")
+        LITTLE_TO_COMPRESS(project)
+        repository(project)
         with machines.started(machines.bare(), *NAMES) as machine:
             owner = Owner(machine, project)
             owner.settle()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.databases import PostgreSQL
 from tests.support.environments import Environments
-from tests.support.faults import text
+from tests.support.faults import LITTLE_TO_COMPRESS, text
 from tests.support.heroku.platform import heroku
 from tests.support.heroku.projects import Developer
 from tests.support.repositories import repository
@@ -22,7 +22,9 @@ def developer(
 ) -> Iterator[Developer]:
     """A developer with a fresh project that has workers, committed."""
     with heroku(tmp_path / "heroku", database) as platform:
-        project = repository(render(platform="heroku", tasks=request.param))
+        project = render(platform="heroku", tasks=request.param)
+        LITTLE_TO_COMPRESS(project)
+        repository(project)
         yield Developer(platform, project, environments.install(project))
 
 

@@ -18,6 +18,10 @@ def settings(*lines: str) -> Change:
     return change
 
 
+# Compression is slow on purpose, and style sheets are enough to see it.
+LITTLE_TO_COMPRESS = settings("WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ('js', 'svg', 'txt', 'md')")
+
+
 def text(name: str, old: str, new: str) -> Change:
     """Write `new` for `old` in a file."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.support import rendering
 from tests.support.environments import clean_environment, run, uv
-from tests.support.faults import Change, settings, text
+from tests.support.faults import LITTLE_TO_COMPRESS, Change, settings, text
 from tests.support.pythonanywhere.account import Account
 from tests.support.pythonanywhere.platform import Platform, pythonanywhere
 from tests.support.pythonanywhere.web import WebApp
@@ -44,8 +44,7 @@ def release(said: str) -> Change:
 QUICK = (
     # The real ones are slow on purpose.
     settings("PASSWORD_HASHERS = ['django.contrib.auth.hashers.MD5PasswordHasher']"),
-    # And so is compression, of which style sheets are enough to see.
-    settings("WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ('js', 'svg', 'txt', 'md')"),
+    LITTLE_TO_COMPRESS,
 )
 
 
