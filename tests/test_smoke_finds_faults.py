@@ -26,6 +26,7 @@ from tests.support.smoke import (
     READY,
     REDIRECT,
     REQUEST_ID,
+    TASK,
     accounts,
     checked,
 )
@@ -116,8 +117,10 @@ BREAKS = {
         ACCOUNT,
         EMAIL_URL="smtp://127.0.0.1:1",
         DEFAULT_FROM_EMAIL="site@example.com",
-        says=["POST /accounts/signup/ is answered 500"],
-        leaves_account=True,
+        says=["the mail server did not take the mail"],
+    ),
+    "tasks cannot be handed over": breaks(
+        TASK, text("apps/operations/views.py", "tasks.answer.enqueue(key)", "raise OSError"), says=["is answered 503"]
     ),
     "login fails": breaks(ACCOUNT, route("^accounts/login/$", FORM_FAILS), leaves_account=True),
     "logout fails": breaks(ACCOUNT, route("^accounts/logout/$", FAILS), says=["/accounts/logout/ is answered 500"]),

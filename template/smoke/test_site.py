@@ -14,6 +14,8 @@ from smoke.visitors import LOG_IN, REDIRECTS, SIGN_UP, Account, Page, Visitor, t
 
 A_YEAR = 365 * 24 * 60 * 60
 ADMIN = "/admin/"
+# What a page says where a mail was not sent.
+NOT_SENT = "The mail could not be sent"
 TASK = "/tasks/answer/"
 # Seconds for a task to be done: a worker may be at another one.
 TASK_TIMEOUT = 30
@@ -146,8 +148,8 @@ def test_one_can_sign_up_log_out_log_in_and_delete_the_account(site: Site, home:
             pytest.skip("sign-up is closed (SIGNUP_OPEN): no account was made, and logging in was not tried")
         leads_to = account.sign_up(page)
         if "confirm-email" in leads_to:
-            account.visitor.get(leads_to)
             account.waits_for_mail = True
+            assert NOT_SENT not in account.visitor.get(leads_to).text, "the mail server did not take the mail"
             pytest.skip(f"sign-up waits for the mail to {account.email}: deleted again, and logging in was not tried")
         assert account.visitor.is_logged_in(), "after signing up one is not logged in"
         account.log_out()
