@@ -24,7 +24,12 @@ ADD_WHAT_IS_MISSING = "To add what is missing: sudo scripts/install-machine"
 
 
 def pytest_configure() -> None:
-    """Let what tests start heed Ctrl-C, also where they run in the background, which ignores it and passes that on."""
+    """Keep from what tests start what this run was started with.
+
+    In the background Ctrl-C is ignored, and that is passed on; and a `make` that `make test` has started says so.
+    """
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+        os.environ.pop(name, None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
