@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.rendering import Answers, combination_id, triple_combinations
+from tests.support import rendering
+from tests.support.rendering import combination_id, triple_combinations
 
 Render = Callable[..., Path]
-
-each_shell = pytest.mark.parametrize("answers", triple_combinations(), ids=combination_id)
 
 # Read by a library or by Django itself, and documented for what they do to the site.
 READ_BY_OTHERS = {
@@ -165,32 +164,28 @@ def named_by_the_runbook(project: Path) -> set[str]:
     return set(re.findall(r"(?<![.\w])([A-Z][A-Z0-9_]{3,})(?==|`)", page.read_text())) - NOT_THE_SITES
 
 
-@each_shell
-def test_what_is_read_is_documented_and_nothing_else_is(render: Render, answers: Answers) -> None:
-    project = render(**answers)
+@pytest.fixture(scope="module", params=triple_combinations(), ids=combination_id)
+def project(request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that is read, for all tests of a combination of answers."""
+    return rendering.render(template, tmp_path_factory.mktemp("environment") / "project", **request.param)
+
+
+def test_what_is_read_is_documented_and_nothing_else_is(project: Path) -> None:
     assert set(documented(project)) == variables_read(project)
 
 
-@each_shell
-def test_the_example_lists_what_the_page_documents(render: Render, answers: Answers) -> None:
-    project = render(**answers)
+def test_the_example_lists_what_the_page_documents(project: Path) -> None:
     assert set(exampled(project)) == set(documented(project))
 
 
-@each_shell
-def test_the_example_has_in_force_what_is_required(render: Render, answers: Answers) -> None:
-    project = render(**answers)
+def test_the_example_has_in_force_what_is_required(project: Path) -> None:
     required = {name for name, default in documented(project).items() if default == "required"}
     in_force = {name for name, active in exampled(project).items() if active}
     assert in_force - given_as_files(project) == (required | {"DJANGO_SETTINGS_MODULE"}) - given_as_files(project)
     assert required <= in_force
 
 
-@each_shell
-def test_the_shell_and_the_runbook_name_nothing_that_the_page_does_not_document(
-    render: Render, answers: Answers
-) -> None:
-    project = render(**answers)
+def test_the_shell_and_the_runbook_name_nothing_that_the_page_does_not_document(project: Path) -> None:
     assert set_by_the_shell(project) | named_by_the_runbook(project) <= set(documented(project))
 
 
