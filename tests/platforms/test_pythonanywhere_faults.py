@@ -79,7 +79,7 @@ def test_a_call_too_many_waits_as_long_as_it_is_told(live: Live) -> None:
         "todo-list/current/.venv/bin/python",
         "todo-list/current/deploy/pythonanywhere_api.py",
         "look",
-        json.dumps(wanted),
+        json.dumps({**wanted, "processes": []}),
     ]
     live.platform.recent["GET /webapps/"].extend([time.monotonic()] * 40)
     printed = live.account.run(*look)

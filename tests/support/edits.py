@@ -110,7 +110,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="user",
             name="nickname",
-            field=models.CharField(blank=True, max_length=50),
+            field=models.CharField(blank=True, db_default="", max_length=50),
         ),
     ]
 """
@@ -178,7 +178,7 @@ OF_THE_PROJECT: tuple[Edit, ...] = (
     behind(
         "apps/accounts/models.py",
         '    email = models.EmailField(_("email address"), unique=True)',
-        "    nickname = models.CharField(max_length=50, blank=True)",
+        '    nickname = models.CharField(max_length=50, blank=True, db_default="")',
     ),
     text("config/settings/base.py", 'TIME_ZONE = "UTC"', 'TIME_ZONE = "Europe/Vienna"'),
     text("templates/pages/home.html", "The site is up, and this is its home page.", "What is there to do?"),
