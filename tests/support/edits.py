@@ -210,7 +210,7 @@ LOCALE: tuple[Edit, ...] = (
     behind(
         "apps/accounts/models.py",
         '    """A person who can log in, by e-mail address and password."""',
-        "\n    locale = models.CharField(max_length=50, blank=True)",
+        '\n    locale = models.CharField(max_length=50, blank=True, db_default="")',
     ),
     added({"apps/accounts/migrations/0002_user_locale.py": NICKNAME_MIGRATION.replace("nickname", "locale")}),
 )
