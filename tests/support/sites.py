@@ -2,6 +2,7 @@
 
 import contextlib
 import secrets
+import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,7 +21,9 @@ class Site:
     def __init__(self, project: Path, environments: Environments, database_url: str) -> None:
         self.project = project
         self.bin = environments.install(project)
+        settings = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["smoke"]
         self.variables = {
+            **settings.get("variables", {}),
             "DJANGO_SETTINGS_MODULE": "config.settings.production",
             "SECRET_KEY": secrets.token_urlsafe(50),
             "ALLOWED_HOSTS": "localhost",
