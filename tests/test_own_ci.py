@@ -118,7 +118,7 @@ CAUGHT = {
         text("template/README.md.jinja", "## Start\n", "## Start\n\n\n"),
         "README.md has a scar of blank lines",
     ),
-    "style of a project": (appended("template/config/asgi.py", "\nimport os\n"), "F401"),
+    "style of a project": (appended("template/config/asgi.py", "\nimport json\n"), "F401"),
     "a question": (
         text("copier.yml", "project_name | length > 100 ", "project_name | length > 1000 "),
         "FAILED tests/test_questions.py",
