@@ -11,7 +11,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -85,7 +85,7 @@ def served(project: Path, broker_url: str | None = None) -> Iterator[Site]:
         ca_file, log = folder / "ca.pem", folder / "server.log"
         with (
             running(settings["start"], project, environment, log),
-            working(worker, project, environment, folder / "worker.log"),
+            started(worker, project, environment, folder / "worker.log") if worker else nullcontext(),
             stand_in(port, ca_file) as address,
         ):
             site = Site(f"https://{address}", f"http://{address}", no_tasks=no_tasks, ca_file=str(ca_file), log=log)
@@ -147,6 +147,20 @@ def running(command: str, project: Path, environment: dict[str, str], log: Path)
     Raises:
         NotStartedError: it ended, or gave no answer for too long.
     """
+    with started(command, project, environment, log) as process:
+        deadline = time.monotonic() + START_TIMEOUT
+        while not answers(int(environment["PORT"])):
+            if process.poll() is not None:
+                raise NotStartedError(f"`{command}` ended with code {process.returncode}:\n{log.read_text()}")
+            if time.monotonic() > deadline:
+                raise NotStartedError(f"`{command}` gave no answer in {START_TIMEOUT} s:\n{log.read_text()}")
+            time.sleep(0.05)
+        yield
+
+
+@contextmanager
+def started(command: str, project: Path, environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a command that writes into `log`; the end of the block ends it, and what it has started."""
     with log.open("wb") as output:
         # A group of its own, so that what it starts ends with it.
         process = subprocess.Popen(
@@ -159,36 +173,7 @@ def running(command: str, project: Path, environment: dict[str, str], log: Path)
             start_new_session=True,
         )
     try:
-        deadline = time.monotonic() + START_TIMEOUT
-        while not answers(int(environment["PORT"])):
-            if process.poll() is not None:
-                raise NotStartedError(f"`{command}` ended with code {process.returncode}:\n{log.read_text()}")
-            if time.monotonic() > deadline:
-                raise NotStartedError(f"`{command}` gave no answer in {START_TIMEOUT} s:\n{log.read_text()}")
-            time.sleep(0.05)
-        yield
-    finally:
-        end(process)
-
-
-@contextmanager
-def working(command: str | None, project: Path, environment: dict[str, str], log: Path) -> Iterator[None]:
-    """Keep what does the site's tasks running, where there is such a thing."""
-    if command is None:
-        yield
-        return
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            ["/bin/sh", "-c", f"exec {command}"],
-            cwd=project,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        yield
+        yield process
     finally:
         end(process)
 

@@ -40,6 +40,13 @@ def database(
 
 
 @pytest.fixture
+def commands(database: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands, which have that database before them."""
+    for command in ("backup", "restore"):
+        monkeypatch.setattr(f"apps.operations.management.commands.{command}.connection", database)
+
+
+@pytest.fixture
 def server() -> Any:
     """What Django knows of a database at a server."""
     connection = mock.MagicMock(vendor="postgresql")
@@ -189,15 +196,8 @@ def test_a_dump_that_fails_leaves_no_file_and_says_why(
     assert not list(folder.iterdir())
 
 
-def test_the_commands_say_what_they_did(
-    database: BaseDatabaseWrapper,
-    settings: Settings,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    for command in ("backup", "restore"):
-        monkeypatch.setattr(f"apps.operations.management.commands.{command}.connection", database)
+@pytest.mark.usefixtures("commands")
+def test_the_commands_say_what_they_did(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings.BACKUP_DIR = tmp_path / "backups"
     call_command("backup")
     backup = Path(capsys.readouterr().out.strip())
@@ -252,14 +252,10 @@ def test_a_backup_can_be_opened_by_sqlite_itself(database: BaseDatabaseWrapper, 
     copy.close()
 
 
+@pytest.mark.usefixtures("commands")
 def test_backups_go_into_a_store_too(
-    database: BaseDatabaseWrapper,
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    database: BaseDatabaseWrapper, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for command in ("backup", "restore"):
-        monkeypatch.setattr(f"apps.operations.management.commands.{command}.connection", database)
     settings.STORAGES = {
         **settings.STORAGES,
         "backups": {"BACKEND": "django.core.files.storage.InMemoryStorage"},

@@ -48,10 +48,10 @@ class Asks(Operation):
 
     def database_forwards(
         self,
-        app_label: str,  # noqa: ARG002
+        app_label: str,  # noqa: ARG002 - Django passes it
         schema_editor: BaseDatabaseSchemaEditor,
-        from_state: ProjectState,  # noqa: ARG002
-        to_state: ProjectState,  # noqa: ARG002
+        from_state: ProjectState,  # noqa: ARG002 - as above
+        to_state: ProjectState,  # noqa: ARG002 - as above
     ) -> None:
         """Ask."""
         schema_editor.connection.cursor()

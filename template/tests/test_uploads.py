@@ -79,7 +79,7 @@ def test_an_upload_runs_nothing(client: Client, folder: Path, name: str, kind: s
     (folder / "a" / name).write_bytes(b"<script>alert(1)</script>")
     response = client.get(f"/media/a/{name}")
     assert response.status_code == 200
-    assert b"".join(response.streaming_content) == b"<script>alert(1)</script>"  # type: ignore[attr-defined]
+    assert response.getvalue() == b"<script>alert(1)</script>"
     assert response["Content-Type"] == kind
     assert response["Content-Disposition"].startswith(disposition)
     assert response["X-Content-Type-Options"] == "nosniff"
