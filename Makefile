@@ -34,7 +34,7 @@ test: $(UV) ## Run all tests that can run on this machine, or those of a level (
 	@$(if $(filter-out $(LEVELS),$(LEVEL)),echo "LEVEL is one of: $(LEVELS)" >&2; exit 2)
 	@# Code 5: what was chosen has none of these.
 	@$(UV) run --quiet pytest -m 'not alone' --numprocesses auto --dist worksteal $($(LEVEL)) $(ARGS) || [ $$? -eq 5 ]
-	@# What measures time has the machine to itself.
+	@# What measures time, or would disturb the others, has the machine to itself.
 	@$(UV) run --quiet pytest -m alone $($(LEVEL)) $(ARGS) || [ $$? -eq 5 ]
 
 check: $(UV) ## See in under a minute what a change broke

@@ -46,6 +46,8 @@ def transport_options(url: str, lease: int) -> dict[str, Any]:
     return {
         # Above the time limit of a task, or Redis would give it to a second worker while the first one runs it.
         "visibility_timeout": lease,
+        # What is above it is looked for every ten seconds, and not every hundred.
+        "unacked_restore_throttle": 1,
         # Tasks of the queue `high` are done first, and not in turns.
         "queue_order_strategy": "priority",
         # Seconds: a broker that hangs shall not hang the page.

@@ -10,9 +10,11 @@ from celery import Celery, Task
 from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun
 
 from apps.operations import request_ids
+from config import redis_transport
 from config.environment import load_dotenv
 
 load_dotenv()
+redis_transport.use()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
 app = Celery("site")

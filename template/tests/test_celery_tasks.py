@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import kombu.transport.redis
 import pytest
 from django.core.management import call_command
 from django.tasks import TaskResultStatus, task
 from environs import EnvError
+from kombu import Connection
 from pytest_django import Settings
 
 from apps.operations import request_ids
 from apps.operations.celery_backend import run
 from config.broker import broker, encryption, transport_options
 from config.celery import app, forget_request, take_request, tell_request
+from config.redis_transport import Transport
 
 done: list[str] = []
 
@@ -54,6 +57,13 @@ def test_what_a_task_was_given_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> 
     assert sent["arguments"][1] == ["secret"]
     assert (sent["argsrepr"], sent["kwargsrepr"]) == ("…", "…")
     assert sent["shadow"].endswith("note_down")
+
+
+def test_tasks_are_taken_in_one_step() -> None:
+    """What config/redis_transport.py changes is there to be changed, and the change is in use."""
+    for scheme in ("redis", "rediss"):
+        assert Connection(f"{scheme}://localhost").get_transport_cls() is Transport
+    assert {"_brpop_start", "_brpop_read", "basic_consume"} <= {*dir(kombu.transport.redis.Channel)}
 
 
 def test_a_task_knows_the_request_that_asked() -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from types import FrameType
 from typing import Any, override
 
 from asgiref.sync import sync_to_async
@@ -115,8 +116,18 @@ class Worker(PlainWorker):
     @override
     def configure_signals(self) -> None:
         """Let SIGTERM end it after its task, however often it comes: a platform may send it twice."""
-        super().configure_signals()
-        signal.signal(signal.SIGTERM, lambda number, frame: self.shutdown(number, frame) if self.running else None)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
+            signal.signal(number, self.shutdown)
+
+    @override
+    def shutdown(self, signum: int, frame: FrameType | None) -> None:
+        """End after the task that is being done, and at once where Ctrl-C comes a second time."""
+        if self.running:
+            # Not here and now, even where no task is being done: it may be taking one.
+            self.running = False
+            log.info("told to end: %s", signal.strsignal(signum))
+        elif signum == signal.SIGINT:
+            super().shutdown(signum, frame)
 
 
 @contextmanager
