@@ -21,11 +21,10 @@ DOWN = 10
 
 @pytest.fixture
 def site(render: Callable[..., Path], environments: Environments, redis_server: Redis, tmp_path: Path) -> WorkingSite:
-    """A site with Celery, ready to be started."""
+    """A site with Celery."""
     project = render(platform="gunicorn", tasks="celery", database="sqlite")
     site = WorkingSite(project, environments, f"sqlite:///{tmp_path / 'db.sqlite3'}", "celery", redis_server, tmp_path)
     site.variables |= {"TRUSTED_PROXY_COUNT": "1"}
-    site.prepare()
     return site
 
 
@@ -67,6 +66,7 @@ def ask_for_a_task(site: WorkingSite, number: int) -> requests.Response:
 def test_pages_go_on_while_the_broker_is_down_and_no_task_that_was_taken_is_lost(site: WorkingSite) -> None:
     answers: list[requests.Response] = []
     pages: list[tuple[int, float]] = []
+    site.prepare()
     with site.started(site.folder / "web.log"), site.worker() as worker:
         assert eventually(lambda: "ready" in worker.output())
         site.redis.stop()
@@ -90,6 +90,7 @@ def test_pages_go_on_while_the_broker_is_down_and_no_task_that_was_taken_is_lost
 
 
 def test_a_broker_that_hangs_costs_who_asks_some_seconds_and_nobody_else_any(site: WorkingSite) -> None:
+    site.prepare()
     with site.started(site.folder / "web.log"):
         assert ask_for_a_task(site, 1).status_code == 202
         site.redis.send(signal.SIGSTOP)

@@ -13,6 +13,7 @@ from typing import Any
 import requests
 
 from tests.support.environments import clean_environment
+from tests.support.faults import LITTLE_TO_COMPRESS
 from tests.support.rendering import ROOT
 from tests.support.runbooks import PASTED, blocks
 from tests.support.servers import free_port
@@ -232,6 +233,7 @@ class Projects:
             answers = {"database": database, "python_version": python_version, "project_slug": self.slug}
             project = self.render(self.folder / f"{name}-{secrets.token_hex(2)}", tasks=tasks, **answers)
             make_secrets(project)
+            LITTLE_TO_COMPRESS(project)
             self.engine.docker("build", "--target", "lock", "--output", ".", ".", folder=project)
             self.engine.docker("compose", "build", "web", folder=project, variables=self.image(name))
             self.made[name] = project
