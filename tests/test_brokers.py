@@ -89,6 +89,20 @@ def test_pages_go_on_while_the_broker_is_down_and_no_task_that_was_taken_is_lost
         assert eventually(lambda: all(site.get(f"/tasks/answer/?key={key}").json()["done"] for key in keys))
 
 
+def test_a_broker_that_is_full_takes_no_more_and_is_emptied(site: WorkingSite) -> None:
+    site.prepare()
+    with site.started(site.folder / "web.log"):
+        site.ask_for("for number in range(30): tasks.write_down.enqueue(number, 0.1)")
+        with site.worker() as worker:
+            site.wait_for(5)
+            assert site.redis.ask("CONFIG SET maxmemory 1") == "+OK"
+            # The visitor is told, as where there is no broker.
+            assert ask_for_a_task(site, 1).status_code == 503
+            assert set(site.wait_for(30)) == set(range(30)), worker.output()
+            assert site.redis.ask("CONFIG SET maxmemory 0") == "+OK"
+            assert ask_for_a_task(site, 2).status_code == 202
+
+
 def test_a_broker_that_hangs_costs_who_asks_some_seconds_and_nobody_else_any(site: WorkingSite) -> None:
     site.prepare()
     with site.started(site.folder / "web.log"):

@@ -96,7 +96,6 @@ def make(repository: Path, *words: str) -> str:
         "UV_PROJECT_ENVIRONMENT": sys.prefix,
         # What the copies before have found out of the same files.
         "MYPY_CACHE_DIR": str(repository.parents[1] / "mypy"),
-        "PYTEST_ADDOPTS": "--exitfirst",
     }
     return run(["make", *words], repository, env=clean_environment(**variables))
 
@@ -110,6 +109,9 @@ CAUGHT = {
     "lint": (appended("scripts/demo.py", "\nimport json\n"), "E402"),
     "format": (appended("scripts/demo.py", "\nx  =  1\n"), "would be reformatted"),
     "types": (appended("scripts/demo.py", '\nx: int = ""\n'), "Incompatible types in assignment"),
+}
+# Each by a test of its own, so that one run says all of it.
+CAUGHT_BY_TESTS = {
     "Jinja that is left over": (
         text("template/README.md.jinja", "## Start\n", "## Start {{ '{{' }}\n"),
         "Jinja is left over in README.md",
@@ -132,6 +134,15 @@ def test_make_check_catches(repository: Path, error: str) -> None:
     change(repository)
     with pytest.raises(AssertionError, match=f"(?s)make check exited 2.*{re.escape(said)}"):
         make(repository, "check")
+
+
+def test_make_check_catches_what_tests_see(repository: Path) -> None:
+    for change, _ in CAUGHT_BY_TESTS.values():
+        change(repository)
+    with pytest.raises(AssertionError, match="make check exited 2") as failure:
+        make(repository, "check")
+    for error, (_, said) in CAUGHT_BY_TESTS.items():
+        assert said in str(failure.value), error
 
 
 def test_the_documentation_has_no_link_that_leads_nowhere(repository: Path) -> None:

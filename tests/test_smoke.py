@@ -10,13 +10,14 @@ import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from honcho.environ import parse_procfile
 
 from tests.support.environments import Environments, project_environment
-from tests.support.faults import route
+from tests.support.faults import LITTLE_TO_COMPRESS, route
 from tests.support.mail import mail_server
 from tests.support.redis import Redis
 from tests.support.rendering import Answers, combination_id, pairwise_combinations
@@ -36,6 +37,18 @@ from tests.support.smoke import (
 )
 
 Render = Callable[..., Path]
+
+
+@pytest.fixture
+def render(render: Render) -> Render:
+    """Render a project whose static files are soon there."""
+
+    def render_quick(**answers: Any) -> Path:
+        project = render(**answers)
+        LITTLE_TO_COMPRESS(project)
+        return project
+
+    return render_quick
 
 
 @pytest.mark.parametrize("answers", pairwise_combinations(), ids=combination_id)

@@ -101,7 +101,7 @@ def test_the_page_on_switching_is_followed(
 
     account = "DJANGO_SUPERUSER_PASSWORD='correct horse' uv run python manage.py createsuperuser --noinput --email a@example.com"
     person.paste(
-        f"OLD=sqlite:///old.sqlite3 NEW={database.url}\nexport DJANGO_SETTINGS_MODULE=config.settings.development"
+        f"OLD=sqlite:///old.sqlite3 NEW={database.create(tmp_path.name)}\nexport DJANGO_SETTINGS_MODULE=config.settings.development"
     )
     person.paste(f"export DATABASE_URL=$OLD\nuv run python manage.py migrate\n{account}")
     person.follow("Take the data along")

@@ -7,13 +7,12 @@ worker. Here Redis does both in one step. A worker with nothing to do asks once 
 from time import monotonic, time
 from typing import Any
 
-from kombu.transport import TRANSPORT_ALIASES, redis
-from kombu.transport.virtual import Empty
+from kombu.transport import TRANSPORT_ALIASES, redis, virtual
 
-# Seconds between two looks at queues that are empty.
-REST = 1
+# Seconds between two looks at queues that are empty: a little less than the second in which kombu's loop comes round.
+REST = 0.9
 
-# Answers as BRPOP does. What it notes is what kombu's QoS.append() notes of the same task a moment later.
+# Answers as BRPOP does, and notes what kombu's QoS.append() would note of the same task a moment later.
 TAKE = """
 local noted_when, noted = KEYS[1], KEYS[2]
 for number = 3, #KEYS do
@@ -34,15 +33,39 @@ return false
 
 
 # Kombu's, of which celery-types knows a part only.
-Plain: Any = redis.Channel
+PlainChannel: Any = redis.Channel
+PlainQoS: Any = redis.QoS
+
+
+class QoS(redis.QoS):
+    """Notes what is being done, and asks of a Redis that is full no more than it gives: reading, and deleting."""
+
+    noted = False
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Remember a task that was taken."""
+        if self.noted:
+            virtual.QoS.append(self, message, delivery_tag)
+        else:
+            PlainQoS.append(self, message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """Forget a task that is done, as kombu does, but in no transaction."""
+        channel: Any = self.channel
+        with channel.conn_or_acquire() as client:
+            notes = client.pipeline(transaction=False)
+            notes.zrem(channel.unacked_index_key, delivery_tag).hdel(channel.unacked_key, delivery_tag).execute()
+        virtual.QoS.ack(self, delivery_tag)
 
 
 class Channel(redis.Channel):
     """Takes tasks off their queues and notes that they are being done, in one step."""
 
+    QoS = QoS
     _queue_cycle: Any
     _q_for_pri: Any
 
+    _in_one_step = False
     _rest_until = 0.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -58,8 +81,11 @@ class Channel(redis.Channel):
         return super().basic_consume(queue, no_ack, *args, **kwargs)
 
     def _brpop_start(self, timeout: float | None = None) -> None:
-        if self._not_noted.intersection(self.active_queues):
-            Plain._brpop_start(self, timeout)
+        # Who asks without Celery's loop waits for an answer, and does not come round.
+        cycle: Any = self.connection.cycle
+        self._in_one_step = not cycle._in_protected_read and not self._not_noted.intersection(self.active_queues)
+        if not self._in_one_step:
+            PlainChannel._brpop_start(self, timeout)
             return
         if monotonic() < self._rest_until:
             return
@@ -73,11 +99,15 @@ class Channel(redis.Channel):
         )
 
     def _brpop_read(self, **options: Any) -> Any:
+        qos: Any = self.qos
+        qos.noted = self._in_one_step
         try:
-            return Plain._brpop_read(self, **options)
-        except Empty:
+            return PlainChannel._brpop_read(self, **options)
+        except virtual.Empty:
             self._rest_until = monotonic() + REST
             raise
+        finally:
+            qos.noted = False
 
 
 class Transport(redis.Transport):

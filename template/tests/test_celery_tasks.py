@@ -4,6 +4,7 @@ import os
 import ssl
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ import kombu.transport.redis
 import pytest
 from django.core.management import call_command
 from django.tasks import TaskResultStatus, task
+from django.utils import timezone
 from environs import EnvError
 from kombu import Connection
 from pytest_django import Settings
@@ -57,6 +59,16 @@ def test_what_a_task_was_given_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> 
     assert sent["arguments"][1] == ["secret"]
     assert (sent["argsrepr"], sent["kwargsrepr"]) == ("…", "…")
     assert sent["shadow"].endswith("note_down")
+
+
+@pytest.mark.usefixtures("by_celery")
+def test_a_task_that_redis_would_give_away_before_its_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(app.conf.broker_transport_options, "visibility_timeout", 900)
+    now = timezone.now()
+    note_down.using(run_after=now + timedelta(seconds=800)).enqueue("soon")
+    with pytest.raises(ValueError, match="Raise that, or let RabbitMQ be the broker"):
+        note_down.using(run_after=now + timedelta(seconds=1000)).enqueue("late")
+    assert "late" not in done
 
 
 def test_tasks_are_taken_in_one_step() -> None:

@@ -4,13 +4,14 @@ import logging
 from datetime import timedelta
 from smtplib import SMTPException
 
+from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.tasks import Task, task, task_backends
 from django.utils import timezone
 
 log = logging.getLogger("mail")
 
-# Seconds until a mail is tried again. Each is shorter than the time for which a broker lends a task to a worker.
+# Seconds until a mail is tried again; less where tasks are not kept for so long.
 RETRIES = (10, 60, 300, 600)
 
 
@@ -57,4 +58,5 @@ def can_wait() -> bool:
 
 def later(seconds: int) -> Task:
     """The task of sending a mail, put off."""
-    return send_mail.using(run_after=timezone.now() + timedelta(seconds=seconds))
+    kept = getattr(settings, "TASK_LEASE", 2 * seconds)
+    return send_mail.using(run_after=timezone.now() + timedelta(seconds=min(seconds, kept // 2)))

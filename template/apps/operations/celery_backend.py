@@ -3,6 +3,7 @@
 import os
 import sys
 import uuid
+from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from django.tasks import Task, TaskResult, TaskResultStatus
@@ -26,8 +27,10 @@ class CeleryBackend(BaseTaskBackend):
 
         Raises:
             kombu.exceptions.OperationalError: the broker does not answer.
+            ValueError: Redis cannot keep the task for so long.
         """
         self.validate_task(task)
+        refuse_too_late(task.run_after)
         result: TaskResult = TaskResult(
             task=task,
             id=str(uuid.uuid4()),
@@ -63,6 +66,23 @@ class CeleryBackend(BaseTaskBackend):
         os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
         worker = ["-m", "celery", "--quiet", "--app", "config.celery", "worker"]
         os.execv(sys.executable, [sys.executable, *worker])  # noqa: S606 - no shell is wanted
+
+
+def refuse_too_late(run_after: datetime | None) -> None:
+    """Refuse what Redis would give to another worker before it is time, so that each of them would do it.
+
+    A task that is put off is lent to a worker, which keeps it until then.
+    https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/redis.html#visibility-timeout
+
+    Raises:
+        ValueError: it is later than that.
+    """
+    lease = app.conf.broker_transport_options.get("visibility_timeout")
+    if lease and run_after and run_after > timezone.now() + timedelta(seconds=lease):
+        raise ValueError(
+            f"Redis keeps a task that is put off for {lease} s at most, which is one and a half times"
+            " TASK_TIME_LIMIT_SECONDS. Raise that, or let RabbitMQ be the broker."
+        )
 
 
 @app.task(name="apps.operations.run", ignore_result=True)
