@@ -49,7 +49,7 @@ def test_a_deploy_ends_a_worker_and_loses_no_task(site: WorkingSite) -> None:
     # Far from a task's limit, so that what was given back is what the next worker does, and not what was found lost.
     site.variables["TASK_TIME_LIMIT_SECONDS"] = "600"
     site.ask_for("for number in range(60): tasks.write_down.enqueue(number, 0.1)")
-    with site.worker("before", CELERY_SHUTDOWN_SECONDS="3") as worker:
+    with site.worker("before") as worker:
         site.wait_for(10)
         started = time.monotonic()
         # As systemd and Docker do, it is told to the first process alone.

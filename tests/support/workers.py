@@ -58,7 +58,8 @@ class WorkingSite(Site):
         self.trace.touch()
         self.variables |= {"TRACE": str(self.trace), "TASK_TIME_LIMIT_SECONDS": str(TIME_LIMIT)}
         if kind == "celery":
-            self.variables["CELERY_BROKER_URL"] = redis.url
+            # Told to every process of it, as at a test's end, a worker may wait for tasks that none does any more.
+            self.variables |= {"CELERY_BROKER_URL": redis.url, "CELERY_SHUTDOWN_SECONDS": "3"}
 
     @contextlib.contextmanager
     def worker(self, name: str = "worker", **variables: str) -> Iterator[Running]:
