@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support import rendering
 from tests.support.rendering import combination_id, triple_combinations
@@ -17,6 +18,13 @@ READ_BY_OTHERS = {
     "DJANGO_SETTINGS_MODULE": "django.conf",
     "DJANGO_SUPERUSER_EMAIL": "createsuperuser",
     "DJANGO_SUPERUSER_PASSWORD": "createsuperuser",
+}
+# What the image says, what compose.yaml alone reads, and what wants a disk that all machines have in common.
+NOT_ON_A_SWARM = {
+    *("DJANGO_SETTINGS_MODULE", "RUN_MIGRATIONS", "SENTRY_RELEASE"),
+    *("DEV_USER", "DOMAIN", "FLOWER_PORT", "HTTPS_PORT", "HTTP_PORT", "IMAGE", "REVISION", "SMOKE_IMAGE", "WEB_PORT"),
+    *("DJANGO_SUPERUSER_EMAIL", "DJANGO_SUPERUSER_PASSWORD"),
+    *("BACKUP_BUCKET", "BACKUP_DIR", "BACKUP_KEEP", "LOG_FILE", "MEDIA_ROOT"),
 }
 # Belong to the program that reads them, or are words of a message, and mean nothing to the site.
 NOT_THE_SITES = {
@@ -187,6 +195,13 @@ def test_the_example_has_in_force_what_is_required(project: Path) -> None:
 
 def test_the_shell_and_the_runbook_name_nothing_that_the_page_does_not_document(project: Path) -> None:
     assert set_by_the_shell(project) | named_by_the_runbook(project) <= set(documented(project))
+
+
+def test_a_swarm_passes_on_what_the_page_documents(project: Path) -> None:
+    stack = project / "deploy/swarm.yaml"
+    if stack.exists():
+        passed = yaml.safe_load(stack.read_text())["x-site"]["environment"]
+        assert set(documented(project)) - {name.removesuffix("_FILE") for name in passed} <= NOT_ON_A_SWARM
 
 
 def test_defaults_are_documented_as_they_are(render: Render) -> None:

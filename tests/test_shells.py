@@ -36,6 +36,21 @@ def test_the_compose_files_follow_the_specification(render: Render, database: st
     assert set(services) == expected
 
 
+@pytest.mark.parametrize("tasks", question_choices("tasks"))
+@pytest.mark.parametrize("name", ["compose.yaml", "deploy/swarm.yaml"])
+def test_containers_have_the_secrets_that_they_read(render: Render, name: str, tasks: str) -> None:
+    project = render(platform="docker", tasks=tasks, extras=["s3", "ai"])
+    file = yaml.safe_load((project / name).read_text())
+    read = 0
+    for service in file["services"].values():
+        for variable, value in service.get("environment", {}).items():
+            if variable.endswith("_FILE"):
+                assert value.removeprefix("/run/secrets/") in service["secrets"]
+                read += 1
+        assert set(service.get("secrets", [])) <= file["secrets"].keys()
+    assert read
+
+
 def test_the_procfile_has_a_release_phase_and_a_web_process(render: Render) -> None:
     processes = parse_procfile((render(platform="heroku") / "Procfile").read_text()).processes
     assert list(processes) == ["release", "web"]

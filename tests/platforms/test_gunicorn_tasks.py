@@ -69,3 +69,13 @@ def test_the_runbook_leads_to_a_site_whose_tasks_are_done(owner: Owner, tasks: s
     if tasks == "database":
         machine.run(f"systemctl start {SLUG}-cleanup")
         assert "uploads are deleted" in machine.run(f"journalctl --unit={SLUG}-cleanup --output=cat")
+
+    # What is changed by hand concerns them too, and none of them is in the way of a restore.
+    by_hand = ("Change the environment, as root", "Backups, as root")
+    owner.reader.left = [block for block in owner.reader.left if block.heading in by_hand]
+    for heading in by_hand:
+        before = {unit: main_process(owner, unit) for unit in UNITS[tasks]}
+        owner.follow(heading)
+        for unit, number in before.items():
+            assert main_process(owner, unit) not in (0, number), (heading, unit)
+    assert "is live and well" in owner.ask("status")
