@@ -25,6 +25,8 @@ Render = Callable[..., Path]
 
 # What cannot be run here, and why: on a machine with several addresses it has to be told which one to use.
 NOT_RUN = ["docker swarm init"]
+# The label by which a swarm is known as one of these tests'.
+OURS = "copier-django-tests"
 # Seconds for a rolling update, with its pauses, on a machine that has other things to do.
 UPDATE = 180
 
@@ -82,6 +84,9 @@ def stack(engine: Engine, render: Render) -> Iterator[Stack]:
     """A committed project, a registry, and a swarm; a machine has but one."""
     slug, label, port = f"dk-{secrets.token_hex(4)}", f"test={secrets.token_hex(4)}", free_port()
     with FileLock("/tmp/copier-django-swarm.lock"):  # noqa: S108 - all runs on this machine share it
+        if OURS in engine.docker("node", "inspect", "self", code=None):
+            # A run that was broken off has left it.
+            assert eventually(lambda: left(engine))
         if "Swarm: active" in engine.docker("info"):
             pytest.skip("this machine's Docker is part of a swarm already")
         project = render(project_slug=slug, ci="none", tasks="celery")
@@ -92,6 +97,7 @@ def stack(engine: Engine, render: Render) -> Iterator[Stack]:
         make_secrets(project)
         engine.docker("run", "--detach", f"--label={label}", f"--publish=127.0.0.1:{port}:5000", "registry:2")
         engine.docker("swarm", "init", "--advertise-addr=127.0.0.1")
+        engine.docker("node", "update", f"--label-add={OURS}=true", engine.docker("node", "ls", "--quiet").strip())
         variables = {
             "REGISTRY": f"localhost:{port}",
             "HTTP_PORT": str(free_port()),
