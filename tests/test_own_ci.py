@@ -117,7 +117,7 @@ CAUGHT_BY_TESTS = {
         "Jinja is left over in README.md",
     ),
     "a blank line too many": (
-        text("template/README.md.jinja", "## Start\n", "## Start\n\n\n"),
+        text("template/README.md.jinja", "## Work\n", "## Work\n\n\n"),
         "README.md has a scar of blank lines",
     ),
     "style of a project": (appended("template/config/asgi.py", "\nimport json\n"), "F401"),

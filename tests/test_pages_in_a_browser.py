@@ -13,6 +13,10 @@ from tests.support.sites import Site
 PASSWORD = "correct horse battery staple"
 
 
+# Chromium gives up what it is loading when the machine gets or loses a network, as each container brings one.
+pytestmark = pytest.mark.alone
+
+
 @pytest.fixture(scope="module")
 def browser_context(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[BrowserContext, str]]:
     """A browser, and the site's https address in it."""
