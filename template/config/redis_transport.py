@@ -104,7 +104,8 @@ class Channel(redis.Channel):
         try:
             return PlainChannel._brpop_read(self, **options)
         except virtual.Empty:
-            self._rest_until = monotonic() + REST
+            if self._in_one_step:
+                self._rest_until = monotonic() + REST
             raise
         finally:
             qos.noted = False
