@@ -88,9 +88,9 @@ def repository(tmp_path: Path) -> Path:
     return copy
 
 
-def make(repository: Path, *words: str) -> str:
-    """Run `make` in a copy, with the packages that these tests run on."""
-    variables = {
+def make(repository: Path, *words: str, **variables: str) -> str:
+    """Run `make` in a copy, with the packages that these tests run on and these variables."""
+    variables |= {
         "UV": uv(),
         "UV_NO_SYNC": "1",
         "UV_PROJECT_ENVIRONMENT": sys.prefix,
@@ -109,16 +109,16 @@ CAUGHT = {
     "lint": (appended("scripts/demo.py", "\nimport json\n"), "E402"),
     "format": (appended("scripts/demo.py", "\nx  =  1\n"), "would be reformatted"),
     "types": (appended("scripts/demo.py", '\nx: int = ""\n'), "Incompatible types in assignment"),
+    "a blank line too many": (
+        text("template/README.md.jinja", "## Work\n", "## Work\n\n\n"),
+        "README.md has a scar of blank lines",
+    ),
 }
 # Each by a test of its own, so that one run says all of it.
 CAUGHT_BY_TESTS = {
     "Jinja that is left over": (
         text("template/README.md.jinja", "## Start\n", "## Start {{ '{{' }}\n"),
         "Jinja is left over in README.md",
-    ),
-    "a blank line too many": (
-        text("template/README.md.jinja", "## Work\n", "## Work\n\n\n"),
-        "README.md has a scar of blank lines",
     ),
     "style of a project": (appended("template/config/asgi.py", "\nimport json\n"), "F401"),
     "a question": (
@@ -133,7 +133,7 @@ def test_make_check_catches(repository: Path, error: str) -> None:
     change, said = CAUGHT[error]
     change(repository)
     with pytest.raises(AssertionError, match=f"(?s)make check exited 2.*{re.escape(said)}"):
-        make(repository, "check")
+        make(repository, "check", PYTEST_ADDOPTS="--exitfirst")
 
 
 def test_make_check_catches_what_tests_see(repository: Path) -> None:
