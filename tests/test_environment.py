@@ -204,6 +204,15 @@ def test_a_swarm_passes_on_what_the_page_documents(project: Path) -> None:
         assert set(documented(project)) - {name.removesuffix("_FILE") for name in passed} <= NOT_ON_A_SWARM
 
 
+def test_what_compose_sets_itself_is_told_in_the_example(project: Path) -> None:
+    compose = project / "compose.yaml"
+    if compose.exists():
+        given = yaml.safe_load(compose.read_text())["x-site"]["environment"]
+        fixed = {name for name, value in given.items() if not name.endswith("_FILE") and f"${{{name}" not in value}
+        (told,) = re.findall("^# compose.yaml itself sets (.*), whatever", (project / ".env.example").read_text(), re.M)
+        assert set(re.findall(r"\w+_\w+|PORT", told)) == fixed
+
+
 def test_defaults_are_documented_as_they_are(render: Render) -> None:
     project = render()
     page = documented(project)

@@ -76,6 +76,7 @@ def test_tasks_are_taken_in_one_step() -> None:
     for scheme in ("redis", "rediss"):
         assert Connection(f"{scheme}://localhost").get_transport_cls() is Transport
     assert {"_brpop_start", "_brpop_read", "basic_consume"} <= {*dir(kombu.transport.redis.Channel)}
+    assert hasattr(kombu.transport.redis.MultiChannelPoller, "_in_protected_read")
 
 
 def test_a_task_knows_the_request_that_asked() -> None:

@@ -1,6 +1,7 @@
 """A migration that would lock a table in use, or break the release that serves meanwhile, is found."""
 
 from pathlib import Path
+from typing import override
 
 import pytest
 from django.contrib.postgres.operations import (
@@ -46,12 +47,9 @@ class Asks(Operation):
     def state_forwards(self, app_label: str, state: ProjectState) -> None:
         """Nothing changes."""
 
+    @override
     def database_forwards(
-        self,
-        app_label: str,  # noqa: ARG002 - Django passes it
-        schema_editor: BaseDatabaseSchemaEditor,
-        from_state: ProjectState,  # noqa: ARG002 - as above
-        to_state: ProjectState,  # noqa: ARG002 - as above
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
     ) -> None:
         """Ask."""
         schema_editor.connection.cursor()

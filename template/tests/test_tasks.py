@@ -10,6 +10,8 @@ from django.core import mail
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
+from pytest_django import Settings
 
 from apps.accounts import tasks as mail_tasks
 from apps.accounts.models import User
@@ -103,6 +105,14 @@ def test_a_worker_tries_a_mail_again_and_gives_up_in_the_end(
             mail_tasks.send_mail.call(*arguments)
     assert [seconds for seconds, _ in waiting] == list(mail_tasks.RETRIES)
     assert EMAIL not in caplog.text
+
+
+def test_a_mail_waits_for_less_than_a_task_is_kept(settings: Settings) -> None:
+    settings.TASK_LEASE = 180
+    settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.dummy.DummyBackend", "QUEUES": ["high"]}}
+    now = timezone.now()
+    put_off = [mail_tasks.later(seconds).run_after for seconds in mail_tasks.RETRIES]
+    assert [round((when - now).total_seconds()) for when in put_off if when] == [10, 60, 90, 90]
 
 
 def test_a_mail_has_all_its_parts(mailoutbox: list[mail.EmailMultiAlternatives]) -> None:
