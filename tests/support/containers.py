@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,7 @@ class Deployment:
         self.project = project
         self.name = f"test-{secrets.token_hex(4)}"
         self.role = ""
+        self.fetching = threading.Lock()
         self.http_port, self.https_port = free_port(), free_port()
         self.url = f"https://localhost:{self.https_port}"
         self.http_url = f"http://localhost:{self.http_port}"
@@ -181,8 +183,10 @@ class Deployment:
     def authority(self) -> str:
         """A file with the certificate of Caddy's own authority, by which the site is trusted."""
         file = self.project.parent / f"{self.name}.pem"
-        if not file.exists():
-            self.compose("cp", "caddy:/data/caddy/pki/authorities/local/root.crt", str(file))
+        # Several visitors may come at once, and `cp` takes away the file that another has just made.
+        with self.fetching:
+            if not file.exists():
+                self.compose("cp", "caddy:/data/caddy/pki/authorities/local/root.crt", str(file))
         return str(file)
 
     def session(self) -> requests.Session:
