@@ -16,6 +16,7 @@ from tests.support.environments import Environments
 from tests.support.faults import settings, text
 from tests.support.redis import Redis, redis
 from tests.support.releases import MissingReleaseError, repository_of_releases
+from tests.support.rendering import Once
 from tests.support.servers import free_port
 from tests.support.sites import Site
 from tests.support.updating import render_release
@@ -44,16 +45,22 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template as a user gets it."""
-    return rendering.template_copy(tmp_path_factory.mktemp("template"))
+def once(shared_folder: Path) -> Once:
+    """What all tests of this run have in common."""
+    return Once(shared_folder / "once")
 
 
 @pytest.fixture(scope="session")
-def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(once: Once) -> Path:
+    """The template as a user gets it."""
+    return once.get("template", rendering.template_copy)
+
+
+@pytest.fixture(scope="session")
+def released(once: Once) -> Path:
     """The template's repository with its releases, of which the working tree is the newest."""
     try:
-        return repository_of_releases(tmp_path_factory.mktemp("released") / "repository")
+        return once.get("released", repository_of_releases)
     except MissingReleaseError as error:
         pytest.fail(str(error), pytrace=False)
 
@@ -65,15 +72,13 @@ def following(released: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def fresh_projects(released: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+def fresh_projects(released: Path, once: Once) -> Callable[..., Path]:
     """Projects of the newest release, each rendered once: `fresh_projects(**answers)` gives the folder."""
-    rendered: dict[str, Path] = {}
 
     def render_once(**answers: Any) -> Path:
-        name = repr(sorted(answers.items()))
-        if name not in rendered:
-            rendered[name] = render_release(released, tmp_path_factory.mktemp("fresh") / "project", **answers)
-        return rendered[name]
+        return once.get(
+            ("release", sorted(answers.items())), lambda folder: render_release(released, folder, **answers)
+        )
 
     return render_once
 
@@ -90,12 +95,18 @@ def fresh(fresh_projects: Callable[..., Path], tmp_path: Path) -> Callable[..., 
 
 
 @pytest.fixture
-def render(template: Path, tmp_path: Path) -> Callable[..., Path]:
-    """Render a project: `render(**answers)` gives the folder where it stands."""
+def render(template: Path, once: Once, tmp_path: Path) -> Callable[..., Path]:
+    """Render a project: `render(**answers)` gives the folder where it stands.
+
+    A copy of what these answers rendered for another test: to render takes a second, and gives the same each time.
+    """
     numbers = iter(range(1000))
 
     def render_one(**answers: Any) -> Path:
-        return rendering.render(template, tmp_path / f"project{next(numbers) or ''}", **answers)
+        made = once.get(
+            ("project", sorted(answers.items())), lambda folder: rendering.render(template, folder, **answers)
+        )
+        return Path(shutil.copytree(made, tmp_path / f"project{next(numbers) or ''}", symlinks=True))
 
     return render_one
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from tests.support import rendering
 from tests.support.containers import Deployment, Engine, NoEngineError, Projects, running_engine
@@ -21,18 +20,14 @@ from tests.support.heroku.projects import Developer
 from tests.support.machines import Machine, Machines
 from tests.support.owners import NAMES, Owner
 from tests.support.pythonanywhere.live import Live, grown, make_seed
+from tests.support.rendering import Once
 from tests.support.repositories import repository
 
 
 @pytest.fixture(scope="session")
-def seed(template: Path, shared_folder: Path) -> Path:
-    """What is there after a first deploy to PythonAnywhere, made once for all test processes."""
-    folder = shared_folder / "pythonanywhere"
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "made").exists():
-            make_seed(template, folder)
-            (folder / "made").touch()
-    return folder
+def seed(template: Path, once: Once) -> Path:
+    """What is there after a first deploy to PythonAnywhere."""
+    return once.get("pythonanywhere", lambda folder: make_seed(template, folder))
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """Rendering the template, as every test does it: in this process, on plain Copier, without trust."""
 
+import hashlib
 import shutil
 import subprocess
+from collections.abc import Callable
 from functools import cache
 from heapq import heapify, heappop, heappush
 from itertools import combinations, product
@@ -10,6 +12,7 @@ from typing import Any
 
 import copier
 import yaml
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,6 +35,29 @@ def render(template: Path, destination: Path, **answers: Any) -> Path:
     """Render the template with `answers`, defaults for the rest; gives back `destination`."""
     copier.run_copy(str(template), destination, data={**ANSWERS, **answers}, defaults=True, quiet=True)
     return destination
+
+
+class Once:
+    """What is the same for all tests of a run, made once in a folder that their processes share."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+
+    def get(self, key: object, make: Callable[[Path], object]) -> Path:
+        """The folder that belongs to a key, for whose representation it stands; `make` fills it where it is new.
+
+        Nobody may change what is in it.
+        """
+        folder = self.folder / hashlib.sha256(repr(key).encode()).hexdigest()[:12]
+        done = folder.with_suffix(".done")
+        with FileLock(folder.with_suffix(".lock")):
+            if not done.exists():
+                # One that failed has left nothing to build on.
+                shutil.rmtree(folder, ignore_errors=True)
+                make(folder)
+                done.touch()
+        return folder
 
 
 @cache

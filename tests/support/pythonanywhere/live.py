@@ -198,7 +198,6 @@ class Live:
 
 def make_seed(template: Path, folder: Path) -> None:
     """Deploy a project with SQLite for the first time, and keep what is there afterwards."""
-    shutil.rmtree(folder, ignore_errors=True)
     (folder / "laptop").mkdir(parents=True)
     laptop = Laptop.fresh(template, folder / "laptop", database="sqlite")
     laptop.lock()
