@@ -12,6 +12,7 @@ import pytest
 from tests.support.clients import clients
 from tests.support.containers import Deployment, Engine, Projects
 from tests.support.environments import run
+from tests.support.faults import LITTLE_TO_COMPRESS
 from tests.support.rendering import question_choices
 from tests.support.runbooks import PASTED, Reader, blocks
 from tests.support.smoke import CHECKS
@@ -80,6 +81,7 @@ def reading(request: pytest.FixtureRequest, engine: Engine, render: Render, tmp_
     """A new repository with a project of its own name, as its images are called by it."""
     slug = f"dk-{secrets.token_hex(4)}"
     project = render(project_slug=slug, database=request.param)
+    LITTLE_TO_COMPRESS(project)
     run(["git", "init", "--quiet", "--initial-branch=main"], project)
     run(["git", "add", "--all"], project)
     run(["git", "commit", "--quiet", "--message", "Start"], project)
@@ -113,7 +115,7 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
     reading.release("config/settings/site.py", "Todo List", "Shopping List")
     by_command, by_hand = reader.left[0], reader.left[1]
     assert (by_command.heading, by_hand.heading) == ("Deploy", "Deploy")
-    with clients(16, deployment.session, deployment.url) as answers:
+    with clients(4, deployment.session, deployment.url) as answers:
         said = reader.paste(reader.left.pop(0).text)
     assert passed(said), said
     assert reading.serves("Shopping List")

@@ -15,6 +15,7 @@ from filelock import FileLock
 from tests.support.clients import clients
 from tests.support.containers import Engine, make_secrets
 from tests.support.environments import run
+from tests.support.faults import LITTLE_TO_COMPRESS
 from tests.support.rendered import run_tool
 from tests.support.rendering import question_choices
 from tests.support.runbooks import Reader, blocks
@@ -90,6 +91,7 @@ def stack(engine: Engine, render: Render) -> Iterator[Stack]:
         if "Swarm: active" in engine.docker("info"):
             pytest.skip("this machine's Docker is part of a swarm already")
         project = render(project_slug=slug, ci="none", tasks="celery")
+        LITTLE_TO_COMPRESS(project)
         engine.docker("build", "--target", "lock", "--output", ".", ".", folder=project)
         run(["git", "init", "--quiet"], project)
         run(["git", "add", "--all"], project)

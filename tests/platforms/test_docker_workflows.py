@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.containers import Deployment, Engine, make_secrets
 from tests.support.environments import run
+from tests.support.faults import LITTLE_TO_COMPRESS
 from tests.support.servers import eventually, free_port
 from tests.support.workflows import Runner, github_workflow, gitlab_job
 
@@ -85,6 +86,7 @@ def repository(engine: Engine, render: Render, remote: Remote, request: pytest.F
     """A committed project, whose secrets are on the server."""
     slug = f"dk-{secrets.token_hex(4)}"
     project = render(project_slug=slug, database="sqlite", ci=request.param)
+    LITTLE_TO_COMPRESS(project)
     engine.docker("build", "--target", "lock", "--output", ".", ".", folder=project)
     run(["git", "init", "--quiet", "--initial-branch=main"], project)
     commit(project)
