@@ -17,7 +17,7 @@ from tests.support.faults import route, text
 from tests.support.runbooks import blocks
 from tests.support.servers import Running, eventually, running
 from tests.support.sites import Site
-from tests.support.traffic import Traffic, steady_traffic
+from tests.support.traffic import Traffic, callers, steady_traffic
 
 Render = Callable[..., Path]
 
@@ -74,11 +74,11 @@ class Large:
         """Visitors, until the end of the block."""
         with self.listening, self.serving:
             self.start()
-            with steady_traffic("127.0.0.1", "localhost", "/visit/", port=self.port, clients=2) as seen:
-                assert eventually(lambda: seen.succeeded > 10), seen.failures
+            with steady_traffic(*callers(2, "127.0.0.1", "localhost", "/visit/", port=self.port)) as seen:
+                assert eventually(lambda: seen.succeeded.total() > 10), seen.failures
                 yield seen
-                count = seen.succeeded
-                assert eventually(lambda: seen.succeeded > count + 10), seen.failures
+                count = seen.succeeded.total()
+                assert eventually(lambda: seen.succeeded.total() > count + 10), seen.failures
                 # The visitors go before the server does.
 
     def start(self) -> None:

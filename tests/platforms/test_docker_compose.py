@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.support.clients import clients
 from tests.support.containers import Deployment, Projects, make_secrets
 from tests.support.servers import eventually, free_port
 from tests.support.smoke import CHECKS
+from tests.support.traffic import steady_traffic, visitors
 
 TOO_MANY = "Too many failed login attempts"
 SIGNED_IN = "__Host-sessionid=the-session-of-a-visitor"
@@ -161,7 +161,7 @@ def test_three_migrations_at_once_all_succeed(projects: Projects) -> None:
 
 def test_a_database_that_stops_and_comes_back_takes_nothing_else_along(own: Deployment) -> None:
     before = own.container("web")["State"]["StartedAt"]
-    with clients(2, own.session, own.url):
+    with steady_traffic(*visitors(2, own.session, own.url)):
         own.compose("stop", "database")
         assert eventually(lambda: own.get("/ready/").status_code == 503)
         assert own.get("/health/").status_code == 200
@@ -175,13 +175,13 @@ def test_a_database_that_stops_and_comes_back_takes_nothing_else_along(own: Depl
 @pytest.mark.alone
 def test_replacing_web_loses_no_request(own: Deployment) -> None:
     """What the runbook does by hand: sixteen visitors ask without a pause, every second one by sending a form."""
-    with clients(16, own.session, own.url) as answers:
+    with steady_traffic(*visitors(16, own.session, own.url)) as traffic:
         time.sleep(2)
         own.compose("up", "--detach", "--no-build", "--no-deps", "--wait", "--force-recreate", "web")
         time.sleep(2)
-    assert not answers.failed, answers
-    assert answers.counts["200"] > 50
-    assert answers.counts["403"] > 50
+    assert not traffic.failures
+    assert traffic.succeeded[200] > 50
+    assert traffic.succeeded[403] > 50
 
 
 def test_the_development_site_serves_what_is_changed(projects: Projects, tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clients import clients
 from tests.support.containers import Deployment, Engine, Projects
 from tests.support.environments import run
 from tests.support.faults import LITTLE_TO_COMPRESS
 from tests.support.rendering import question_choices
 from tests.support.runbooks import PASTED, Reader, blocks
 from tests.support.smoke import CHECKS
+from tests.support.traffic import steady_traffic, visitors
 
 Render = Callable[..., Path]
 
@@ -115,11 +115,12 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
     reading.release("config/settings/site.py", "Todo List", "Shopping List")
     by_command, by_hand = reader.left[0], reader.left[1]
     assert (by_command.heading, by_hand.heading) == ("Deploy", "Deploy")
-    with clients(4, deployment.session, deployment.url) as answers:
+    with steady_traffic(*visitors(4, deployment.session, deployment.url)) as traffic:
         said = reader.paste(reader.left.pop(0).text)
     assert passed(said), said
     assert reading.serves("Shopping List")
-    assert not answers.failed, answers
+    assert not traffic.failures
+    assert traffic.succeeded.total() > 20
     reader.follow("Deploy")
     assert passed(reader.follow("Check the live site"))
     assert re.search(r'"requests": \d+', reader.follow("Logs"))

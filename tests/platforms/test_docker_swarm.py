@@ -12,14 +12,14 @@ import pytest
 import requests
 from filelock import FileLock
 
-from tests.support.clients import clients
 from tests.support.containers import Engine, make_secrets
 from tests.support.environments import run
-from tests.support.faults import LITTLE_TO_COMPRESS
+from tests.support.faults import LITTLE_TO_COMPRESS, text
 from tests.support.rendered import run_tool
 from tests.support.rendering import question_choices
 from tests.support.runbooks import Reader, blocks
 from tests.support.servers import eventually, free_port
+from tests.support.traffic import steady_traffic, visitors
 from tests.support.workers import ask_for_a_task, is_done
 
 Render = Callable[..., Path]
@@ -92,6 +92,8 @@ def stack(engine: Engine, render: Render) -> Iterator[Stack]:
             pytest.skip("this machine's Docker is part of a swarm already")
         project = render(project_slug=slug, ci="none", tasks="celery")
         LITTLE_TO_COMPRESS(project)
+        # How long it watches a container after it has replaced it; what is broken here is broken at once.
+        text("deploy/swarm.yaml", "monitor: 20s", "monitor: 8s")(project)
         engine.docker("build", "--target", "lock", "--output", ".", ".", folder=project)
         run(["git", "init", "--quiet"], project)
         run(["git", "add", "--all"], project)
@@ -144,12 +146,12 @@ def test_no_visitor_notices_a_release(stack: Stack) -> None:
     (stack.project / "README.md").write_text("Another release.\n")
     run(["git", "commit", "--quiet", "--all", "--message", "Another release"], stack.project)
     reader.paste(push)
-    with clients(16, stack.session, stack.url) as answers:
+    with steady_traffic(*visitors(16, stack.session, stack.url)) as traffic:
         reader.follow("Deploy")
         second = stack.images()
         reader.follow("Go back")
-    assert not answers.failed, answers
-    assert answers.counts["200"] > 100
+    assert not traffic.failures
+    assert traffic.succeeded[200] > 100
     assert len(first) == len(second) == 1
     assert second != first
     assert stack.images() == first
@@ -158,7 +160,7 @@ def test_no_visitor_notices_a_release(stack: Stack) -> None:
     broken = f"{reader_variable(reader, 'IMAGE')}-broken"
     (stack.project / "Broken").write_text(f'FROM {reader_variable(reader, "IMAGE")}\nENTRYPOINT ["sleep", "600"]\n')
     reader.paste(f"docker build --quiet --tag {broken} --file Broken . && docker push --quiet {broken}")
-    with clients(16, stack.session, stack.url) as answers:
+    with steady_traffic(*visitors(16, stack.session, stack.url)) as traffic:
         # Without the half minute in which a new container may be unwell; the way on is the stack's own.
         update = "--health-start-period=1s --health-interval=1s --detach"
         reader.paste(f"docker service update {update} --image {broken} {stack.slug}_web")
@@ -166,7 +168,7 @@ def test_no_visitor_notices_a_release(stack: Stack) -> None:
         while stack.update_state() != "rollback_completed":
             assert time.monotonic() < deadline, stack.update_state()
             time.sleep(1)
-    assert not answers.failed, answers
+    assert not traffic.failures
     assert stack.images() == first
 
     reader.follow("More and fewer")

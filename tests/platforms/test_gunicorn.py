@@ -14,7 +14,7 @@ from tests.support.owners import DEPLOY, DOMAIN, NAMES, REPOSITORY, SLUG, Machin
 from tests.support.repositories import repository
 from tests.support.runbooks import blocks
 from tests.support.smoke import CHECKS
-from tests.support.traffic import steady_traffic
+from tests.support.traffic import callers, steady_traffic
 from tests.support.workflows import github_workflow, gitlab_job
 
 Render = Callable[..., Path]
@@ -90,15 +90,13 @@ def test_ten_deploys_in_a_row_lose_no_request(owner: Owner, tmp_path: Path) -> N
     slowest, succeeded = 0.0, 0
     for _ in range(10):
         # Clients for each, since they go on for a bounded time only.
-        with (
-            steady_traffic(owner.machine.address, DOMAIN, "/health/", ca_file=authority, clients=14) as probes,
-            steady_traffic(owner.machine.address, DOMAIN, "/", ca_file=authority, clients=2) as visitors,
-        ):
+        probes = callers(14, owner.machine.address, DOMAIN, "/health/", ca_file=authority)
+        readers = callers(2, owner.machine.address, DOMAIN, "/", ca_file=authority)
+        with steady_traffic(*probes, *readers) as traffic:
             owner.ask("deploy")
-        for traffic in (probes, visitors):
-            lost += traffic.failures
-            slowest = max(slowest, traffic.slowest)
-            succeeded += traffic.succeeded
+        lost += traffic.failures
+        slowest = max(slowest, traffic.slowest)
+        succeeded += traffic.succeeded.total()
     assert lost == []
     assert succeeded > 1000
     assert slowest < 2, f"the slowest of {succeeded} took {slowest:.1f} s"
@@ -125,14 +123,14 @@ def test_a_deploy_that_breaks_at_any_step_leaves_the_old_release_serving(owner: 
     before = owner.ask("status").splitlines()[:-1]
     authority = owner.machine.authority(tmp_path)
     for name, change, why in breaks:
-        with steady_traffic(owner.machine.address, DOMAIN, "/health/", ca_file=authority) as traffic:
+        with steady_traffic(*callers(4, owner.machine.address, DOMAIN, "/health/", ca_file=authority)) as traffic:
             owner.commit(f"Break {name}", change)
             said = owner.deploy(code=1)
         assert re.search(rf"^{name}.*: failed after", said, re.MULTILINE), said
         assert why in said
         assert "serves as before" in said
         assert traffic.failures == []
-        assert traffic.succeeded > 10
+        assert traffic.succeeded.total() > 10
         # No folder of what failed is left.
         assert owner.ask("status").splitlines()[:-1] == before, name
         owner.take_back()

@@ -17,7 +17,7 @@ from tests.support.heroku.projects import (
 )
 from tests.support.runbooks import Reader, blocks
 from tests.support.servers import eventually
-from tests.support.traffic import steady_traffic
+from tests.support.traffic import callers, steady_traffic
 from tests.support.workflows import Runner, github_workflow, gitlab_job
 
 Render = Callable[..., Path]
@@ -103,7 +103,7 @@ def test_a_release_phase_that_fails_leaves_the_old_release_serving(developer: De
     platform, app = developer.platform, developer.platform.apps["todo-list"]
     before, dynos = app.current, list(app.dynos)
     developer.commit("Migrate into a wall", migration(FAILING_MIGRATION))
-    with steady_traffic(platform.names.address, app.host, ca_file=platform.ca_file) as traffic:
+    with steady_traffic(*callers(4, platform.names.address, app.host, ca_file=platform.ca_file)) as traffic:
         said = developer.deploy(code=1)
         # The same holds for a config var that the settings refuse.
         developer.run("heroku config:set LOG_LEVEL=LOUD")
@@ -113,7 +113,7 @@ def test_a_release_phase_that_fails_leaves_the_old_release_serving(developer: De
     assert "no_such_column" in said
     assert (app.current, app.dynos) == (before, dynos)
     assert traffic.failures == []
-    assert traffic.succeeded > 10
+    assert traffic.succeeded.total() > 10
 
 
 def test_a_deploy_loses_no_request_in_flight(developer: Developer) -> None:
@@ -122,15 +122,16 @@ def test_a_deploy_loses_no_request_in_flight(developer: Developer) -> None:
     developer.create()
     developer.deploy()
     platform, app = developer.platform, developer.platform.apps["todo-list"]
+    where = (platform.names.address, app.host)
     with (
-        steady_traffic(platform.names.address, app.host, "/slow/3/", ca_file=platform.ca_file) as slow_traffic,
-        steady_traffic(platform.names.address, app.host, ca_file=platform.ca_file) as traffic,
+        steady_traffic(*callers(4, *where, "/slow/3/", ca_file=platform.ca_file)) as slow_traffic,
+        steady_traffic(*callers(4, *where, ca_file=platform.ca_file)) as traffic,
     ):
         developer.run("heroku ps:restart && heroku ps:wait")
         developer.commit("Change a page", text("templates/pages/home.html", "</h1>", "!</h1>"))
         developer.deploy()
     assert traffic.failures == slow_traffic.failures == []
-    assert slow_traffic.succeeded >= 4
+    assert slow_traffic.succeeded.total() >= 4
     assert traffic.slowest < KILLED_AFTER
     stopped = [dyno for dyno in app.ended if dyno.type == "web"]
     assert len(stopped) == 2

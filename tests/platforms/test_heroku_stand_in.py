@@ -4,8 +4,6 @@ import json
 import os
 import re
 import subprocess
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from tests.support.environments import Environments
 from tests.support.heroku import Heroku, heroku
 from tests.support.heroku.apps import App
 from tests.support.servers import eventually
+from tests.support.traffic import Client, steady_traffic
 
 # An app that needs nothing, and tells what it is asked.
 APP = {
@@ -107,29 +106,6 @@ def developer(tmp_path: Path, database: PostgreSQL) -> Iterator[Developer]:
         yield developer
 
 
-@contextmanager
-def steady_traffic(developer: Developer, path: str) -> Iterator[list[int | str]]:
-    """Ask for a path all the time; gives the answers' codes, or the errors' names."""
-    codes: list[int | str] = []
-    end = threading.Event()
-
-    def ask() -> None:
-        while not end.is_set():
-            try:
-                codes.append(developer.asks(path).status_code)
-            except requests.RequestException as error:
-                codes.append(type(error).__name__)
-            time.sleep(0.02)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield codes
-    finally:
-        end.set()
-        thread.join()
-
-
 def test_a_rendered_project_is_deployed_checked_changed_and_rolled_back(
     render: Callable[..., Path], environments: Environments, database: PostgreSQL, tmp_path: Path
 ) -> None:
@@ -150,12 +126,12 @@ def test_a_rendered_project_is_deployed_checked_changed_and_rolled_back(
         smoke = "pytest smoke -p no:cacheprovider --base-url=$(heroku info --shell | sed -n 's/^web_url=//p')"
         table = developer.does(smoke, PATH=path)
         assert "FAIL" not in table
-        with steady_traffic(developer, "/health/") as codes:
+        with steady_traffic(Client(lambda: developer.asks("/health/").status_code)) as traffic:
             developer.commits({"README.md": "Changed\n"})
             developer.does("git push heroku HEAD:main")
             assert "v8" in developer.does("heroku rollback && heroku releases | head --lines=1")
             assert eventually(lambda: [dyno.version for dyno in developer.app.dynos if dyno.state == "up"] == [8])
-        assert set(codes) == {200}
+        assert traffic.failures == []
         assert developer.app.releases[7].slug is developer.app.releases[5].slug
         app = developer.app
     assert [dyno.killed for dyno in app.ended if dyno.killed] == []
