@@ -1,6 +1,7 @@
 """Releases are known, and none takes away what projects of an earlier one hold on to."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import copier
@@ -25,17 +26,50 @@ from tests.support.rendering import ROOT
 from tests.support.updating import render_release, status, tracked, update
 
 
-def test_every_release_has_its_section_in_the_changelog() -> None:
-    sections = re.findall(r"^## ([0-9.]+) - \d{4}-\d{2}-\d{2}$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert sections == list(reversed(RELEASES))
+def unknown_releases(changelog: str, tags: dict[str, str], head: str) -> list[str]:
+    """The versions that the changelog has, and the table of releases has not, or another commit for.
+
+    A release cannot hold its own commit, so that the newest one joins the table in the commit after it.
+
+    Args:
+        changelog: its text.
+        tags: the commit of each version that is tagged.
+        head: the commit that stands here.
+    """
+    sections = re.findall(r"^## ([0-9.]+) - \d{4}-\d{2}-\d{2}$", changelog, re.MULTILINE)
+    missing = [version for version in sections if version not in RELEASES]
+    if missing == sections[:1] and tags.get(missing[0], head) == head:
+        missing = []
+    gone = [version for version in RELEASES if version not in sections]
+    return [
+        *missing,
+        *gone,
+        *(version for version, commit in tags.items() if RELEASES.get(version, commit) != commit),
+    ]
 
 
-def test_a_release_that_is_tagged_is_the_commit_that_the_tests_know() -> None:
-    for line in run(
-        ["git", "for-each-ref", "--format=%(refname:short) %(objectname) %(*objectname)", "refs/tags"], ROOT
-    ):
-        name, *commits = line.split()
-        assert RELEASES.get(name.removeprefix("v"), commits[-1]) == commits[-1]
+def test_every_release_has_its_section_in_the_changelog_and_its_commit_in_the_table() -> None:
+    shown = run(
+        ["git", "for-each-ref", "--format=%(refname:strip=2) %(objectname) %(*objectname)", "refs/tags/v*"], ROOT
+    )
+    tags = {name.removeprefix("v"): commits[-1] for name, *commits in map(str.split, shown.splitlines())}
+    head = run(["git", "rev-parse", "HEAD"], ROOT).strip()
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert unknown_releases(changelog, tags, head) == []
+
+    newest = f"## 9.0.0 - 2030-01-01\n\n{changelog}"
+    known = next(iter(RELEASES))
+    assert unknown_releases(newest, {"9.0.0": head}, head) == []
+    assert unknown_releases(newest, {"9.0.0": head}, "the commit after it") == ["9.0.0"]
+    assert unknown_releases(f"## 9.1.0 - 2030-01-02\n\n{newest}", {}, head) == ["9.1.0", "9.0.0"]
+    assert unknown_releases(changelog, {known: head}, head) == [known]
+    assert unknown_releases(changelog.replace(f"## {known} -", "##"), {}, head) == [known]
+
+
+def test_the_version_is_that_of_the_newest_section() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    sections = re.findall(r"^## ([0-9.]+) - ", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert version == sections[0]
 
 
 def test_a_shallow_clone_is_refused_in_a_line(tmp_path: Path) -> None:

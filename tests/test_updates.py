@@ -26,15 +26,26 @@ def test_an_update_without_news_changes_the_version_and_nothing_else(
     assert changed == [f"-_commit: {tag(NEXT)}", f"+_commit: {tag(AGAIN)}"]
 
 
-@pytest.mark.parametrize("platform", question_choices("platform"))
-@pytest.mark.parametrize("version", RELEASES)
+# Each release on each platform, and with other answers than the defaults to what it asked.
+UPDATES: list[tuple[str, Answers]] = [
+    *((version, {"platform": platform}) for version in RELEASES for platform in question_choices("platform")),
+    ("0.1.0", {"platform": "gunicorn", "database": "sqlite", "python_version": "3.12"}),
+    ("0.2.0", {"platform": "heroku", "ci": "gitlab"}),
+    ("0.3.0", {"platform": "docker", "database": "sqlite", "ci": "none"}),
+    ("0.4.0", {"platform": "pythonanywhere", "database": "sqlite", "ci": "gitlab", "python_version": "3.12"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("version", "answers"), UPDATES, ids=lambda each: each if isinstance(each, str) else combination_id(each)
+)
 def test_an_update_brings_what_is_new_and_keeps_what_was_edited(
-    released: Path, fresh: Fresh, tmp_path: Path, version: str, platform: str
+    released: Path, fresh: Fresh, tmp_path: Path, version: str, answers: Answers
 ) -> None:
-    edits = (*OF_THE_PROJECT, OF_THE_SHELL[platform], LOCK)
-    project = tracked(render_release(released, tmp_path / "project", version, platform=platform))
+    edits = (*OF_THE_PROJECT, OF_THE_SHELL[answers["platform"]], LOCK)
+    project = tracked(render_release(released, tmp_path / "project", version, **answers))
     edit(project, *edits)
     commit(project, "Ours")
     update(project)
     assert not unsettled(project)
-    assert not differences(project, edit(fresh(platform=platform), *edits))
+    assert not differences(project, edit(fresh(**answers), *edits))

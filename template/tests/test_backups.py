@@ -252,6 +252,20 @@ def test_a_backup_can_be_opened_by_sqlite_itself(database: BaseDatabaseWrapper, 
     copy.close()
 
 
+def test_a_backup_of_before_they_were_compressed_counts_too(database: BaseDatabaseWrapper, tmp_path: Path) -> None:
+    whole = gzip.decompress(back_up(database, tmp_path, keep=7).read_bytes())
+    old = tmp_path / "20200101T000000Z.sqlite3"
+    old.write_bytes(whole)
+    assert backups.backups(tmp_path)[-1] == old
+    with database.cursor() as cursor:
+        cursor.execute("DROP TABLE note")
+    restore(database, old, force=True)
+    assert texts(database) == ["kept"]
+    old.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BackupError, match="is damaged"):
+        restore(database, old, force=True)
+
+
 @pytest.mark.usefixtures("commands")
 def test_backups_go_into_a_store_too(
     database: BaseDatabaseWrapper, settings: Settings, capsys: pytest.CaptureFixture[str]

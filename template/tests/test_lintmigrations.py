@@ -18,6 +18,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django.db.models.functions import Now
+from pytest_django import Settings
 
 from apps.operations import migration_sql
 from apps.operations.management.commands import lintmigrations
@@ -180,7 +181,7 @@ def test_a_constraint_that_is_there_is_validated_without_a_lock() -> None:
 
 def test_the_command_names_the_file_the_statement_and_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     dangerous = migration(migrations.RemoveField("note", "text"))
-    monkeypatch.setattr(lintmigrations, "own_migrations", lambda: [dangerous])
+    monkeypatch.setattr(lintmigrations, "own_migrations", lambda _: [dangerous])
     with pytest.raises(CommandError) as refused:
         call_command("lintmigrations")
     assert str(refused.value).startswith("apps/notes/migrations/0002_next.py: Dropping a column")
@@ -190,7 +191,7 @@ def test_the_command_names_the_file_the_statement_and_the_way_out(monkeypatch: p
 
 def test_a_reason_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     assured = migration(migrations.RemoveField("note", "text"), safety_assured="no release reads it")
-    monkeypatch.setattr(lintmigrations, "own_migrations", lambda: [assured])
+    monkeypatch.setattr(lintmigrations, "own_migrations", lambda _: [assured])
     call_command("lintmigrations")
 
 
@@ -204,6 +205,17 @@ def test_this_projects_own_migrations_are_read() -> None:
     seen = {str(each.path) for each in migration_sql.own_migrations()}
     assert "apps/accounts/migrations/0001_initial.py" in seen
     assert not [path for path in seen if not path.startswith("apps/")]
+
+
+def test_what_is_live_everywhere_is_left_out(settings: Settings, tmp_path: Path) -> None:
+    seen = {str(each.path) for each in migration_sql.own_migrations(["accounts.0001_initial"])}
+    assert "apps/accounts/migrations/0001_initial.py" not in seen
+    settings.BASE_DIR = tmp_path
+    (tmp_path / "pyproject.toml").write_text('[tool.lintmigrations]\nlive = ["accounts.0001_initial"]\n')
+    assert lintmigrations.live() == ["accounts.0001_initial"]
+    (tmp_path / "pyproject.toml").write_text('[tool.lintmigrations]\nlive = ["accounts.0009_missing"]\n')
+    with pytest.raises(CommandError, match=r"pyproject.toml.*there is no migration accounts.0009_missing"):
+        call_command("lintmigrations")
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="wants PostgreSQL")

@@ -21,7 +21,9 @@ from django.db.backends.postgresql.client import DatabaseClient
 
 # By what Django calls the vendor. PostgreSQL's is its own custom format, compressed, for pg_restore anywhere.
 SUFFIXES = {"postgresql": ".dump", "sqlite": ".sqlite3.gz"}
-NAME = re.compile(r"\d{8}T\d{6}Z\.(dump|sqlite3\.gz)")
+# SQLite's were not compressed before; such files are taken too.
+PLAIN = ".sqlite3"
+NAME = re.compile(r"\d{8}T\d{6}Z\.(dump|sqlite3(\.gz)?)")
 UNFINISHED = ".unfinished-"
 # What each file of SQLite's begins with.
 MAGIC = b"SQLite format 3\0"
@@ -90,7 +92,8 @@ def restore(connection: BaseDatabaseWrapper, backup: Path, *, force: bool) -> No
     """
     if not backup.is_file():
         raise BackupError(f"there is no file {backup}")
-    if not backup.name.endswith(SUFFIXES[connection.vendor]):
+    taken = (SUFFIXES[connection.vendor], *([PLAIN] if connection.vendor == "sqlite" else []))
+    if not backup.name.endswith(taken):
         raise BackupError(
             f"{backup.name} is of another kind of database, and this one's end in {SUFFIXES[connection.vendor]}"
         )
@@ -179,7 +182,7 @@ def copy_to(connection: BaseDatabaseWrapper, file: Path) -> None:
 
 
 def copy_from(connection: BaseDatabaseWrapper, file: Path) -> None:
-    """Copy a compressed file into SQLite's database."""
+    """Copy a file into SQLite's database."""
     with unpacked(file) as copy:
         connection.ensure_connection()
         copy.backup(connection.connection)
@@ -187,14 +190,14 @@ def copy_from(connection: BaseDatabaseWrapper, file: Path) -> None:
 
 @contextlib.contextmanager
 def unpacked(file: Path) -> Iterator[sqlite3.Connection]:
-    """The database in a compressed file.
+    """The database in a file, compressed or not.
 
     Raises:
         BackupError, EOFError, OSError, zlib.error, sqlite3.Error: the file is not whole.
     """
     with TemporaryDirectory(dir=file.parent, prefix=UNFINISHED) as folder:
         plain = Path(folder, "plain")
-        with gzip.open(file) as packed, plain.open("wb") as target:
+        with file.open("rb") if file.suffix == PLAIN else gzip.open(file) as packed, plain.open("wb") as target:
             shutil.copyfileobj(packed, target)
         # Of nothing SQLite would make an empty database, which is whole.
         with plain.open("rb") as source:

@@ -1,7 +1,7 @@
 """What the project's own migrations would tell PostgreSQL, without a server to ask."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, override
@@ -138,14 +138,27 @@ def is_harmless_default(statement: str, earlier: list[str]) -> bool:
     )
 
 
-def own_migrations() -> Iterator[MigrationSQL]:
-    """What each migration of the apps under `apps/` does, in the order in which they are applied."""
+def own_migrations(live: Iterable[str] = ()) -> Iterator[MigrationSQL]:
+    """What each migration of the apps under `apps/` does, in the order in which they are applied.
+
+    Args:
+        live: migrations like `accounts.0001_initial` that are left out, with those that they stand on.
+
+    Raises:
+        LookupError: one of these is not there; the text says which.
+    """
     loader = MigrationLoader(None)
+    over = set()
+    for name in live:
+        key = tuple(name.split("."))
+        if key not in loader.graph.nodes:
+            raise LookupError(f"there is no migration {name}")
+        over |= set(loader.graph.forwards_plan(key))
     state = ProjectState(real_apps=loader.unmigrated_apps)
     for key in loader.graph._generate_plan(loader.graph.leaf_nodes(), at_end=True):
         migration = loader.graph.nodes[key]
         folder = Path(apps.get_app_config(migration.app_label).path)
-        if folder.is_relative_to(settings.BASE_DIR / "apps"):
+        if key not in over and folder.is_relative_to(settings.BASE_DIR / "apps"):
             yield recorded(migration, state, folder.relative_to(settings.BASE_DIR) / f"migrations/{migration.name}.py")
         state = migration.mutate_state(state, preserve=False)
 
