@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.environments import Environments
+from tests.support.edits import behind
+from tests.support.environments import Environments, project_environment, run
 from tests.support.rendering import Answers, combination_id, pairwise_combinations
 from tests.support.sites import Site
 
@@ -42,6 +43,19 @@ def test_the_check_is_clean(render: Callable[..., Path], environments: Environme
     assert is_clean(deployed(project, environments, answers["database"]))
     # What is expected is explained.
     assert set(re.findall(r"`(security\.W\d{3})`", (project / "docs/security.md").read_text())) == EXPECTED
+
+
+def test_a_project_that_takes_uploads_passes_in_ci(render: Callable[..., Path], environments: Environments) -> None:
+    """CI has no place for uploads, and need not have."""
+    project = render(platform="heroku")
+    behind(
+        "apps/accounts/models.py",
+        '    email = models.EmailField(_("email address"), unique=True)',
+        "    photo = models.FileField(blank=True)",
+    )(project)
+    programs = environments.install(project)
+    env = project_environment(programs, UV_PROJECT_ENVIRONMENT=str(programs.parent))
+    assert "no issues (0 silenced)" in run(["make", "check"], project, env=env)
 
 
 def test_the_check_is_clean_with_mail(render: Callable[..., Path], environments: Environments) -> None:

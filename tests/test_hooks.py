@@ -52,8 +52,9 @@ def hooks(project: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("ci", question_choices("ci"))
-def test_hooks_run_what_lint_runs(render: Render, ci: str) -> None:
-    project = render(ci=ci)
+@pytest.mark.parametrize("platform", ["docker", "pythonanywhere"])
+def test_hooks_run_what_lint_runs(render: Render, platform: str, ci: str) -> None:
+    project = render(platform=platform, ci=ci)
     entries = set(hooks(project).values()) - {"uv lock --check --quiet"}
     makefile = (project / "Makefile").read_text()
     (parts,) = [line for line in makefile.splitlines() if line.startswith("lint: ")]

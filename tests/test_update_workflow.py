@@ -1,4 +1,4 @@
-"""CI opens a pull request for a newer release of the template: its own steps, against a repository on this machine.
+"""CI opens a pull request for a newer release of the template: its own steps, against a private repository on this machine.
 
 What is not run: GitHub's program `gh`, in whose place a program writes down what it is asked; and GitLab, whose push options
 are read from what the repository is sent.
@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.environments import run, uvx
 from tests.support.faults import text
+from tests.support.hosting import hosted
 from tests.support.releases import AGAIN, FOLLOWING, NEXT, release, tag
 from tests.support.rendering import ANSWERS
 from tests.support.repositories import commit, repository
@@ -46,8 +47,8 @@ class Hosted:
             **{name: value for name, value in machine.items() if not name.startswith(("GIT_AUTHOR", "GIT_COMMITTER"))},
             "PATH": f"{folder / 'bin'}{os.pathsep}{machine['PATH']}",
             "GH_LOG": str(self.asked),
-            "PUSH_LOG": str(self.asked),
             "HOME": str(folder),
+            "GIT_TERMINAL_PROMPT": "0",
         }
         self.clone, self.origin = folder / "clone", folder / "origin.git"
         data = [f"--data={name}={answer}" for name, answer in {**ANSWERS, "ci": ci}.items()]
@@ -65,10 +66,13 @@ class Hosted:
         checkout = self.folder / f"checkout{len(list(self.folder.glob('checkout*')))}"
         run(["git", "clone", "--quiet", "--depth=1", f"file://{self.origin}", str(checkout)], self.folder)
         runner = Runner(checkout, self.machine, {"secrets.TEMPLATE_TOKEN": token})
-        if self.ci == "github":
-            return runner.github(github_workflow(checkout, "update.yml"), "update")
-        variables = {"TEMPLATE_TOKEN": token, "CI_PROJECT_URL": str(self.origin).removesuffix(".git")}
-        return runner.gitlab(gitlab_job(checkout, "update"), variables)
+        # What was checked out by another token knows none.
+        with hosted(self.origin, TOKEN, PUSH_LOG=str(self.asked)) as address:
+            if self.ci == "github":
+                run(["git", "remote", "set-url", "origin", address], checkout)
+                return runner.github(github_workflow(checkout, "update.yml"), "update")
+            variables = {"TEMPLATE_TOKEN": token, "CI_PROJECT_URL": address.removesuffix(".git")}
+            return runner.gitlab(gitlab_job(checkout, "update"), variables)
 
     def branches(self) -> list[str]:
         """The branches that the repository has."""
@@ -88,14 +92,14 @@ def test_a_newer_release_becomes_one_pull_request(
 ) -> None:
     text("pyproject.toml.jinja", "environs>=15.2,<16", "environs>=15.2,<17")(following / "template")
     release(following, FOLLOWING)
-    hosted = Hosted(tmp_path, machine, ci, AGAIN)
-    code, said = hosted.runs()
+    project = Hosted(tmp_path, machine, ci, AGAIN)
+    code, said = project.runs()
     assert code == 0, said
     branch = f"template-{tag(FOLLOWING)}"
-    assert hosted.branches() == ["main", branch]
-    changed = run(["git", "diff", "--name-only", "main", branch], hosted.origin).split()
+    assert project.branches() == ["main", branch]
+    changed = run(["git", "diff", "--name-only", "main", branch], project.origin).split()
     assert changed == [".copier-answers.yml", "pyproject.toml", "uv.lock"]
-    asked = hosted.asked.read_text()
+    asked = project.asked.read_text()
     if ci == "github":
         assert asked.startswith(f"GH_TOKEN={TOKEN} pr create --head {branch} --title Update from the template to v")
     else:
@@ -105,45 +109,49 @@ def test_a_newer_release_becomes_one_pull_request(
         )
     assert TOKEN not in said
     # A week later nobody has looked at it.
-    hosted.asked.unlink()
-    assert hosted.runs()[0] == 0
-    assert not hosted.asked.exists()
+    project.asked.unlink()
+    assert project.runs()[0] == 0
+    assert not project.asked.exists()
+    # A token that has run out is no sign that there is no such branch.
+    code, said = project.runs(token="another")
+    assert code == 128
+    assert "Authentication failed" in said
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
 def test_without_a_newer_release_nothing_happens(machine: dict[str, str], tmp_path: Path, ci: str) -> None:
-    hosted = Hosted(tmp_path, machine, ci, AGAIN)
-    code, said = hosted.runs(token="")
+    project = Hosted(tmp_path, machine, ci, AGAIN)
+    code, said = project.runs(token="")
     assert code == 0, said
-    assert hosted.branches() == ["main"]
+    assert project.branches() == ["main"]
     if ci == "gitlab":
         # No other pipeline than a schedule's, and none without the token.
-        rules = gitlab_job(hosted.clone, "update")["rules"]
+        rules = gitlab_job(project.clone, "update")["rules"]
         assert rules == [{"if": '$CI_PIPELINE_SOURCE == "schedule" && $TEMPLATE_TOKEN'}]
 
 
 def test_without_a_token_it_says_what_to_do(machine: dict[str, str], tmp_path: Path) -> None:
-    hosted = Hosted(tmp_path, machine, "github", NEXT)
-    code, said = hosted.runs(token="")
+    project = Hosted(tmp_path, machine, "github", NEXT)
+    code, said = project.runs(token="")
     assert code == 1
     assert said.endswith(
         "The template has a newer release. Run `uvx copier update --defaults`, or set TEMPLATE_TOKEN for a pull request.\n"
     )
-    assert hosted.branches() == ["main"]
+    assert project.branches() == ["main"]
 
 
 def test_a_conflict_is_in_the_pull_request_and_fails_its_lint(
     machine: dict[str, str], following: Path, tmp_path: Path
 ) -> None:
-    hosted = Hosted(tmp_path, machine, "github", AGAIN)
-    text("README.md", "## Stay current", "## Ours")(hosted.clone)
-    commit(hosted.clone, "Ours")
-    run(["git", "push", "--quiet", "origin", "main"], hosted.clone)
+    project = Hosted(tmp_path, machine, "github", AGAIN)
+    text("README.md", "## Stay current", "## Ours")(project.clone)
+    commit(project.clone, "Ours")
+    run(["git", "push", "--quiet", "origin", "main"], project.clone)
     text("README.md.jinja", "## Stay current", "## Theirs")(following / "template")
     release(following, FOLLOWING)
-    code, said = hosted.runs()
+    code, said = project.runs()
     assert code == 0, said
-    run(["git", "fetch", "--quiet", "origin"], hosted.clone)
-    run(["git", "switch", "--quiet", f"template-{tag(FOLLOWING)}"], hosted.clone)
+    run(["git", "fetch", "--quiet", "origin"], project.clone)
+    run(["git", "switch", "--quiet", f"template-{tag(FOLLOWING)}"], project.clone)
     with pytest.raises(AssertionError, match=r"make lint exited 2:\nREADME.md:\d+:<<<<<<< before updating"):
-        run(["make", "lint"], hosted.clone)
+        run(["make", "lint"], project.clone)

@@ -44,8 +44,14 @@ def main_process(owner: Owner, unit: str) -> int:
 
 
 def test_the_runbook_leads_to_a_site_whose_tasks_are_done(owner: Owner, tasks: str) -> None:
-    owner.follow_to_the_first_deploy()
     machine = owner.machine
+    if tasks == "celery":
+        assert '{"status": "ok"}' in owner.follow("Rehearse, on your own machine")
+    owner.follow_to_the_first_deploy()
+    if tasks == "celery":
+        # After a restart too.
+        machine.run("systemctl restart redis-server")
+        assert machine.run("redis-cli config get appendonly").split() == ["appendonly", "yes"]
     units = " ".join(f"{SLUG}-{unit}.service" for unit in UNITS[tasks])
     assert machine.run(f"systemd-analyze verify {units}") == ""
     for unit in UNITS[tasks]:
