@@ -147,6 +147,58 @@ def test_a_deploy_waits_for_the_tests_and_goes_where_it_is_told(render: Render, 
     assert deploy["rules"][1]["if"] == '$CI_PIPELINE_SOURCE == "web" && $DEPLOY_ENVIRONMENT == "staging"'
 
 
+def comes(rules: list[dict[str, str]], **variables: str) -> bool:
+    """Whether GitLab makes what these rules are of: the first that holds decides.
+
+    https://docs.gitlab.com/ci/jobs/job_rules/#cicd-variable-expressions
+    """
+    known = {"CI_DEFAULT_BRANCH": "main", "CI_COMMIT_BRANCH": "", "DEPLOY_ENVIRONMENT": "production", **variables}
+    for rule in rules:
+        condition = re.sub(r"\$(\w+)", r"known.get('\1', '')", rule["if"])
+        if eval(condition.replace("&&", "and").replace("||", "or"), {"known": known}):  # noqa: S307 - the template's own
+            return rule.get("when") != "never"
+    return False
+
+
+def test_gitlab_tests_a_branch_once_and_any_that_is_asked_for(render: Render) -> None:
+    rules = parse(render(ci="gitlab") / ".gitlab-ci.yml")["workflow"]["rules"]
+    with_request = {"CI_OPEN_MERGE_REQUESTS": "group/project!1"}
+    assert comes(rules, CI_PIPELINE_SOURCE="push", CI_COMMIT_BRANCH="topic")
+    assert not comes(rules, CI_PIPELINE_SOURCE="push", CI_COMMIT_BRANCH="topic", **with_request)
+    assert comes(rules, CI_PIPELINE_SOURCE="merge_request_event", **with_request)
+    assert comes(rules, CI_PIPELINE_SOURCE="web", CI_COMMIT_BRANCH="topic", **with_request)
+    assert comes(rules, CI_PIPELINE_SOURCE="push", CI_COMMIT_BRANCH="main", **with_request)
+    assert not comes(rules, CI_PIPELINE_SOURCE="push", CI_COMMIT_TAG="v1")
+
+
+@every_platform
+def test_sentry_is_told_of_what_goes_to_production_alone(render: Render, platform: str) -> None:
+    project = render(platform=platform, ci="github", extras=["sentry"])
+    named = github_workflow(project, f"deploy-{platform}.yml")["run-name"]
+    (condition,) = (job["if"] for job in github_workflow(project, "sentry.yml")["jobs"].values())
+    assert named == "Deploy to ${{ inputs.environment || 'production' }}"
+    assert "github.event.workflow_run.display_title == 'Deploy to production'" in condition
+
+    project = render(platform=platform, ci="gitlab", extras=["sentry"])
+    sentry = parse(project / ".gitlab-ci.yml")["sentry"]
+    deploy = yaml.safe_load((project / f".gitlab/deploy-{platform}.yml").read_text())["deploy"]
+    assert sentry["needs"] == ["deploy"]
+    given = {"SENTRY_AUTH_TOKEN": "token", "PYTHONANYWHERE_SSH": "somebody", "CI_COMMIT_BRANCH": "main"}
+    for told, variables in (
+        (True, {"CI_PIPELINE_SOURCE": "push"}),
+        (True, {"CI_PIPELINE_SOURCE": "web"}),
+        (False, {"CI_PIPELINE_SOURCE": "web", "DEPLOY_ENVIRONMENT": "staging"}),
+        (False, {"CI_PIPELINE_SOURCE": "schedule"}),
+        (False, {"CI_PIPELINE_SOURCE": "push", "SENTRY_AUTH_TOKEN": ""}),
+        (False, {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "topic"}),
+    ):
+        assert comes(sentry["rules"], **{**given, **variables}) == told, variables
+        # It needs the deploy, without which there would be no pipeline.
+        assert not told or comes(deploy["rules"], **{**given, **variables}), variables
+    without_ssh = {**given, "PYTHONANYWHERE_SSH": "", "CI_PIPELINE_SOURCE": "push"}
+    assert comes(sentry["rules"], **without_ssh) == comes(deploy["rules"], **without_ssh)
+
+
 def test_a_machine_for_staging_takes_commits_of_the_branch_that_its_clone_names(render: Render, tmp_path: Path) -> None:
     project = repository(render(platform="gunicorn", ci="github"))
     run(["git", "switch", "--quiet", "--create=staging"], project)
