@@ -12,7 +12,7 @@ import requests
 
 from tests.support.environments import Environments
 from tests.support.redis import Redis
-from tests.support.servers import eventually
+from tests.support.servers import PATIENCE, eventually
 from tests.support.workers import WorkingSite
 
 # Seconds for which the broker is away.
@@ -117,3 +117,22 @@ def test_a_broker_that_hangs_costs_who_asks_some_seconds_and_nobody_else_any(sit
             assert time.monotonic() - started < 2
         finally:
             site.redis.send(signal.SIGCONT)
+
+
+def test_a_task_that_is_not_done_when_the_time_to_end_is_over_is_given_back(site: WorkingSite) -> None:
+    # Far from a task's limit, so that what was given back is what the next worker does.
+    site.variables |= {"TASK_TIME_LIMIT_SECONDS": "600", "CELERY_SHUTDOWN_SECONDS": "2"}
+    site.prepare()
+    site.ask_for("tasks.write_down.enqueue(0)\ntasks.write_down.enqueue(1, 6)")
+    with site.worker("before") as worker:
+        site.wait_for(1)
+        time.sleep(0.5)
+        # As Heroku does.
+        for _ in range(2):
+            worker.process.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        worker.process.wait(PATIENCE)
+        assert 1 < time.monotonic() - started < 5, worker.output()
+    assert site.done() == {0: 1}
+    with site.worker("after") as worker:
+        assert site.wait_for(2) == {0: 1, 1: 1}, worker.output()

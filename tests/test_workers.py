@@ -65,6 +65,22 @@ def test_a_deploy_ends_a_worker_and_loses_no_task(site: WorkingSite) -> None:
     assert set(done.values()) == {1}
 
 
+def test_a_worker_that_is_told_to_end_waits_for_its_tasks_and_no_longer(site: WorkingSite) -> None:
+    # The time that tasks have to end in production, of which these need little.
+    site.variables |= {"TASK_TIME_LIMIT_SECONDS": "600", "CELERY_SHUTDOWN_SECONDS": "60"}
+    site.ask_for("tasks.write_down.enqueue(0)\ntasks.write_down.enqueue(1, 3)")
+    with site.worker() as worker:
+        site.wait_for(1)
+        # The second one has begun by now.
+        time.sleep(0.5)
+        started = time.monotonic()
+        worker.process.send_signal(signal.SIGTERM)
+        worker.process.wait(PATIENCE)
+        assert time.monotonic() - started < 8, worker.output()
+        assert worker.process.returncode == 0, worker.output()
+    assert site.done() == {0: 1, 1: 1}
+
+
 def test_urgent_tasks_are_done_first(site: WorkingSite) -> None:
     site.ask_for(
         "for number in range(30): tasks.write_down.enqueue(number)\ntasks.write_down.using(queue_name='high').enqueue(99)"

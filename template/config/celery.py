@@ -12,6 +12,7 @@ from celery.signals import before_task_publish, setup_logging, task_postrun, tas
 from apps.operations import request_ids
 from config import redis_transport
 from config.environment import load_dotenv
+from config.worker_shutdown import EndWithTasks
 
 load_dotenv()
 redis_transport.use()
@@ -20,6 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 app = Celery("site")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["worker"].add(EndWithTasks)
 
 
 @setup_logging.connect
