@@ -136,3 +136,20 @@ def test_a_task_that_is_not_done_when_the_time_to_end_is_over_is_given_back(site
     assert site.done() == {0: 1}
     with site.worker("after") as worker:
         assert site.wait_for(2) == {0: 1, 1: 1}, worker.output()
+
+
+def test_a_task_that_ends_its_process_each_time_is_given_up_and_shows_nothing(site: WorkingSite) -> None:
+    site.variables["TASK_TIME_LIMIT_SECONDS"] = "600"
+    site.prepare()
+    site.ask_for("tasks.take_down.enqueue(0, 's3cret')\ntasks.write_down.enqueue(1)")
+    with site.worker(CELERY_CONCURRENCY="1") as worker:
+
+        def given_up() -> bool:
+            return "Task handler raised error: WorkerLostError" in worker.output()
+
+        # Celery notices within five seconds each time that a process is gone.
+        assert eventually(given_up) or eventually(given_up), worker.output()
+        # Nothing of it is left to be done.
+        site.ask_for("tasks.write_down.enqueue(2)")
+        assert site.wait_for(3) == {0: 5, 1: 1, 2: 1}, worker.output()
+        assert "s3cret" not in worker.output()

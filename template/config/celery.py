@@ -32,7 +32,8 @@ def leave_logs_to_django(**_: Any) -> None:
 @before_task_publish.connect
 def tell_request(headers: dict[str, Any], **_: Any) -> None:
     """Let a task know the id of the request that asks for it."""
-    headers["request_id"] = request_ids.current.get()
+    # One that Celery sends again has it already, and is sent by no request.
+    headers.setdefault("request_id", request_ids.current.get())
 
 
 @task_prerun.connect

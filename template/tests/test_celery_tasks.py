@@ -1,6 +1,7 @@
 """Tasks by Celery: asked for as any other, and through a broker that has to be named."""
 
 import os
+import signal
 import ssl
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from typing import Any
 
 import kombu.transport.redis
 import pytest
+from celery.app.task import Context
+from celery.worker import state
 from django.core.management import call_command
 from django.tasks import TaskResultStatus, task
 from django.utils import timezone
@@ -22,6 +25,7 @@ from apps.operations.celery_backend import run
 from config.broker import broker, encryption, transport_options
 from config.celery import app, forget_request, take_request, tell_request
 from config.redis_transport import Transport
+from config.worker_shutdown import EndWithTasks
 
 done: list[str] = []
 
@@ -51,14 +55,25 @@ def test_a_task_is_asked_for_as_any_other() -> None:
     assert done == ["a word"]
 
 
-@pytest.mark.usefixtures("by_celery")
-def test_what_a_task_was_given_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_task_was_given_is_not_shown_whoever_sends_it(
+    by_celery: None,  # noqa: ARG001 - tasks for a worker
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     sent: dict[str, Any] = {}
-    monkeypatch.setattr(run, "apply_async", lambda arguments, **options: sent.update(options, arguments=arguments))
+    app.conf.task_always_eager = False
+    monkeypatch.setattr(app, "send_task", lambda _, args, __, **options: sent.update(options, args=args))
     note_down.enqueue("secret")
-    assert sent["arguments"][1] == ["secret"]
+    assert sent["args"][1] == ["secret"]
     assert (sent["argsrepr"], sent["kwargsrepr"]) == ("…", "…")
     assert sent["shadow"].endswith("note_down")
+    # As Celery does where a task has ended its process.
+    received = Context(id=sent["task_id"], args=sent["args"], kwargs={}, shadow=sent["shadow"], request_id="the-one")
+    sent.clear()
+    run.signature_from_request(received, retries=1).apply_async()
+    assert sent["args"][1] == ["secret"]
+    assert (sent["argsrepr"], sent["kwargsrepr"]) == ("…", "…")
+    tell_request(sent["headers"])
+    assert sent["headers"]["request_id"] == "the-one"
 
 
 @pytest.mark.usefixtures("by_celery")
@@ -103,6 +118,67 @@ def test_the_command_becomes_a_worker_that_lets_tasks_end(
     assert program == sys.executable
     assert arguments[-1] == "worker"
     assert os.environ["REMAP_SIGTERM"] == "SIGQUIT"
+
+
+@pytest.fixture
+def worker() -> Iterator[Any]:
+    """A worker of Celery that is told to end here, as far as that needs one."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGALRM)}
+    ended: list[str] = []
+    signal.signal(signal.SIGTERM, lambda *_: ended.append("by Celery"))
+    yield SimpleNamespace(
+        use_eventloop=True,
+        app=SimpleNamespace(conf=SimpleNamespace(worker_soft_shutdown_timeout=60)),
+        consumer=SimpleNamespace(task_consumer=SimpleNamespace(cancel=lambda: ended.append("takes no more"))),
+        ended=ended,
+    )
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    state.reserved_requests.clear()
+    state.should_stop = None
+
+
+class Doing:
+    """Stands in for a task that a worker does."""
+
+
+def test_a_worker_that_is_told_to_end_does_so_with_its_tasks(worker: Any) -> None:
+    doing: Any = Doing()
+    looks: list[Callable[[Any], None]] = []
+    step = EndWithTasks(worker)
+    step.start(worker)
+    step.register_with_event_loop(worker, SimpleNamespace(call_repeatedly=lambda _, look, __: looks.append(look)))
+    (look,) = looks
+    state.reserved_requests.add(doing)
+    look(worker)
+    for _ in range(2):
+        signal.raise_signal(signal.SIGTERM)
+    look(worker)
+    assert (worker.ended, state.should_stop) == (["takes no more"], None)
+    state.reserved_requests.discard(doing)
+    look(worker)
+    assert state.should_stop == 0
+
+
+def test_a_worker_with_nothing_to_do_ends_at_once(worker: Any) -> None:
+    EndWithTasks(worker).start(worker)
+    signal.raise_signal(signal.SIGTERM)
+    assert state.should_stop == 0
+
+
+def test_a_worker_whose_time_is_over_is_ended_by_celery(worker: Any) -> None:
+    EndWithTasks(worker).start(worker)
+    signal.raise_signal(signal.SIGALRM)
+    assert worker.ended == ["by Celery"]
+    assert worker.app.conf.worker_soft_shutdown_timeout == 0
+
+
+def test_where_nobody_looks_celery_ends_a_worker(worker: Any) -> None:
+    worker.use_eventloop = False
+    EndWithTasks(worker).start(worker)
+    signal.raise_signal(signal.SIGTERM)
+    assert worker.ended == ["by Celery"]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ TIME_LIMIT = 2
 # Tasks of a user's own, which write down that they were done.
 TASKS = """
 import os
+import signal
 import time
 
 from django.tasks import task
@@ -35,6 +36,13 @@ def write_down(number: int, seconds: float = 0.0) -> None:
 @task
 def fall_asleep() -> None:
     time.sleep(60)
+
+
+@task
+def take_down(number: int, secret: str) -> None:
+    # As a machine does that is out of memory.
+    write_down.call(number)
+    os.kill(os.getpid(), signal.SIGKILL)
 """
 
 

@@ -4,8 +4,9 @@ import os
 import sys
 import uuid
 from datetime import datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any, NoReturn, override
 
+from celery import Task as CeleryTask
 from django.tasks import Task, TaskResult, TaskResultStatus
 from django.tasks.backends.base import BaseTaskBackend
 from django.tasks.signals import task_enqueued
@@ -14,6 +15,9 @@ from django.utils.json import normalize_json
 from django.utils.module_loading import import_string
 
 from config.celery import app
+
+# A task that has ended so many processes is what ends them, and is not tried again.
+MOST_ATTEMPTS = 5
 
 
 class CeleryBackend(BaseTaskBackend):
@@ -49,10 +53,8 @@ class CeleryBackend(BaseTaskBackend):
             "task_id": result.id,
             "queue": task.queue_name,
             "eta": task.run_after,
-            # What is shown of it, and what is not: a mail has links that let one into an account.
+            # What is shown of it.
             "shadow": task.module_path,
-            "argsrepr": "…",
-            "kwargsrepr": "…",
         }
         run.apply_async((task.module_path, normalize_json(list(args)), normalize_json(kwargs)), **options)
         task_enqueued.send(type(self), task_result=result)
@@ -85,7 +87,23 @@ def refuse_too_late(run_after: datetime | None) -> None:
         )
 
 
-@app.task(name="apps.operations.run", ignore_result=True)
+class QuietTask(CeleryTask[Any, Any]):
+    """Shows nothing of what it was given: a mail has links that let one into an account."""
+
+    @override
+    def apply_async(self, *args: Any, **options: Any) -> Any:
+        """Send it, as Celery also does by itself where it sends one again."""
+        return super().apply_async(*args, **{**options, "argsrepr": "…", "kwargsrepr": "…"})
+
+
+# Retries are those of a task whose process was lost, and are made at once.
+@app.task(
+    base=QuietTask,
+    name="apps.operations.run",
+    ignore_result=True,
+    max_retries=MOST_ATTEMPTS - 1,
+    default_retry_delay=0,
+)
 def run(path: str, args: list[Any], kwargs: dict[str, Any]) -> None:
     """Run the task whose function is at `path`."""
     task: Task = import_string(path)
