@@ -20,7 +20,7 @@ from environs import EnvError
 from kombu import Connection
 from pytest_django import Settings
 
-from apps.operations import request_ids
+from apps.operations import celery_backend, request_ids
 from apps.operations.celery_backend import run
 from config.broker import broker, encryption, transport_options
 from config.celery import app, forget_request, take_request, tell_request
@@ -78,11 +78,13 @@ def test_what_a_task_was_given_is_not_shown_whoever_sends_it(
 
 @pytest.mark.usefixtures("by_celery")
 def test_a_task_that_redis_would_give_away_before_its_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(app.conf.broker_transport_options, "visibility_timeout", 900)
+    conf = SimpleNamespace(broker_transport_options={"visibility_timeout": 900}, task_time_limit=600)
+    monkeypatch.setattr(celery_backend, "app", SimpleNamespace(conf=conf))
     now = timezone.now()
-    note_down.using(run_after=now + timedelta(seconds=800)).enqueue("soon")
-    with pytest.raises(ValueError, match="Raise that, or let RabbitMQ be the broker"):
-        note_down.using(run_after=now + timedelta(seconds=1000)).enqueue("late")
+    # What it takes then is within its lease too.
+    note_down.using(run_after=now + timedelta(seconds=290)).enqueue("soon")
+    with pytest.raises(ValueError, match="300 s at most"):
+        note_down.using(run_after=now + timedelta(seconds=310)).enqueue("late")
     assert "late" not in done
 
 
@@ -194,6 +196,15 @@ def test_a_broker_is_redis_or_rabbitmq(url: str) -> None:
 def test_anything_else_is_refused(url: str) -> None:
     with pytest.raises(EnvError):
         broker(url)
+
+
+@pytest.mark.parametrize("limit", ["1", "2", "3", "600"])
+def test_a_lease_is_longer_than_a_task_and_leaves_time_to_put_a_mail_off(
+    production: Callable[..., SimpleNamespace], limit: str
+) -> None:
+    settings = production(CELERY_BROKER_URL="redis://localhost:6379/0", TASK_TIME_LIMIT_SECONDS=limit)
+    lease = settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
+    assert lease // 3 <= lease - settings.CELERY_TASK_TIME_LIMIT > 0
 
 
 def test_redis_lends_a_task_for_longer_than_it_may_take(production: Callable[..., SimpleNamespace]) -> None:

@@ -58,5 +58,6 @@ def can_wait() -> bool:
 
 def later(seconds: int) -> Task:
     """The task of sending a mail, put off."""
-    kept = getattr(settings, "TASK_LEASE", 2 * seconds)
-    return send_mail.using(run_after=timezone.now() + timedelta(seconds=min(seconds, kept // 2)))
+    # A third of a lease is what a time limit leaves of it.
+    longest = getattr(settings, "TASK_LEASE", 3 * seconds) // 3
+    return send_mail.using(run_after=timezone.now() + timedelta(seconds=min(seconds, longest)))

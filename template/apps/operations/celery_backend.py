@@ -70,20 +70,27 @@ class CeleryBackend(BaseTaskBackend):
         os.execv(sys.executable, [sys.executable, *worker])  # noqa: S606 - no shell is wanted
 
 
-def refuse_too_late(run_after: datetime | None) -> None:
-    """Refuse what Redis would give to another worker before it is time, so that each of them would do it.
+def longest_wait() -> int | None:
+    """Seconds for which a task can be put off at most, which are what is left of its lease after its time limit.
 
-    A task that is put off is lent to a worker, which keeps it until then.
+    A task that is put off is lent to a worker, which keeps it until then and does it within the same lease.
     https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/redis.html#visibility-timeout
+    """
+    lease = app.conf.broker_transport_options.get("visibility_timeout")
+    return lease - app.conf.task_time_limit if lease else None
+
+
+def refuse_too_late(run_after: datetime | None) -> None:
+    """Refuse what Redis would give to another worker before it can be done, so that each of them would do it.
 
     Raises:
         ValueError: it is later than that.
     """
-    lease = app.conf.broker_transport_options.get("visibility_timeout")
-    if lease and run_after and run_after > timezone.now() + timedelta(seconds=lease):
+    longest = longest_wait()
+    if longest is not None and run_after and run_after > timezone.now() + timedelta(seconds=longest):
         raise ValueError(
-            f"Redis keeps a task that is put off for {lease} s at most, which is one and a half times"
-            " TASK_TIME_LIMIT_SECONDS. Raise that, or let RabbitMQ be the broker."
+            f"Redis keeps a task that is put off for {longest} s at most, which is half of TASK_TIME_LIMIT_SECONDS."
+            " Raise that, or let the schedule in the admin ask for the task when it is time."
         )
 
 
