@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -36,6 +37,15 @@ def note_down(word: str) -> None:
 def fall_asleep() -> None:
     """Take too long."""
     time.sleep(30)
+
+
+@task
+def sleep_on() -> None:
+    """Take too long, and wake up for no error, and not for the first one of any kind."""
+    with suppress(BaseException):
+        time.sleep(30)
+    with suppress(Exception):
+        time.sleep(30)
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +131,19 @@ def test_a_task_that_takes_too_long_fails(settings: Settings, work: Callable[[],
     settings.TASK_TIME_LIMIT = 1
     result = DBTaskResult.objects.get(pk=fall_asleep_soon())
     work()
+    result.refresh_from_db()
+    assert result.status == TaskResultStatus.FAILED
+    assert TaskTimeoutError.__name__ in result.traceback
+
+
+def test_a_task_that_takes_no_notice_of_its_limit_fails_all_the_same(
+    settings: Settings, work: Callable[[], None]
+) -> None:
+    settings.TASK_TIME_LIMIT = 1
+    result = DBTaskResult.objects.get(pk=sleep_on.enqueue().id)
+    started = time.monotonic()
+    work()
+    assert time.monotonic() - started < 5
     result.refresh_from_db()
     assert result.status == TaskResultStatus.FAILED
     assert TaskTimeoutError.__name__ in result.traceback
