@@ -153,3 +153,20 @@ def test_a_task_that_ends_its_process_each_time_is_given_up_and_shows_nothing(si
         site.ask_for("tasks.write_down.enqueue(2)")
         assert site.wait_for(3) == {0: 5, 1: 1, 2: 1}, worker.output()
         assert "s3cret" not in worker.output()
+
+
+def test_a_task_of_the_next_release_waits_for_its_worker(site: WorkingSite) -> None:
+    # Half of it is how long it waits at most.
+    site.variables["TASK_TIME_LIMIT_SECONDS"] = "10"
+    site.prepare()
+    site.ask_for("tasks.write_down.enqueue(0)")
+    with site.worker("before", CELERY_CONCURRENCY="1") as worker:
+        site.wait_for(1)
+        with (site.project / "apps/pages/tasks.py").open("a") as tasks:
+            tasks.write("\n\n@task\ndef newcomer(number: int) -> None:\n    write_down.call(number)\n")
+        site.ask_for("tasks.newcomer.enqueue(1)")
+        assert eventually(lambda: "retry: Retry in 5s: ImportError" in worker.output()), worker.output()
+        worker.process.send_signal(signal.SIGTERM)
+        worker.process.wait(PATIENCE)
+    with site.worker("after") as worker:
+        assert site.wait_for(2) == {0: 1, 1: 1}, worker.output()

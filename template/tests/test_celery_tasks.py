@@ -12,6 +12,7 @@ from typing import Any
 import kombu.transport.redis
 import pytest
 from celery.app.task import Context
+from celery.exceptions import Retry
 from celery.worker import state
 from django.core.management import call_command
 from django.tasks import TaskResultStatus, task
@@ -74,6 +75,21 @@ def test_what_a_task_was_given_is_not_shown_whoever_sends_it(
     assert (sent["argsrepr"], sent["kwargsrepr"]) == ("…", "…")
     tell_request(sent["headers"])
     assert sent["headers"]["request_id"] == "the-one"
+
+
+def test_a_task_that_is_not_known_yet_waits_for_the_next_worker_some_minutes_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: dict[str, Any] = {}
+    monkeypatch.setattr(app, "send_task", lambda *_, **options: sent.update(options))
+    received = {"id": "the-id", "called_directly": False, "delivery_info": {"exchange": "", "routing_key": "high"}}
+    for retries, fails_by in ((0, Retry), (celery_backend.UNKNOWN_TRIES, ImportError)):
+        run.push_request(args=["tests.no_such_task", [], {}], kwargs={}, retries=retries, **received)
+        with pytest.raises(fails_by):
+            run.run("tests.no_such_task", [], {})
+        run.pop_request()
+    assert (sent["task_id"], sent["queue"], sent["countdown"]) == ("the-id", "high", celery_backend.UNKNOWN_WAIT)
+    assert sent["retries"] == 1
 
 
 @pytest.mark.usefixtures("by_celery")

@@ -22,7 +22,7 @@ from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.operations import database_backend, request_ids
-from apps.operations.database_backend import MOST_ATTEMPTS, DatabaseBackend, TaskTimeoutError, Worker
+from apps.operations.database_backend import MOST_ATTEMPTS, UNKNOWN_TRIES, DatabaseBackend, TaskTimeoutError, Worker
 
 done: list[tuple[str, str | None]] = []
 
@@ -125,6 +125,26 @@ def test_a_task_that_ends_its_workers_is_given_up() -> None:
     result.refresh_from_db()
     assert result.status == TaskResultStatus.FAILED
     assert "TaskAbandonedError" in result.traceback
+
+
+def test_a_task_that_is_not_known_yet_is_done_by_the_next_worker(work: Callable[[], None]) -> None:
+    found = DBTaskResult.objects.filter(pk=note_down.enqueue("new").id)
+    known = found.get().task_path
+    found.update(task_path="tests.test_database_tasks.of_the_next_release")
+    work()
+    assert found.get().status == TaskResultStatus.READY
+    assert found.get().run_after > timezone.now() + timedelta(seconds=20)
+    found.update(task_path=known, run_after=timezone.now())
+    work()
+    assert done == [("new", None)]
+
+
+def test_a_task_that_is_never_known_fails(work: Callable[[], None]) -> None:
+    found = DBTaskResult.objects.filter(pk=note_down.enqueue("gone").id)
+    found.update(task_path="tests.test_database_tasks.gone", worker_ids=["another"] * UNKNOWN_TRIES)
+    work()
+    assert found.get().status == TaskResultStatus.FAILED
+    assert "ImportError" in found.get().traceback
 
 
 def test_a_task_that_takes_too_long_fails(settings: Settings, work: Callable[[], None]) -> None:

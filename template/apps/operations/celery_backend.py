@@ -18,6 +18,9 @@ from config.celery import app
 
 # A task that has ended so many processes is what ends them, and is not tried again.
 MOST_ATTEMPTS = 5
+# How often a task that the worker does not know is sent again, and after how many seconds each time.
+UNKNOWN_TRIES = 10
+UNKNOWN_WAIT = 30
 
 
 class CeleryBackend(BaseTaskBackend):
@@ -103,15 +106,26 @@ class QuietTask(CeleryTask[Any, Any]):
         return super().apply_async(*args, **{**options, "argsrepr": "…", "kwargsrepr": "…"})
 
 
-# Retries are those of a task whose process was lost, and are made at once.
+# A task whose process was lost is tried again at once, and so often.
 @app.task(
+    bind=True,
     base=QuietTask,
     name="apps.operations.run",
     ignore_result=True,
     max_retries=MOST_ATTEMPTS - 1,
     default_retry_delay=0,
 )
-def run(path: str, args: list[Any], kwargs: dict[str, Any]) -> None:
-    """Run the task whose function is at `path`."""
-    task: Task = import_string(path)
+def run(self: QuietTask, path: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+    """Run the task whose function is at `path`, or later where there is none yet.
+
+    Raises:
+        ImportError: there was none for several minutes.
+    """
+    try:
+        task: Task = import_string(path)
+    except ImportError as error:
+        # In a deploy the new pages ask for what the worker that runs has not heard of, and the next one has.
+        longest = longest_wait()
+        wait = UNKNOWN_WAIT if longest is None else min(UNKNOWN_WAIT, longest)
+        raise self.retry(exc=error, countdown=wait, max_retries=UNKNOWN_TRIES) from error
     task.call(*args, **kwargs)

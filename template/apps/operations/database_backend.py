@@ -19,6 +19,7 @@ from django.tasks import Task, TaskResultStatus
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 from django.utils.json import normalize_json
+from django.utils.module_loading import import_string
 from django_tasks_db.backend import DatabaseBackend as PlainBackend
 from django_tasks_db.management.commands.db_worker import Worker as PlainWorker
 from django_tasks_db.models import DBTaskResult, get_date_max
@@ -31,6 +32,9 @@ log = logging.getLogger("tasks")
 PRIORITIES = {"high": 50}
 # A task whose worker has vanished so many times is what ends them, and is not tried again.
 MOST_ATTEMPTS = 5
+# How often a task that the worker does not know is put off, and for how many seconds each time.
+UNKNOWN_TRIES = 10
+UNKNOWN_WAIT = 30
 # Tasks between two looks for what other workers have left behind.
 TASKS_A_ROUND = 100
 
@@ -105,7 +109,14 @@ class Worker(PlainWorker):
 
     @override
     def run_task(self, db_task_result: DBTaskResult) -> None:
-        """Run a task under its request's id, and within the time limit."""
+        """Run a task under its request's id, and within the time limit; put off one that is not known yet."""
+        if not is_known(db_task_result) and len(db_task_result.worker_ids) <= UNKNOWN_TRIES:
+            then = timezone.now() + timedelta(seconds=UNKNOWN_WAIT)
+            # This worker still has it: it is running.
+            found = DBTaskResult.objects.filter(pk=db_task_result.pk)
+            found.update(status=TaskResultStatus.READY, run_after=then)
+            log.warning("task %s is put off: there is no %s yet", db_task_result.pk, db_task_result.task_path)
+            return
         token = request_ids.current.set(db_task_result.args_kwargs.get("request_id"))
         try:
             with time_limit(settings.TASK_TIME_LIMIT):
@@ -128,6 +139,15 @@ class Worker(PlainWorker):
             log.info("told to end: %s", signal.strsignal(signum))
         elif signum == signal.SIGINT:
             super().shutdown(signum, frame)
+
+
+def is_known(result: DBTaskResult) -> bool:
+    """Whether there is such a task. In a deploy new pages ask for what only the next worker has heard of."""
+    try:
+        import_string(result.task_path)
+    except ImportError:
+        return False
+    return True
 
 
 @contextmanager
