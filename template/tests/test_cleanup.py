@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from django.apps import apps
 from django.contrib.sessions.models import Session
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection, models
 from django.test.utils import isolate_apps
 from django.utils import timezone
@@ -112,3 +112,44 @@ def test_a_scheduler_may_ask_often_and_it_is_done_when_it_is_due(storage: FileSy
     for _ in range(2):
         call_command("cleanup", "--when-due", stdout=said)
     assert said.getvalue().splitlines() == ["0 uploads are deleted.", "Not due yet."]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("known")
+def test_a_store_that_is_down_keeps_no_session_and_is_asked_again(
+    storage: FileSystemStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(storage, "unused.txt", 48)
+    Session.objects.create(session_key="old", session_data="", expire_date=timezone.now() - timedelta(days=1))
+
+    def fail(*_: object) -> None:
+        raise ConnectionError("nobody answers")
+
+    with monkeypatch.context() as patch:
+        for question in ("listdir", "get_modified_time", "delete"):
+            patch.setattr(storage, question, fail)
+            with pytest.raises(CommandError, match="ConnectionError: nobody answers"):
+                call_command("cleanup", "--when-due")
+            patch.undo()
+    assert not Session.objects.exists()
+    said = StringIO()
+    call_command("cleanup", "--when-due", stdout=said)
+    assert said.getvalue().splitlines() == ["unused.txt", "1 uploads are deleted."]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_uploads_that_no_row_names_are_asked_for_their_age(
+    storage: FileSystemStorage, known: type[models.Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known._default_manager.create(file=upload(storage, "used.txt", 48))
+    unused = upload(storage, "unused.txt", 48)
+    asked: list[str] = []
+    age = storage.get_modified_time
+
+    def note(name: str) -> datetime:
+        asked.append(name)
+        return age(name)
+
+    monkeypatch.setattr(storage, "get_modified_time", note)
+    call_command("cleanup", "--dry-run", stdout=StringIO())
+    assert asked == [unused]

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 from django.apps import apps
@@ -21,10 +22,19 @@ SLACK = timedelta(minutes=10)
 RESULTS_KEPT = timedelta(days=7)
 
 
+class UploadsError(Exception):
+    """The store of the uploads does not do what it is asked for."""
+
+
 def due() -> bool:
     """Whether CLEANUP_UPLOADS_INTERVAL_HOURS have passed since this was last asked and true."""
     interval = timedelta(hours=settings.CLEANUP_UPLOADS_INTERVAL_HOURS) - SLACK
     return cache.add("cleanup", "done", timeout=interval.total_seconds())
+
+
+def not_done() -> None:
+    """Let it be due again: the run failed."""
+    cache.delete("cleanup")
 
 
 def clean_up(*, dry_run: bool = False) -> list[str]:
@@ -35,23 +45,40 @@ def clean_up(*, dry_run: bool = False) -> list[str]:
 
     Returns:
         The names of the uploads that were deleted, or would be.
+
+    Raises:
+        UploadsError: the store of the uploads failed; sessions and results are deleted all the same.
     """
-    names = list(unused_uploads(default_storage, timedelta(hours=settings.CLEANUP_UPLOADS_MIN_AGE_HOURS)))
     if not dry_run:
         call_command("clearsessions")
         backend = task_backends["default"]
         if hasattr(backend, "forget"):
             backend.forget(RESULTS_KEPT)
-        for name in names:
-            default_storage.delete(name)
+    names = unused_uploads(default_storage, timedelta(hours=settings.CLEANUP_UPLOADS_MIN_AGE_HOURS))
+    if not dry_run:
+        with asking_the_store():
+            for name in names:
+                default_storage.delete(name)
         log.info("cleaned up: %s uploads deleted", len(names))
     return names
 
 
-def unused_uploads(storage: Storage, age: timedelta) -> Iterator[str]:
+@contextmanager
+def asking_the_store() -> Iterator[None]:
+    """Give what a store raises in the block, which is different for each kind of store, one name."""
+    try:
+        yield
+    except Exception as error:
+        raise UploadsError(f"the store of the uploads failed: {type(error).__name__}: {error}") from error
+
+
+def unused_uploads(storage: Storage, age: timedelta) -> list[str]:
     """The names of stored files that no file field of the database holds, and that are older than `age`.
 
     Where no model has a file field nothing says what is used, and nothing is unused.
+
+    Raises:
+        UploadsError: the store failed.
     """
     fields = [
         (model, field)
@@ -60,13 +87,16 @@ def unused_uploads(storage: Storage, age: timedelta) -> Iterator[str]:
         if isinstance(field, FileField)
     ]
     if not fields:
-        return
+        return []
     before = timezone.now() - age
     # What is stored is listed first: what joins after that is not looked at.
-    old = {name for name in files(storage) if storage.get_modified_time(name) < before}
+    with asking_the_store():
+        unused = set(files(storage))
     for model, field in fields:
-        old.difference_update(model._base_manager.values_list(field.attname, flat=True).iterator())
-    yield from sorted(old)
+        unused.difference_update(model._base_manager.values_list(field.attname, flat=True).iterator())
+    # A store of objects is asked once more for each age, so only for those few.
+    with asking_the_store():
+        return sorted(name for name in unused if storage.get_modified_time(name) < before)
 
 
 def files(storage: Storage, folder: str = "") -> Iterator[str]:

@@ -3,9 +3,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
-from apps.operations.cleanup import clean_up, due
+from apps.operations.cleanup import UploadsError, clean_up, due, not_done
 
 
 class Command(BaseCommand):
@@ -23,11 +23,22 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_: Any, dry_run: bool, when_due: bool, **__: Any) -> None:
-        """Clean up, and say what was deleted."""
+        """Clean up, and say what was deleted.
+
+        Raises:
+            CommandError: the store of the uploads failed.
+        """
         if when_due and not due():
             self.stdout.write("Not due yet.")
             return
-        names = clean_up(dry_run=dry_run)
+        try:
+            names = clean_up(dry_run=dry_run)
+        except Exception as error:
+            # The next time that a scheduler asks, it is tried again.
+            not_done()
+            if isinstance(error, UploadsError):
+                raise CommandError(str(error)) from error
+            raise
         for name in names:
             self.stdout.write(name)
         self.stdout.write(f"{len(names)} uploads {'would be' if dry_run else 'are'} deleted.")
