@@ -40,8 +40,17 @@ def transport_options(url: str, lease: int) -> dict[str, Any]:
         url: the address.
         lease: seconds after which a task goes to another worker, if the one that has it says nothing.
     """
-    if urlsplit(url).scheme not in REDIS:
-        # RabbitMQ sees a connection end, and gives its tasks to another worker at once.
+    scheme = urlsplit(url).scheme
+    if scheme in RABBITMQ:
+        # It sees a connection end, and gives its tasks to another worker at once.
+        return {
+            # A task is sent when RabbitMQ says that it has it, and not when it is on its way.
+            "confirm_publish": True,
+            # Seconds: a broker that hangs shall not hang the page.
+            "read_timeout": 2,
+            "write_timeout": 2,
+        }
+    if scheme not in REDIS:
         return {}
     return {
         # Above the time limit of a task, or Redis would give it to a second worker while the first one runs it.
@@ -59,7 +68,11 @@ def transport_options(url: str, lease: int) -> dict[str, Any]:
 
 def encryption(url: str, *, verify: bool) -> dict[str, Any] | None:
     """How the connection to a broker is encrypted, by its address; `verify` says whether its certificate is checked."""
-    if urlsplit(url).scheme != "rediss":
-        return None
-    # Some hosts of Redis have certificates of their own making.
-    return {"ssl_cert_reqs": ssl.CERT_REQUIRED if verify else ssl.CERT_NONE}
+    address = urlsplit(url)
+    if address.scheme == "rediss":
+        # Some hosts of Redis have certificates of their own making.
+        return {"ssl_cert_reqs": ssl.CERT_REQUIRED if verify else ssl.CERT_NONE}
+    if address.scheme == "amqps":
+        # Without a name, a certificate of any host would do.
+        return {"server_hostname": address.hostname} if verify else {"cert_reqs": ssl.CERT_NONE}
+    return None

@@ -227,10 +227,21 @@ def test_redis_lends_a_task_for_longer_than_it_may_take(production: Callable[...
     settings = production(CELERY_BROKER_URL="redis://localhost:6379/0", TASK_TIME_LIMIT_SECONDS="100")
     assert settings.CELERY_TASK_SOFT_TIME_LIMIT < settings.CELERY_TASK_TIME_LIMIT == 100
     assert settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"] > 100
-    assert transport_options("amqp://localhost", 150) == {}
 
 
 def test_an_encrypted_broker_is_verified_unless_one_says_no() -> None:
     assert encryption("redis://localhost", verify=True) is None
     assert encryption("rediss://localhost", verify=True) == {"ssl_cert_reqs": ssl.CERT_REQUIRED}
     assert encryption("rediss://localhost", verify=False) == {"ssl_cert_reqs": ssl.CERT_NONE}
+    assert encryption("amqps://user@example.com/site", verify=True) == {"server_hostname": "example.com"}
+    assert encryption("amqps://user@example.com/site", verify=False) == {"cert_reqs": ssl.CERT_NONE}
+
+
+def test_rabbitmq_says_that_it_has_a_task_and_is_not_waited_for_for_ever() -> None:
+    for scheme in ("amqp", "amqps"):
+        options = transport_options(f"{scheme}://localhost/site", 150)
+        assert options == {"confirm_publish": True, "read_timeout": 2, "write_timeout": 2}
+
+
+def test_postgresql_has_no_options() -> None:
+    assert transport_options("sqla+postgresql://localhost/site", 150) == {}
