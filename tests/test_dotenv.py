@@ -13,7 +13,7 @@ def test_the_server_reads_dotenv_too(template: Path, environments: Environments,
     site.prepare()
     variables = {**site.variables, "WEB_CONCURRENCY": "1"}
     # As they are: a shell would eat what stands behind the $.
-    variables["SECRET_KEY"] += "$tail 'and' more"
+    variables["SECRET_KEY"] += "$tail ${x} 'and' more"
     (site.project / ".env").write_text("".join(f'{name}="{value}"\n' for name, value in variables.items()))
     site.variables = {}
     with running(["gunicorn"], site.project, site.environment(), tmp_path / "log") as server:
@@ -21,7 +21,7 @@ def test_the_server_reads_dotenv_too(template: Path, environments: Environments,
         assert site.get("/").status_code == 200, server.output()
         assert server.output().count("Booting worker") == 1
     code = "from django.conf import settings; print(settings.SECRET_KEY)"
-    assert site.manage("shell", "--no-imports", "--command", code).endswith("$tail 'and' more\n")
+    assert site.manage("shell", "--no-imports", "--command", code).endswith("$tail ${x} 'and' more\n")
     moved = free_port()
     with running(["gunicorn"], site.project, site.environment(PORT=str(moved)), tmp_path / "log") as server:
         server.wait_until_it_answers(f"http://localhost:{moved}/health/")

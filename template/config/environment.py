@@ -20,7 +20,8 @@ REFUSED = 3
 
 def load_dotenv() -> None:
     """Add what the project's `.env` says to the environment; what is set already stays."""
-    load_dotenv_file(BASE_DIR / ".env", override=False)
+    # As it stands there, even in quotes: a secret may have a ${…} in it.
+    load_dotenv_file(BASE_DIR / ".env", override=False, interpolate=False)
 
 
 def refuse(title: str, problems: Iterable[str]) -> None:

@@ -57,7 +57,7 @@ def processes(settings: Any) -> list[str]:
 def misplaced(settings: Any) -> list[str]:
     """What is set to values that are good elsewhere, and lose data or visitors here."""
     problems = []
-    if dotenv_values(RELEASE / ".env").get("DJANGO_SETTINGS_MODULE") != PRODUCTION:
+    if dotenv_values(RELEASE / ".env", interpolate=False).get("DJANGO_SETTINGS_MODULE") != PRODUCTION:
         # The web server knows it without, but consoles and scheduled tasks would take development's.
         problems.append(f"DJANGO_SETTINGS_MODULE: has to be {PRODUCTION} in .env")
     if settings.ALLOWED_HOSTS[0].startswith("."):

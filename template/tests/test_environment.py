@@ -263,11 +263,11 @@ def test_what_is_logged_can_be_set(production: Production, tmp_path: Path) -> No
 
 
 def test_what_is_set_wins_over_the_file_of_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("CONN_MAX_AGE=1\nSECRET_KEY='a$b'\n")
+    (tmp_path / ".env").write_text("CONN_MAX_AGE=1\nSECRET_KEY='a$b${c}d'\n")
     monkeypatch.setattr(environment, "BASE_DIR", tmp_path)
     with mock.patch.dict(os.environ, {"CONN_MAX_AGE": "2"}, clear=True):
         environment.load_dotenv()
-        assert os.environ == {"CONN_MAX_AGE": "2", "SECRET_KEY": "a$b"}
+        assert os.environ == {"CONN_MAX_AGE": "2", "SECRET_KEY": "a$b${c}d"}
 
 
 def test_a_process_that_refuses_to_start_writes_no_traceback() -> None:

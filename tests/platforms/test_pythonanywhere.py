@@ -18,7 +18,7 @@ from tests.support.smoke import CHECKS
 # Makes the site fail one check of the smoke suite, and start all the same.
 BROKEN = text("config/settings/base.py", 'X_FRAME_OPTIONS = "DENY"', 'X_FRAME_OPTIONS = "SAMEORIGIN"')
 # What a shell would make another value of.
-KEY = 'it\'s a $ecret # with "quotes", spaces and \\ backslashes: $HOME `id` %41 0123456789'
+KEY = 'it\'s a $ecret # with "quotes", spaces and \\ backslashes: $HOME ${HOME} `id` %41 0123456789'
 DATABASE = "/home/todolist/todo-list/user$todo_db"
 DIGEST = "__import__('hashlib').sha256((s.SECRET_KEY + str(s.DATABASES['default']['NAME'])).encode()).hexdigest()"
 
