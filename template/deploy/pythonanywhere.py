@@ -29,7 +29,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pythonanywhere_releases import DeployError, Release, SiteFolder, own_environment, run
+from pythonanywhere_releases import DeployError, Release, SiteFolder, disk_in_words, own_environment, run
 
 PROJECT = Path(__file__).resolve().parent.parent
 DEPLOY = PROJECT / "deploy"
@@ -44,34 +44,42 @@ def main() -> int:
     """Deploy, or go back; gives the exit code."""
     arguments = parsed()
     try:
-        if arguments.ssh:
-            return over_ssh(arguments)
-        if arguments.token_from_stdin:
-            os.environ["API_TOKEN"] = sys.stdin.readline().strip() or os.environ.get("API_TOKEN", "")
-        refuse_elsewhere()
-        site = SiteFolder(PROJECT.parent)
-        if arguments.pulled:
-            # The lock is held by the process that has pulled, and waits for this one.
-            Deploy(site, smoke=not arguments.without_smoke).go_live()
-            return 0
-        site.prepare()
-        with site.locked():
-            if arguments.rollback:
-                Deploy(site, smoke=not arguments.without_smoke).roll_back()
-                return 0
-            try:
-                step(f"1/{STEPS} pull", lambda: site.pull(arguments.commit))
-            except DeployError as error:
-                raise DeployError(f"{error}\n{serving(site.live())}; nothing has changed for it.") from None
-            # From here on by the script as it was pulled.
-            again = [sys.executable, __file__, "--pulled", *(["--without-smoke"] if arguments.without_smoke else [])]
-            return subprocess.run(again, check=False).returncode
+        with disk_in_words():
+            return over_ssh(arguments) if arguments.ssh else here(arguments)
     except DeployError as error:
         print(f"\nFAILED: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nBroken off. The link `current` names the release that serves; run this again.", file=sys.stderr)
         return 1
+
+
+def here(arguments: argparse.Namespace) -> int:
+    """Deploy, or go back, in the account; gives the exit code.
+
+    Raises:
+        DeployError: the site does not serve what was asked for, or is not well; the text says what it serves.
+    """
+    if arguments.token_from_stdin:
+        os.environ["API_TOKEN"] = sys.stdin.readline().strip() or os.environ.get("API_TOKEN", "")
+    refuse_elsewhere()
+    site = SiteFolder(PROJECT.parent)
+    if arguments.pulled:
+        # The lock is held by the process that has pulled, and waits for this one.
+        Deploy(site, smoke=not arguments.without_smoke).go_live()
+        return 0
+    site.prepare()
+    with site.locked():
+        if arguments.rollback:
+            Deploy(site, smoke=not arguments.without_smoke).roll_back()
+            return 0
+        try:
+            step(f"1/{STEPS} pull", lambda: site.pull(arguments.commit))
+        except DeployError as error:
+            raise DeployError(f"{error}\n{serving(site.live())}; nothing has changed for it.") from None
+        # From here on by the script as it was pulled.
+        again = [sys.executable, __file__, "--pulled", *(["--without-smoke"] if arguments.without_smoke else [])]
+        return subprocess.run(again, check=False).returncode
 
 
 def parsed() -> argparse.Namespace:
@@ -172,7 +180,6 @@ class Deploy:
             DeployError: the site does not serve what was pushed, or is not well; the text says what it serves.
         """
         site = self.site
-        migrated = "nothing has changed for it"
         try:
             release = site.make()
             step(f"2/{STEPS} install", lambda: print(site.install(release, sys.executable)))
@@ -180,12 +187,18 @@ class Deploy:
             step(f"4/{STEPS} ask the platform", lambda: self.ask("look", release))
             # Ahead of migrating, since it fails without a trace in the database.
             step(f"5/{STEPS} collect the static files", lambda: self.manage(release, "collectstatic", "--noinput"))
-            migrated = "some migrations may be applied: docs/deploy.md, Undo a migration"
+        except DeployError as error:
+            site.discard_unfinished()
+            raise DeployError(f"{error}\n{serving(self.before)}; nothing has changed for it.") from None
+        try:
             step(f"6/{STEPS} migrate", lambda: self.manage(release, "migrate", "--noinput"))
             release = site.finish(release)
         except DeployError as error:
-            site.discard_unfinished()
-            raise DeployError(f"{error}\n{serving(self.before)}; {migrated}.") from None
+            # It stays: no other code can undo what may be applied.
+            raise DeployError(
+                f"{error}\n{serving(self.before)}; some migrations may be applied, which {release.folder} can undo until"
+                " the next deploy: docs/deploy.md, Undo a migration."
+            ) from None
         try:
             step(f"7/{STEPS} switch to {release.name}", lambda: site.switch(release))
             step(f"8/{STEPS} web app", lambda: self.set_up(release))
@@ -298,11 +311,16 @@ def serving(release: Release | None) -> str:
 
 
 def step(name: str, action: Callable[[], Any]) -> None:
-    """Do one step, and print its name, its outcome and the seconds that it took."""
+    """Do one step, and print its name, its outcome and the seconds that it took.
+
+    Raises:
+        DeployError: it failed.
+    """
     print(f"\n{name}", flush=True)
     started = time.monotonic()
     try:
-        action()
+        with disk_in_words():
+            action()
     except DeployError:
         print(f"{name}: failed after {time.monotonic() - started:.1f} s", flush=True)
         raise

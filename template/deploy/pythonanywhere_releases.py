@@ -63,6 +63,20 @@ class Release:
         return self.folder / ".venv" / "bin" / "python"
 
 
+@contextlib.contextmanager
+def disk_in_words() -> Iterator[None]:
+    """Let what the disk refuses in the block be a step that fails.
+
+    Raises:
+        DeployError: a file could not be read, written or deleted; the text names it, where the system does.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise DeployError(f"{where}{error.strerror or error}. docs/deploy.md, When something is wrong") from None
+
+
 def run(command: list[str], folder: Path, failure: str, env: dict[str, str] | None = None) -> None:
     """Run a program, and let it print.
 
@@ -157,15 +171,16 @@ class SiteFolder:
             raise DeployError(f"{wanted[:8]} is older than what is here. To go back, say --rollback")
 
     def discard_unfinished(self) -> None:
-        """Delete a release that did not become one."""
+        """Delete a release that did not become one, as far as the disk lets it go."""
         for path in self.releases.glob(f"*{UNFINISHED}"):
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)
 
+    @disk_in_words()
     def make(self) -> Release:
         """A release that is not finished yet: the code that was pulled, and the variables.
 
         Raises:
-            DeployError: there is no `.env`, or git has one.
+            DeployError: there is no `.env`, or git has one, or the disk refuses.
         """
         if not self.env_file.is_file():
             example = self.repository / ".env.example"
@@ -229,8 +244,13 @@ class SiteFolder:
         whole.touch()
         return f"installed into {environment}"
 
+    @disk_in_words()
     def finish(self, release: Release) -> Release:
-        """The release, whole and under its name."""
+        """The release, whole and under its name.
+
+        Raises:
+            DeployError: the disk refuses.
+        """
         details = {"commit": release.commit, "before": release.before}
         (release.folder / DETAILS).write_text(json.dumps(details) + "\n")
         return Release(release.folder.rename(release.folder.with_suffix("")), release.commit, release.before)
@@ -243,7 +263,7 @@ class SiteFolder:
         link.replace(self.current)
 
     def tidy(self) -> None:
-        """Delete all releases but the last ones, and packages that none of them has."""
+        """Delete all releases but the last ones, and packages that none of them has; say what the disk keeps."""
         kept: list[Release] = []
         release = self.live()
         while release and len(kept) < RELEASES_KEPT:
@@ -253,7 +273,11 @@ class SiteFolder:
         environments = {(folder / ".venv").resolve() for folder in folders}
         for path in [*self.releases.iterdir(), *self.environments.iterdir()]:
             if path not in folders and path.resolve() not in environments:
-                shutil.rmtree(path)
+                try:
+                    shutil.rmtree(path)
+                except OSError as error:
+                    # No reason to take back what is live and well.
+                    print(f"{path} is left over, and could not be deleted ({error.strerror}): delete it by hand")
 
 
 def own_environment(release: Release) -> dict[str, str]:

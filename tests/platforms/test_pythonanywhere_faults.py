@@ -116,8 +116,26 @@ def test_a_deploy_that_was_killed_is_taken_up_by_the_next(live: Live) -> None:
     first = live.current
     (live.folder / "releases/0002-0123abcd.new").mkdir()
     (live.folder / "releases/0002-0123abcd.new/.env").touch()
-    live.deploy("--without-smoke")
-    assert live.releases == [first, live.current]
+    # Nor does what the disk keeps stop it.
+    left = live.folder / "releases/0000-0123abcd"
+    left.mkdir()
+    (left / "file").touch()
+    left.chmod(0o500)
+    assert f"{left.name} is left over, and could not be deleted" in live.deploy("--without-smoke")
+    assert live.releases == [left.name, first, live.current]
+
+
+def test_a_disk_that_refuses_is_told_in_words_and_leaves_the_release_before(live: Live) -> None:
+    first = live.current
+    # In the way of the link that is made for the switch.
+    (live.folder / ".current").mkdir()
+    printed = live.deploy(code=1)
+    assert "7/10 switch to 0002-" in printed
+    assert "FAILED: /home/todolist/todo-list/.current: Is a directory" in printed
+    assert f"The next start of the web server is {first}'s" in printed
+    assert "Traceback" not in printed
+    assert live.current == first
+    assert live.ask().status == 200
 
 
 @pytest.mark.usefixtures("serves_as_before")

@@ -42,8 +42,8 @@ MIGRATION = """from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0001_initial")]
-    operations = [migrations.RunSQL("SELECT * FROM no_such_table")]
+    dependencies = [("accounts", "{before}")]
+    operations = [migrations.RunSQL("{sql}", "{undo}")]
 """
 
 # What breaks, the step that fails, and what the message says of it and of what to do.
@@ -63,6 +63,11 @@ FAULTS: dict[str, tuple[Break, str, list[str]]] = {
     ),
     "no .env": (lambda live: (live.folder / ".env").unlink(), "", [".env is not there. Make it from"]),
     "a .env in git": (pushed(added(".gitignore", ""), added(".env", "A=1")), "", ["git rm --cached .env"]),
+    "a folder that takes nothing": (
+        lambda live: (live.folder / "releases").chmod(0o500),
+        "",
+        ["FAILED: /home/todolist/todo-list/releases/0002-", ": Permission denied", "nothing has changed"],
+    ),
     "requirements that are not the lock's": (
         pushed(text("requirements.txt", "django==6", "django==5")),
         "2/10 install",
@@ -127,20 +132,11 @@ FAULTS: dict[str, tuple[Break, str, list[str]]] = {
         "5/10 collect the static files",
         ["no-such.png", "`manage.py collectstatic` failed"],
     ),
-    "a migration that fails": (
-        pushed(added("apps/accounts/migrations/0002_broken.py", MIGRATION)),
-        "6/10 migrate",
-        ["no such table", "`manage.py migrate` failed", "some migrations may be applied"],
-    ),
 }
 
 
 # Here Python or Django show where it is.
-DJANGOS_OWN = (
-    "code that does not start",
-    "a file that a style sheet names and that is not there",
-    "a migration that fails",
-)
+DJANGOS_OWN = ("code that does not start", "a file that a style sheet names and that is not there")
 
 
 def swap_hashes(requirements: Path) -> None:
@@ -160,3 +156,23 @@ def test_a_deploy_that_is_stopped_by(live: Live, fault: str) -> None:
         assert each in printed, printed
     assert "serves as before" in printed
     assert "Traceback" not in printed or fault in DJANGOS_OWN
+
+
+def test_what_a_migration_left_halfway_can_be_undone_by_the_code_that_has_it(live: Live) -> None:
+    first = live.current
+    made = MIGRATION.format(before="0001_initial", sql="CREATE TABLE made (id int)", undo="DROP TABLE made")
+    broken = MIGRATION.format(before="0002_made", sql="SELECT * FROM no_such_table", undo="")
+    migrations = "apps/accounts/migrations"
+    pushed(added(f"{migrations}/0002_made.py", made), added(f"{migrations}/0003_broken.py", broken))(live)
+    printed = live.deploy(code=1)
+    assert "6/10 migrate: failed" in printed
+    assert "no such table" in printed
+    assert f"{first} serves as before; some migrations may be applied" in printed
+    assert live.current == first
+    # As the page says.
+    folder = f"/home/todolist/todo-list/releases/{live.releases[-1]}"
+    assert f"which {folder} can undo" in printed
+    undo = live.account.run(
+        "sh", "-c", f"cd {folder} && .venv/bin/python manage.py migrate --no-color accounts 0001_initial"
+    )
+    assert "Unapplying accounts.0002_made... OK" in undo
