@@ -34,6 +34,8 @@ from pythonanywhere_releases import DeployError, Release, SiteFolder, disk_in_wo
 PROJECT = Path(__file__).resolve().parent.parent
 DEPLOY = PROJECT / "deploy"
 STEPS = 10
+# The code by which the settings end a process where a variable of `.env` does not hold.
+REFUSED = 3
 UNSURE = (
     "The next start of the web server is {}'s. Reload on the platform's Web page if need be, and see the error log"
     " that it links to"
@@ -257,8 +259,10 @@ class Deploy:
             stdout=subprocess.PIPE,
             check=False,
         )
-        if done.returncode != 0:
+        if done.returncode == REFUSED:
             raise DeployError(f"the settings do not hold, for the reasons above: see to them in {self.site.env_file}")
+        if done.returncode != 0:
+            raise DeployError("the code does not start or pass its checks, for the reason above: mend it, and push")
         self.facts = json.loads(done.stdout.splitlines()[-1])
 
     def manage(self, release: Release, *command: str) -> None:

@@ -26,6 +26,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 # With the one that serves. Space is scarce in an account, and each may have packages of its own.
 RELEASES_KEPT = 3
@@ -288,22 +289,45 @@ def own_environment(release: Release) -> dict[str, str]:
 
 
 def see_that_they_agree(requirements: Path, lock: Path) -> None:
-    """See that requirements.txt has the versions of uv.lock.
+    """See that requirements.txt has the versions of uv.lock, and all that the site needs of it.
 
     Raises:
         DeployError: it has not, since only one of them was changed.
     """
+    anew = (
+        "Make it anew, and commit it:\nuv export --quiet --locked --no-default-groups --group deploy --no-emit-project"
+        " --output-file requirements.txt"
+    )
     # Not at the top: the old Pythons that the script is to say no to do not have it.
     import tomllib
 
-    locked = {(package["name"], package.get("version")) for package in tomllib.loads(lock.read_text())["package"]}
+    packages = tomllib.loads(lock.read_text())["package"]
+    locked = {(package["name"], package.get("version")) for package in packages}
+    missing = needed(packages)
     for line in requirements.read_text().splitlines():
-        name, equals, rest = line.partition("==")
-        if equals and not line.startswith((" ", "#")):
-            version = rest.split(" ")[0].rstrip("\\;")
-            if (name.split("[")[0], version) not in locked:
-                raise DeployError(
-                    f"requirements.txt says {name}=={version}, and uv.lock does not. Make it anew, and commit it:\n"
-                    "uv export --quiet --locked --no-default-groups --group deploy --no-emit-project"
-                    " --output-file requirements.txt"
-                )
+        found = re.match(r"([\w.-]+)(?:\[.*\])?(?:==([^\s;\\]+))?", line)
+        if found:
+            name, version = found.groups()
+            missing.discard(name)
+            if version and (name, version) not in locked:
+                raise DeployError(f"requirements.txt says {name}=={version}, and uv.lock does not. {anew}")
+    if missing:
+        raise DeployError(f"uv.lock has {', '.join(sorted(missing))}, and requirements.txt does not. {anew}")
+
+
+def needed(packages: list[dict[str, Any]]) -> set[str]:
+    """The names of what the project and its group `deploy` need, of the packages of a uv.lock, and what these need."""
+    project: dict[str, Any] = next((package for package in packages if "." in package["source"].values()), {})
+    # With those for other systems, which requirements.txt has too, each with a condition.
+    waiting = [*project.get("dependencies", []), *project.get("dev-dependencies", {}).get("deploy", [])]
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        each = waiting.pop()
+        new = {(each["name"], extra) for extra in ("", *each.get("extra", []))} - seen
+        seen |= new
+        for package in packages:
+            for name, extra in new:
+                if package["name"] == name:
+                    extras = package.get("optional-dependencies", {})
+                    waiting += extras.get(extra, []) if extra else package.get("dependencies", [])
+    return {name for name, _ in seen}

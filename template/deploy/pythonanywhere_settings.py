@@ -2,7 +2,8 @@
 
 The deploy script runs it in the release's folder, with the release's Python and under the release's `.env`.
 
-Exit codes: 0, and a line of JSON; 1 or 3, and on standard error what is wrong.
+Exit codes: 0, and a line of JSON; 3, something that `.env` says does not hold; 1, the code does not. Then standard error
+has what is wrong.
 """
 
 import json
@@ -22,7 +23,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", PRODUCTION)
 def main() -> int:
     """Check; gives the exit code."""
     # Not at the top: these are found once the line above has said where, and read `.env` one after the other.
-    from config.environment import load_dotenv
+    from config.environment import REFUSED, load_dotenv
 
     load_dotenv()
     import django
@@ -32,16 +33,18 @@ def main() -> int:
     from django.conf import settings
     from django.core.management import CommandError, call_command
 
-    problems = [*misplaced(settings), *unreachable()]
+    code = 0
     try:
         call_command("check", verbosity=0)
     except CommandError as error:
-        problems.append(str(error))
-    for problem in problems:
+        print(f"  {error}", file=sys.stderr)
+        code = 1
+    for problem in [*misplaced(settings), *unreachable()]:
         print(f"  {problem}", file=sys.stderr)
+        code = REFUSED
     urls = {"static_url": settings.STATIC_URL, "media_url": settings.MEDIA_URL}
     print(json.dumps({"domain": settings.ALLOWED_HOSTS[0], **urls, "processes": processes(settings)}))
-    return 1 if problems else 0
+    return code
 
 
 def processes(settings: Any) -> list[str]:

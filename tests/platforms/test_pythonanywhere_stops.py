@@ -73,6 +73,11 @@ FAULTS: dict[str, tuple[Break, str, list[str]]] = {
         "2/10 install",
         ["requirements.txt says django==5", "uv export"],
     ),
+    "requirements without a package of the lock": (
+        pushed(lambda project: without(project / "requirements.txt", "brotli")),
+        "2/10 install",
+        ["uv.lock has brotli, and requirements.txt does not", "uv export"],
+    ),
     "a package whose hash differs": (
         pushed(lambda project: swap_hashes(project / "requirements.txt")),
         "2/10 install",
@@ -81,7 +86,7 @@ FAULTS: dict[str, tuple[Break, str, list[str]]] = {
     "no values": (
         environment(SECRET_KEY=None, ALLOWED_HOSTS="https://example.com", DATABASE_URL=""),
         "3/10 check the settings and the database",
-        ["3 problem(s)", "SECRET_KEY: not set", "ALLOWED_HOSTS: 'https://example.com'", "DATABASE_URL: not set"],
+        ["see to them in /home/todolist/todo-list/.env", "3 problem(s)", "SECRET_KEY: not set", "ALLOWED_HOSTS: 'https://example.com'", "DATABASE_URL: not set"],
     ),
     "no settings module": (
         environment(DJANGO_SETTINGS_MODULE=None),
@@ -106,7 +111,7 @@ FAULTS: dict[str, tuple[Break, str, list[str]]] = {
     "code that does not start": (
         pushed(text("apps/pages/urls.py", "urlpatterns", "1 / 0\nurlpatterns")),
         "3/10 check",
-        ["ZeroDivisionError"],
+        ["ZeroDivisionError", "the code does not start or pass its checks, for the reason above: mend it, and push"],
     ),
     "a database that does not answer": (
         environment(
@@ -142,6 +147,11 @@ DJANGOS_OWN = ("code that does not start", "a file that a style sheet names and 
 def swap_hashes(requirements: Path) -> None:
     """Let each package have the hashes of no file, and be installed anew."""
     requirements.write_text(re.sub("sha256:....", "sha256:0000", requirements.read_text()))
+
+
+def without(requirements: Path, name: str) -> None:
+    """Let a package go, which another one needs."""
+    requirements.write_text(re.sub(rf"(?m)^{name}==.*\n(?:    .*\n)*", "", requirements.read_text()))
 
 
 @pytest.mark.usefixtures("serves_as_before")
