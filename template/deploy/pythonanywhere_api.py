@@ -84,6 +84,8 @@ def look(wanted: Wanted) -> None:
         )
     else:
         print(f"there is the web app {wanted.domain}")
+    for command in wanted.processes:
+        task(command)
 
 
 def configure(wanted: Wanted) -> None:
@@ -125,16 +127,29 @@ def reload(wanted: Wanted) -> None:
         print(f"reloaded; the platform finds no CNAME of {wanted.domain} (docs/deploy.md, A domain of your own)")
 
 
-def start(command: str) -> None:
-    """Start an always-on task anew, or make it."""
-    # The library has no name for these.
-    url = get_api_endpoint(get_username(), "always_on")
-    found = next((task for task in asked(url, "get") if task["command"] == command), None)
+def task(command: str) -> dict[str, Any]:
+    """The always-on task of a command. One that is not there yet is made, which shows that the plan has room for it."""
+    found: dict[str, Any] | None = next((each for each in asked(always_on(), "get") if each["command"] == command), None)
     if found is None:
-        asked(url, "post", json={"command": command, "description": "", "enabled": True})
+        # There may be nothing to run yet.
+        found = asked(always_on(), "post", json={"command": command, "description": "", "enabled": False})
         print(f"made the always-on task `{command}`")
+    return found
+
+
+def start(command: str) -> None:
+    """Start an always-on task, anew if it runs."""
+    found = task(command)
+    url = f"{always_on()}{found['id']}/"
+    if found["enabled"]:
+        asked(f"{url}restart/", "post")
     else:
-        asked(f"{url}{found['id']}/restart/", "post")
+        asked(url, "patch", json={"enabled": True})
+
+
+def always_on() -> str:
+    """The address of always-on tasks, for which the library has no name."""
+    return get_api_endpoint(get_username(), "always_on")
 
 
 def existing(domain: str) -> dict[str, Any] | None:
@@ -149,7 +164,7 @@ def asked(url: str, method: str, **options: Any) -> Any:
     def call() -> Any:
         answer = call_api(url, method, **options)
         if not answer.ok:
-            raise PythonAnywhereApiException(f"{method.upper()} failed, got {answer}:{answer.text}")
+            raise PythonAnywhereApiException(f"{method.upper()} {url} failed, got {answer}:{answer.text}")
         return answer.json() if answer.content else None
 
     return patiently(call)
@@ -188,8 +203,11 @@ def meaning(said: str) -> str:
     """What an answer of the platform means, with the answer."""
     status = re.search(r"<Response \[(\d+)\]>", said)
     short = " ".join(said.split())[:500]
-    if status and status[1] == "403" and "always" in said:
-        return f"an always-on task, which works behind the pages, wants a paid account: {short}"
+    if status and status[1] == "403" and "/always_on/" in said:
+        return (
+            f"an always-on task, which works behind the pages, wants a paid account, with room for it: {short}\nTake a plan"
+            " that has it, or answer `none` at the template's question `tasks`"
+        )
     if status and status[1] in ("403", "404"):
         return (
             f"the platform says no, or knows no such thing: {short}\nThe token in API_TOKEN has to be one of the account"

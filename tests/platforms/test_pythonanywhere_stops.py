@@ -86,7 +86,13 @@ FAULTS: dict[str, tuple[Break, str, list[str]]] = {
     "no values": (
         environment(SECRET_KEY=None, ALLOWED_HOSTS="https://example.com", DATABASE_URL=""),
         "3/10 check the settings and the database",
-        ["see to them in /home/todolist/todo-list/.env", "3 problem(s)", "SECRET_KEY: not set", "ALLOWED_HOSTS: 'https://example.com'", "DATABASE_URL: not set"],
+        [
+            "see to them in /home/todolist/todo-list/.env",
+            "3 problem(s)",
+            "SECRET_KEY: not set",
+            "ALLOWED_HOSTS: 'https://example.com'",
+            "DATABASE_URL: not set",
+        ],
     ),
     "no settings module": (
         environment(DJANGO_SETTINGS_MODULE=None),

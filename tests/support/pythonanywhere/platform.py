@@ -243,7 +243,7 @@ class Platform:
         return 200, [task.fields for task in self.always_on.values()]
 
     def create_always_on(self, fields: dict[str, Any]) -> ANSWER:
-        """Make one, which starts."""
+        """Make one, which starts unless it is told not to."""
         if not self.paid:
             return 403, {"detail": "Your plan has no always-on tasks."}
         if not fields.get("command"):
@@ -258,8 +258,19 @@ class Platform:
             "state": "Running",
         }
         self.always_on[number] = AlwaysOn(self.account, self.folder / f"always-on-{number}.log", told)
-        self.always_on[number].restart()
+        if told["enabled"]:
+            self.always_on[number].restart()
         return 201, told
+
+    def change_always_on(self, fields: dict[str, Any], number: str) -> ANSWER:
+        """Change one, and start it."""
+        if int(number) not in self.always_on:
+            return unknown()
+        task = self.always_on[int(number)]
+        task.fields.update({name: value for name, value in fields.items() if name in ("command", "enabled")})
+        if task.fields["enabled"]:
+            task.restart()
+        return 200, task.fields
 
     def restart_always_on(self, _: dict[str, Any], number: str) -> ANSWER:
         """Start one anew."""
@@ -281,6 +292,7 @@ CALLS: dict[str, dict[str, Known]] = {
         "DELETE": Platform.delete_static_files,
     },
     "/always_on/": {"GET": Platform.list_always_on, "POST": Platform.create_always_on},
+    "/always_on/([0-9]+)/": {"PATCH": Platform.change_always_on},
     "/always_on/([0-9]+)/restart/": {"POST": Platform.restart_always_on},
     "/schedule/": {"GET": Platform.list_tasks, "POST": Platform.create_task},
     "/schedule/([0-9]+)/": {"DELETE": Platform.delete_task},
