@@ -2,7 +2,7 @@
 
 In a console there, in the folder of the site:
 
-    python3.13 repository/deploy/pythonanywhere.py [--commit COMMIT | --rollback] [--without-smoke]
+    python3.13 repository/deploy/pythonanywhere.py [--commit COMMIT | --rollback] [--force] [--without-smoke]
 
 From elsewhere, where the account has ssh (paid ones do):
 
@@ -76,7 +76,7 @@ def here(arguments: argparse.Namespace) -> int:
             Deploy(site, smoke=not arguments.without_smoke).roll_back()
             return 0
         try:
-            step(f"1/{STEPS} pull", lambda: site.pull(arguments.commit))
+            step(f"1/{STEPS} pull", lambda: site.pull(arguments.commit, force=arguments.force))
         except DeployError as error:
             raise DeployError(f"{error}\n{serving(site.live())}; nothing has changed for it.") from None
         # From here on by the script as it was pulled.
@@ -90,6 +90,7 @@ def parsed() -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--commit", help="deploy this commit of what was pushed, and not the latest")
     what.add_argument("--rollback", action="store_true", help="go back to the release before")
+    parser.add_argument("--force", action="store_true", help="on staging: even what does not follow from what is there")
     parser.add_argument("--without-smoke", action="store_true", help="do not check the live site afterwards")
     parser.add_argument("--ssh", metavar="USER@HOST", help="do it there: todolist@ssh.pythonanywhere.com")
     parser.add_argument("--token-from-stdin", action="store_true", help=argparse.SUPPRESS)
@@ -112,6 +113,7 @@ def over_ssh(arguments: argparse.Namespace) -> int:
     remote = [python, f"{slug()}/repository/deploy/pythonanywhere.py", "--token-from-stdin"]
     remote += ["--rollback"] if arguments.rollback else []
     remote += ["--commit", arguments.commit] if arguments.commit else []
+    remote += ["--force"] if arguments.force else []
     remote += ["--without-smoke"] if arguments.without_smoke else []
     # It may be unset there, where no console has been started.
     where = os.environ.get("PYTHONANYWHERE_SITE")

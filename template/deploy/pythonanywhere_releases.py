@@ -149,8 +149,8 @@ class SiteFolder:
             raise DeployError(f"`git {' '.join(arguments)}` said:\n{done.stderr.strip()}")
         return done.stdout.strip()
 
-    def pull(self, commit: str | None) -> None:
-        """Get what was pushed, up to a commit or all of it; it has to follow from what is here.
+    def pull(self, commit: str | None, *, force: bool) -> None:
+        """Get what was pushed, up to a commit or all of it; without `force` it has to follow from what is here.
 
         Raises:
             DeployError: it does not, or somebody has changed files here.
@@ -165,9 +165,9 @@ class SiteFolder:
         self.git("fetch", "--quiet")
         wanted = self.git("rev-parse", "--verify", f"{commit or '@{upstream}'}^{{commit}}")
         try:
-            self.git("merge", "--quiet", "--ff-only", wanted)
+            self.git(*(["reset", "--quiet", "--hard"] if force else ["merge", "--quiet", "--ff-only"]), wanted)
         except DeployError as error:
-            raise DeployError(f"{error}\nWhat was pushed does not follow from what is here: see `git log`") from None
+            raise DeployError(f"{error}\nWhat was pushed does not follow from what is here: see `git log`. On a staging site, --force") from None
         if self.git("rev-parse", "HEAD") != wanted:
             raise DeployError(f"{wanted[:8]} is older than what is here. To go back, say --rollback")
 

@@ -9,7 +9,7 @@ import pytest
 from tests.platforms.test_pythonanywhere import BROKEN, rows
 from tests.support.databases import PostgreSQL, programs
 from tests.support.environments import run
-from tests.support.faults import text
+from tests.support.faults import Change, text
 from tests.support.pythonanywhere.account import TOKEN
 from tests.support.pythonanywhere.live import HOST, QUICK, Laptop, Live, on_pythonanywhere, release
 from tests.support.runbooks import Reader, blocks
@@ -148,10 +148,12 @@ def test_github_deploys_the_commit_that_was_tested(live: Live) -> None:
         "vars.PYTHONANYWHERE_SITE": "",
         "vars.PYTHONANYWHERE_SSH": HOST,
         "github.sha": tested,
+        "inputs.environment || 'production'": "production",
     }
     workflow = github_workflow(live.laptop.project, "deploy-pythonanywhere.yml")
     assert workflow["jobs"]["deploy"]["needs"] == "test"
-    code, printed = Runner(live.laptop.project, environment, expressions).github(workflow, "deploy")
+    runner = Runner(live.laptop.project, environment, expressions)
+    code, printed = runner.github(workflow, "deploy")
     assert code == 0, printed
     assert rows(printed) == dict.fromkeys(CHECKS, "PASS")
     assert live.current.endswith(tested[:8])
@@ -161,9 +163,28 @@ def test_github_deploys_the_commit_that_was_tested(live: Live) -> None:
     key = live.laptop.home / ".ssh/id_ed25519"
     assert (key.read_text(), key.stat().st_mode & 0o077) == ("the key\n", 0)
 
+    # Production takes nothing that does not follow from what it has.
+    expressions["github.sha"] = beside(live, release("another branch"))
+    code, printed = runner.github(workflow, "deploy")
+    assert code == 1
+    assert "What was pushed does not follow from what is here" in printed
 
-def test_gitlab_deploys_and_says_when_the_check_fails(live: Live) -> None:
-    tested = live.laptop.change(BROKEN, as_of_gitlab)
+
+def beside(live: Live, *changes: Change) -> str:
+    """Push a branch that does not follow from what the account's clone has; gives its commit."""
+    live.laptop.change(release("what the branch lacks"))
+    live.account.run("git", "-C", "todo-list/repository", "pull", "--quiet")
+    live.laptop.git("reset", "--quiet", "--hard", "HEAD~1")
+    for each in changes:
+        each(live.laptop.project)
+    live.laptop.git("add", "--all")
+    live.laptop.git("commit", "--quiet", "--message", "Change")
+    live.laptop.git("push", "--quiet", "origin", "HEAD:refs/heads/branch")
+    return live.laptop.git("rev-parse", "HEAD")
+
+
+def test_gitlab_deploys_any_branch_to_staging_and_says_when_the_check_fails(live: Live) -> None:
+    tested = beside(live, BROKEN, as_of_gitlab)
     environment = live.laptop.environment(live.account, key="")
     # The image is Debian's, and has them by then.
     live.laptop.program("apt-get", "#!/bin/sh\n")
@@ -176,6 +197,7 @@ def test_gitlab_deploys_and_says_when_the_check_fails(live: Live) -> None:
         "PYTHONANYWHERE_KNOWN_HOSTS": "the host's key",
         "PYTHONANYWHERE_API_TOKEN": TOKEN,
         "CI_COMMIT_SHA": tested,
+        "DEPLOY_ENVIRONMENT": "staging",
     }
     first = live.current
     code, printed = Runner(live.laptop.project, environment, {}).gitlab(job, given)
