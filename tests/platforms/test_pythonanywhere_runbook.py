@@ -19,9 +19,11 @@ from tests.support.workflows import Runner, github_workflow, gitlab_job
 # What cannot run here, and why.
 NOT_RUN = {
     "repository=https://github.com/you/todo-list.git": "only a reader knows where the repository is",
-    "psql --host=todolist-1234.postgres.pythonanywhere-services.com --port=11234 --username=super postgres\nnano .env": (
-        "the password is asked for, and an editor opened"
-    ),
+    (
+        "psql --host=todolist-1234.postgres.pythonanywhere-services.com --port=11234 --username=super postgres <<'SQL'\n"
+        "CREATE ROLE todo_list LOGIN PASSWORD 'a password of your own';\n"
+        "CREATE DATABASE todo_list OWNER todo_list;\nSQL\nnano .env"
+    ): "the password is asked for, and an editor opened",
     "cd ~/todo-list/current && .venv/bin/python manage.py createsuperuser": "it asks for an address and a password",
 }
 PASSWORD = 'it\'s a $ecret # of "ours"'
@@ -53,6 +55,8 @@ def test_the_runbook_leads_from_an_empty_account_to_a_live_site(
     (tmp_path / "work").mkdir()
     laptop = Laptop.fresh(template, tmp_path / "work", database="postgresql")
     laptop.change(*QUICK)
+    # As after a first commit.
+    laptop.git("branch", "--unset-upstream")
     with on_pythonanywhere(tmp_path / "platform") as platform:
         live = Live(platform, laptop)
         account = live.account
