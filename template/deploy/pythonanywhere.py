@@ -22,6 +22,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -34,6 +35,7 @@ from pythonanywhere_releases import DeployError, Release, SiteFolder, disk_in_wo
 PROJECT = Path(__file__).resolve().parent.parent
 DEPLOY = PROJECT / "deploy"
 STEPS = 10
+RUNNING = f"{sys.version_info[0]}.{sys.version_info[1]}"
 # The code by which the settings end a process where a variable of `.env` does not hold.
 REFUSED = 3
 UNSURE = (
@@ -77,10 +79,11 @@ def here(arguments: argparse.Namespace) -> int:
             return 0
         try:
             step(f"1/{STEPS} pull", lambda: site.pull(arguments.commit, force=arguments.force))
+            python = own_python()
         except DeployError as error:
             raise DeployError(f"{error}\n{serving(site.live())}; nothing has changed for it.") from None
         # From here on by the script as it was pulled.
-        again = [sys.executable, __file__, "--pulled", *(["--without-smoke"] if arguments.without_smoke else [])]
+        again = [python, __file__, "--pulled", *(["--without-smoke"] if arguments.without_smoke else [])]
         return subprocess.run(again, check=False).returncode
 
 
@@ -137,7 +140,7 @@ def over_ssh(arguments: argparse.Namespace) -> int:
 
 
 def refuse_elsewhere() -> None:
-    """See that this is the place, and the Python, that the site runs on.
+    """See that this is the place that the site runs in, and no older Python than the site's.
 
     Raises:
         DeployError: it is not.
@@ -148,7 +151,8 @@ def refuse_elsewhere() -> None:
             f"the web server looks for the site in {expected.parent}, and this is {PROJECT}.\nOn PythonAnywhere, clone the"
             f" project into {expected}; from elsewhere, use --ssh (docs/deploy.md)"
         )
-    if f"{sys.version_info[0]}.{sys.version_info[1]}" != python_version():
+    # A newer one may be what the next release wants.
+    if [int(part) for part in RUNNING.split(".")] < [int(part) for part in python_version().split(".")]:
         raise DeployError(
             f"this is Python {sys.version.split()[0]}, and .python-version asks for {python_version()}:"
             f" python{python_version()} {' '.join(sys.argv)}"
@@ -163,9 +167,22 @@ def slug() -> str:
     return found.group(1)
 
 
-def python_version() -> str:
-    """The Python that the project runs on, like 3.13."""
-    return (PROJECT / ".python-version").read_text().strip()
+def python_version(folder: Path = PROJECT) -> str:
+    """The Python that the project, or the release in a folder, runs on, like 3.13."""
+    return (folder / ".python-version").read_text().strip()
+
+
+def own_python() -> str:
+    """The Python for what was pulled, which may want another one than runs.
+
+    Raises:
+        DeployError: it is not there.
+    """
+    name = f"python{python_version()}"
+    found = sys.executable if name == f"python{RUNNING}" else shutil.which(name)
+    if not found:
+        raise DeployError(f"what was pulled wants {name}, which is not here: see the system image, on the Account page")
+    return found
 
 
 class Deploy:
@@ -276,7 +293,7 @@ class Deploy:
         """Let the platform do something about the web app."""
         wanted: dict[str, Any] = {
             **self.facts,
-            "python": python_version(),
+            "python": python_version(release.folder),
             "virtualenv": str(self.site.current / ".venv"),
             "source": str(self.site.current),
         }

@@ -77,11 +77,6 @@ def look(wanted: Wanted) -> None:
     found = existing(wanted.domain)
     if found is None:
         print(f"there is no web app {wanted.domain} yet; it will be made")
-    elif re.sub(r"\D", "", found["python_version"]) != wanted.python.replace(".", ""):
-        raise RefusedError(
-            f"the web app runs Python {found['python_version']}, and the project's packages are for {wanted.python}:"
-            f" choose {wanted.python} on the platform's Web page, then deploy again"
-        )
     else:
         print(f"there is the web app {wanted.domain}")
     for command in wanted.processes:
@@ -95,10 +90,18 @@ def configure(wanted: Wanted) -> None:
         paths = Path(wanted.virtualenv), Path(wanted.source)
         patiently(lambda: webapp.create(wanted.python, *paths, nuke=False))
         print(f"made the web app {wanted.domain}")
-        found = {"virtualenv_path": wanted.virtualenv, "source_directory": wanted.source}
+        found = {
+            "virtualenv_path": wanted.virtualenv,
+            "source_directory": wanted.source,
+            "python_version": wanted.python,
+        }
     # The WSGI file tells Django that each request came by https, so each one has to.
     should = {"virtualenv_path": wanted.virtualenv, "source_directory": wanted.source, "force_https": True}
     wrong = {name: value for name, value in should.items() if found.get(name) != value}
+    # It is told in other words than it is asked for.
+    digits = wanted.python.replace(".", "")
+    if re.sub(r"\D", "", found["python_version"]) != digits:
+        wrong["python_version"] = f"python{digits}"
     if wrong:
         patiently(lambda: webapp.patch(wrong))
         print(f"set {', '.join(f'{name} to {value}' for name, value in wrong.items())}")
@@ -129,7 +132,9 @@ def reload(wanted: Wanted) -> None:
 
 def task(command: str) -> dict[str, Any]:
     """The always-on task of a command. One that is not there yet is made, which shows that the plan has room for it."""
-    found: dict[str, Any] | None = next((each for each in asked(always_on(), "get") if each["command"] == command), None)
+    found: dict[str, Any] | None = next(
+        (each for each in asked(always_on(), "get") if each["command"] == command), None
+    )
     if found is None:
         # There may be nothing to run yet.
         found = asked(always_on(), "post", json={"command": command, "description": "", "enabled": False})

@@ -167,7 +167,9 @@ class SiteFolder:
         try:
             self.git(*(["reset", "--quiet", "--hard"] if force else ["merge", "--quiet", "--ff-only"]), wanted)
         except DeployError as error:
-            raise DeployError(f"{error}\nWhat was pushed does not follow from what is here: see `git log`. On a staging site, --force") from None
+            raise DeployError(
+                f"{error}\nWhat was pushed does not follow from what is here: see `git log`. On a staging site, --force"
+            ) from None
         if self.git("rev-parse", "HEAD") != wanted:
             raise DeployError(f"{wanted[:8]} is older than what is here. To go back, say --rollback")
 

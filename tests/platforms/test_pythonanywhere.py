@@ -51,6 +51,7 @@ def deployed(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
     with grown(seed, tmp_path_factory.mktemp("deployed")) as live, mail_server() as box:
         webapp = live.platform.webapps[live.platform.domain]
         webapp.force_https, webapp.virtualenv_path = False, "/home/todolist/.virtualenvs/old"
+        webapp.python_version = "3.12"
         webapp.static_files.append({"id": 98, "url": "/media/", "path": "/home/todolist/todo-list/media"})
         webapp.static_files.append({"id": 99, "url": "/static/", "path": "/home/todolist/todo-list/static"})
         (live.folder / "media/note.txt").write_text("an upload")
@@ -118,6 +119,7 @@ def test_a_web_app_that_is_not_as_it_should_be_is_corrected(deployed: Deployed) 
     webapp = deployed.live.platform.webapps[deployed.live.platform.domain]
     assert (webapp.force_https, webapp.virtualenv_path) == (True, "/home/todolist/todo-list/current/.venv")
     assert webapp.static_files == []
+    assert webapp.python_version == "3.13"
 
 
 def test_uploads_and_logs_stay_from_release_to_release(deployed: Deployed) -> None:
@@ -169,6 +171,10 @@ def test_rollback_returns_to_the_release_before_with_its_variables(live: Live) -
 
 def test_a_release_that_is_not_well_gives_way_to_the_one_before(live: Live) -> None:
     first = live.current
+    # It is of the time before the project moved to another Python.
+    webapp = live.platform.webapps[live.platform.domain]
+    webapp.python_version = "3.12"
+    (live.folder / "releases" / first / ".python-version").write_text("3.12\n")
     live.laptop.change(BROKEN, release("release two"))
     printed = live.deploy(code=1)
     failed, well = printed.split("go back to", 1)
@@ -176,6 +182,8 @@ def test_a_release_that_is_not_well_gives_way_to_the_one_before(live: Live) -> N
     assert rows(well) == dict.fromkeys(CHECKS, "PASS")
     assert "FAILED: the live site does not pass the smoke suite" in printed
     assert f"Went back: {first} serves as before" in printed
+    assert "set python_version to python313" in failed
+    assert webapp.python_version == "3.12"
     assert live.current == first
     assert "release two" not in live.ask().text
 

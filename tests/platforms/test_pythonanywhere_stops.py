@@ -133,10 +133,10 @@ FAULTS: dict[str, tuple[Break, str, list[str]]] = {
         "3/10 check",
         ["DATABASE_URL: an option after its ? is none of this database's", "sslmode"],
     ),
-    "another Python": (
-        lambda live: setattr(live.platform.webapps[live.platform.domain], "python_version", "3.10"),
-        "4/10 ask the platform",
-        ["the web app runs Python 3.10", "choose 3.13 on the platform's Web page"],
+    "a Python that is not there": (
+        pushed(text(".python-version", "3.13", "3.99")),
+        "",
+        ["what was pulled wants python3.99, which is not here", "nothing has changed"],
     ),
     "a file that a style sheet names and that is not there": (
         pushed(added("static/broken.css", "body { background: url(no-such.png) }")),

@@ -157,6 +157,10 @@ class Platform:
                 if str(value).lower() not in ("true", "false"):
                     return 400, {name: ["Must be a valid boolean."]}
                 self.webapps[domain].force_https = str(value).lower() == "true"
+            elif name == "python_version":
+                if value not in PYTHONS:
+                    return 400, {name: [f'"{value}" is not a valid choice.']}
+                self.webapps[domain].python_version = PYTHONS[value]
             elif name in ("source_directory", "virtualenv_path"):
                 setattr(self.webapps[domain], name, value)
             else:
