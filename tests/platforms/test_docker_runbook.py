@@ -12,6 +12,7 @@ import pytest
 from tests.support.containers import Deployment, Engine, Projects
 from tests.support.environments import run
 from tests.support.faults import LITTLE_TO_COMPRESS
+from tests.support.object_storage import object_storage
 from tests.support.rendering import question_choices
 from tests.support.runbooks import PASTED, Reader, blocks
 from tests.support.smoke import CHECKS
@@ -228,6 +229,29 @@ def test_backups_are_whole_or_not_there(projects: Projects, database: str) -> No
         assert "no backup called" in backup("restore", "missing.dump", code=1)
         assert backup("no-such-word", code=2)
         assert deployment.get("/ready/").status_code == 200
+
+
+@pytest.mark.parametrize("database", question_choices("database"))
+def test_a_backup_goes_into_the_bucket_and_comes_back(projects: Projects, tmp_path: Path, database: str) -> None:
+    with projects.copied(tmp_path, database, extras=("s3",)) as deployment:
+        page = (deployment.project / "docs/deploy.md").read_text()
+        (send,) = re.findall("^With `BACKUP_BUCKET` set, `(.*?)`", page, re.MULTILINE)
+        deployment.up()
+        with object_storage(tmp_path, deployment.way_out()) as storage:
+            told = dict(storage.variables)
+            (deployment.project / "secrets/s3_secret_access_key").write_text(told.pop("S3_SECRET_ACCESS_KEY"))
+            (deployment.project / ".env").write_text("".join(f"{name}={value}\n" for name, value in told.items()))
+            deployment.up()
+            made = deployment.compose("run", "--rm", "--no-TTY", "backup").splitlines()[-1]
+            deployment.engine.run(*send.split(), folder=deployment.project, variables=deployment.variables)
+            (name,) = storage.names("backups")
+            storage.client.download_file("backups", name, str(deployment.project / name))
+        if database == "postgresql":
+            assert made.endswith(f"-{name}")
+        else:
+            run(["gunzip", name], deployment.project)
+        take = "docker compose run --rm --no-TTY backup take <" + name.removesuffix(".gz")
+        deployment.engine.run("sh", "-c", take, folder=deployment.project, variables=deployment.variables)
 
 
 # What the database is makes no difference to it.

@@ -180,6 +180,11 @@ class Deployment:
         (name,) = self.compose("ps", "--all", "--quiet", service).split()
         return self.engine.inspect(name)[0]
 
+    def way_out(self) -> str:
+        """The address of this machine on the network `front`, by which containers on it reach this machine's servers."""
+        (front,) = self.engine.inspect(f"{self.name}_front")
+        return str(front["IPAM"]["Config"][0]["Gateway"])
+
     def authority(self) -> str:
         """A file with the certificate of Caddy's own authority, by which the site is trusted."""
         file = self.project.parent / f"{self.name}.pem"
@@ -226,16 +231,22 @@ class Projects:
         return {"IMAGE": f"{self.slug}:{self.tag}-{name}", "SMOKE_IMAGE": f"{self.slug}:{self.tag}-{name}-smoke"}
 
     def get(
-        self, database: str = "postgresql", python_version: str = "3.13", tasks: str = "none"
+        self,
+        database: str = "postgresql",
+        python_version: str = "3.13",
+        tasks: str = "none",
+        extras: tuple[str, ...] = (),
     ) -> tuple[Path, dict[str, str]]:
         """A project with its secrets, and the variables that name its images.
 
         That of the site is built; that of the smoke suite compose builds when it is run.
         """
-        name = f"{database}-{python_version}-{tasks}"
+        name = "-".join([database, python_version, tasks, *extras])
         if name not in self.made:
             answers = {"database": database, "python_version": python_version, "project_slug": self.slug}
-            project = self.render(self.folder / f"{name}-{secrets.token_hex(2)}", tasks=tasks, **answers)
+            project = self.render(
+                self.folder / f"{name}-{secrets.token_hex(2)}", tasks=tasks, extras=[*extras], **answers
+            )
             make_secrets(project)
             LITTLE_TO_COMPRESS(project)
             self.engine.docker("build", "--target", "lock", "--output", ".", ".", folder=project)
@@ -248,7 +259,7 @@ class Projects:
         project, images = self.get(database, tasks=tasks)
         return Deployment(self.engine, project, **images, **variables)
 
-    def copied(self, folder: Path, database: str = "postgresql") -> Deployment:
+    def copied(self, folder: Path, database: str = "postgresql", extras: tuple[str, ...] = ()) -> Deployment:
         """A new deployment of a copy of a project, to change as a test likes."""
-        project, images = self.get(database)
+        project, images = self.get(database, extras=extras)
         return Deployment(self.engine, Path(shutil.copytree(project, folder / "project")), **images)

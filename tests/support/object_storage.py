@@ -40,11 +40,16 @@ class ObjectStorage:
 
 
 @contextlib.contextmanager
-def object_storage(folder: Path) -> Iterator[ObjectStorage]:
-    """A server with two empty buckets, until the end of the block; its log is in `folder`."""
+def object_storage(folder: Path, host: str = "127.0.0.1") -> Iterator[ObjectStorage]:
+    """A server with two empty buckets, until the end of the block.
+
+    Args:
+        folder: where its log is.
+        host: the address of this machine that it listens on.
+    """
     port = free_port()
-    command = [sys.executable, "-m", "moto.server", "--host=127.0.0.1", f"--port={port}"]
-    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "moto.server", f"--host={host}", f"--port={port}"]
+    url = f"http://{host}:{port}"
     with running(command, folder, clean_environment(), folder / "s3.log") as server:
         server.wait_until_it_answers(url)
         storage = ObjectStorage(server, url)
