@@ -30,7 +30,7 @@ main() {
       keep
       ;;
     list) names ;;
-    check) pg_restore --list "/backups/$(chosen "${2:-}")" >/dev/null && echo "$(chosen "${2:-}") can be read" ;;
+    check) pg_restore --file=/dev/null "/backups/$(chosen "${2:-}")" && echo "$(chosen "${2:-}") can be read" ;;
     show) cat "/backups/$(chosen "${2:-}")" ;;
     restore) restore "$(chosen "${2:-}")" ;;
     *)
@@ -43,9 +43,9 @@ main() {
 name=$PGDATABASE-$(date -u +%Y%m%dT%H%M%SZ).dump
 partial() { echo "/backups/$name.partial"; }
 
-# A backup has its name from when it is whole and can be read.
+# A backup has its name from when it is whole and can be read. `--list` would read its beginning alone.
 keep() {
-  pg_restore --list "$(partial)" >/dev/null || { echo "this is no backup of pg_dump" >&2; exit 1; }
+  pg_restore --file=/dev/null "$(partial)" || { echo "this is no whole backup of pg_dump" >&2; exit 1; }
   mv "$(partial)" "/backups/$name"
   names | head -n "-$kept" | while read -r old; do rm "/backups/$old"; done
   echo "$name"

@@ -227,6 +227,15 @@ def test_backups_are_whole_or_not_there(projects: Projects, database: str) -> No
         kept = [line for line in backup("list").splitlines() if line.endswith(ending)]
         assert kept == [*(f"{name}-2000010{day}T000000Z.{ending}" for day in range(3, 9)), newest]
         assert "no backup called" in backup("restore", "missing.dump", code=1)
+        # Nor is one that broke off on its way.
+        half = kept[0]
+        halve = f"head -c $(($(stat -c %s /backups/{newest}) / 2)) /backups/{newest} >/backups/{half}"
+        deployment.compose("run", "--rm", "--no-TTY", "--entrypoint=sh", "backup", "-c", halve)
+        backup("check", newest)
+        backup("check", half, code=1)
+        take = f"docker compose run --rm --no-TTY backup show {half} | docker compose run --rm --no-TTY backup take"
+        deployment.engine.run("sh", "-c", take, folder=deployment.project, code=1, variables=deployment.variables)
+        assert [line for line in backup("list").splitlines() if line.endswith(ending)] == kept
         assert backup("no-such-word", code=2)
         assert deployment.get("/ready/").status_code == 200
 
