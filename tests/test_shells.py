@@ -51,6 +51,15 @@ def test_containers_have_the_secrets_that_they_read(render: Render, name: str, t
     assert read
 
 
+@pytest.mark.parametrize("tasks", question_choices("tasks"))
+def test_a_swarm_has_the_networks_of_compose(render: Render, tasks: str) -> None:
+    project = render(platform="docker", tasks=tasks)
+    one = yaml.safe_load((project / "compose.yaml").read_text())["services"]
+    many = yaml.safe_load((project / "deploy/swarm.yaml").read_text())["services"]
+    for name, service in many.items():
+        assert service["networks"] == one[name]["networks"], name
+
+
 def test_the_procfile_has_a_release_phase_and_a_web_process(render: Render) -> None:
     processes = parse_procfile((render(platform="heroku") / "Procfile").read_text()).processes
     assert list(processes) == ["release", "web"]

@@ -37,7 +37,7 @@ def test_only_caddy_can_be_reached_from_outside(deployed: Deployment) -> None:
     for service in ("web", "database", "migrate"):
         published = deployed.container(service)["NetworkSettings"]["Ports"]
         assert not any(published.values()), service
-    # So whoever reaches gunicorn is Caddy, and its word on the visitor is believed.
+    # So whoever reaches gunicorn is Caddy, and its word on the visitor is believed: `migrate` asks nobody but a database.
     front = deployed.engine.inspect(f"{deployed.name}_front")[0]["Containers"].values()
     assert sorted(each["Name"].split("-")[-2] for each in front) == ["caddy", "web"]
     (back,) = deployed.engine.inspect(f"{deployed.name}_back")
@@ -157,6 +157,26 @@ def test_three_migrations_at_once_all_succeed(projects: Projects) -> None:
         said = list(pool.map(lambda _: deployment.compose("run", "--rm", "migrate"), range(3)))
         assert sum("Applying accounts.0001_initial" in each for each in said) == 1
         assert any("Another migrate is at work" in each for each in said)
+
+
+def test_a_database_elsewhere_is_migrated(deployed: Deployment) -> None:
+    """It is reached as a managed one is, by an address outside of compose's networks."""
+    engine, password = deployed.engine, secrets.token_hex()
+    label, port = f"test={secrets.token_hex(4)}", free_port()
+    told = ("--env=POSTGRES_PASSWORD", f"--label={label}", f"--publish={port}:5432")
+    try:
+        name = engine.docker(
+            "run", "--detach", *told, "postgres:18", variables={"POSTGRES_PASSWORD": password}
+        ).strip()
+        ready = ("exec", name, "pg_isready", "--host=127.0.0.1")
+        assert eventually(lambda: "accepting" in engine.docker(*ready, code=None))
+        url = f"postgresql://postgres:{password}@{deployed.way_out()}:{port}/postgres"
+        said = deployed.compose(
+            "run", "--rm", "--env=DATABASE_URL_FILE=", "--env=DATABASE_URL", "migrate", variables={"DATABASE_URL": url}
+        )
+        assert "Applying accounts.0001_initial" in said
+    finally:
+        engine.remove(label)
 
 
 def test_a_database_that_stops_and_comes_back_takes_nothing_else_along(own: Deployment) -> None:
