@@ -165,9 +165,7 @@ def test_a_database_elsewhere_is_migrated(deployed: Deployment) -> None:
     label, port = f"test={secrets.token_hex(4)}", free_port()
     told = ("--env=POSTGRES_PASSWORD", f"--label={label}", f"--publish={port}:5432")
     try:
-        name = engine.docker(
-            "run", "--detach", *told, "postgres:18", variables={"POSTGRES_PASSWORD": password}
-        ).strip()
+        name = engine.docker("run", "--detach", *told, "postgres:18", variables={"POSTGRES_PASSWORD": password}).strip()
         ready = ("exec", name, "pg_isready", "--host=127.0.0.1")
         assert eventually(lambda: "accepting" in engine.docker(*ready, code=None))
         url = f"postgresql://postgres:{password}@{deployed.way_out()}:{port}/postgres"

@@ -1,6 +1,7 @@
 """Workers beside the site, as compose.yaml has them: what they do, and what becomes of the site without them."""
 
 import re
+import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,6 +66,23 @@ def test_workers_are_held_to_what_they_need(working: tuple[str, Deployment]) -> 
         assert limits["RestartPolicy"]["Name"] == "unless-stopped"
         assert container["Config"]["User"] in ("1001:1001", "999:999")
         assert not any((container["NetworkSettings"]["Ports"] or {}).values())
+
+
+def test_the_broker_is_a_secret_and_may_be_elsewhere(working: tuple[str, Deployment]) -> None:
+    tasks, site = working
+    if tasks == "database":
+        # There is none.
+        return
+    file = site.project / "secrets/broker_url"
+    ours, elsewhere = file.read_text(), f"amqp://site:{secrets.token_hex()}@broker.example.com/site"
+    file.write_text(elsewhere)
+    try:
+        code = "from django.conf import settings; print(settings.CELERY_BROKER_URL)"
+        assert elsewhere in site.compose("run", "--rm", "--no-deps", "worker", "manage", "shell", "--command", code)
+    finally:
+        file.write_text(ours)
+    for service in ("web", "worker", "beat"):
+        assert ours not in str(site.container(service))
 
 
 def test_what_is_done_now_and_then_is_done(working: tuple[str, Deployment]) -> None:
