@@ -22,7 +22,18 @@ READ_BY_OTHERS = {
 # What the image says, what compose.yaml alone reads, and what wants a disk that all machines have in common.
 NOT_ON_A_SWARM = {
     *("DJANGO_SETTINGS_MODULE", "RUN_MIGRATIONS", "SENTRY_RELEASE"),
-    *("DEV_USER", "DOMAIN", "FLOWER_PORT", "HTTPS_PORT", "HTTP_PORT", "IMAGE", "REVISION", "SMOKE_IMAGE", "WEB_PORT"),
+    *(
+        "DEV_USER",
+        "DOMAIN",
+        "FLOWER_PORT",
+        "HTTPS_PORT",
+        "HTTP_PORT",
+        "IMAGE",
+        "REVISION",
+        "SMOKE_IMAGE",
+        "WEB_PORT",
+        "WORKERS",
+    ),
     *("DJANGO_SUPERUSER_EMAIL", "DJANGO_SUPERUSER_PASSWORD"),
     *("BACKUP_BUCKET", "BACKUP_DIR", "BACKUP_KEEP", "LOG_FILE", "MEDIA_ROOT"),
 }

@@ -45,12 +45,19 @@ def test_the_smoke_suite_sees_that_tasks_are_done(working: tuple[str, Deployment
 
 
 def test_the_runbooks_section_about_tasks_is_followed(working: tuple[str, Deployment], tmp_path: Path) -> None:
-    _, site = working
+    tasks, site = working
     (tmp_path / "state").mkdir()
     environment = {**site.engine.environment, **site.variables}
     reader = Reader(site.project / "docs/deploy.md", tmp_path / "state", environment)
     reader.left = [block for block in reader.left if block.heading == "Tasks"]
-    assert "0 uploads would be deleted" in reader.follow("Tasks")
+    try:
+        assert "0 uploads would be deleted" in reader.follow("Tasks")
+        # As a deploy does.
+        site.up("web", *WORKERS[tasks], "caddy")
+        assert len(site.compose("ps", "--quiet", "worker").split()) == 2
+    finally:
+        (site.project / ".env").unlink(missing_ok=True)
+        site.up()
     assert done(site, asked(site))
 
 
