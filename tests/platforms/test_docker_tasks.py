@@ -101,6 +101,18 @@ def test_what_is_done_now_and_then_is_done(working: tuple[str, Deployment]) -> N
     assert eventually(lambda: "Clean up" in site.sql("SELECT name FROM django_celery_beat_periodictask"))
 
 
+def test_workers_end_by_themselves_when_they_are_told_to(working: tuple[str, Deployment]) -> None:
+    tasks, site = working
+    for service in WORKERS[tasks]:
+        began = time.monotonic()
+        site.compose("stop", service)
+        # The engine would have killed it after 10 s, and a worker after 75.
+        assert site.container(service)["State"]["ExitCode"] == 0, service
+        assert time.monotonic() - began < 20, service
+    site.up()
+    assert done(site, asked(site))
+
+
 def test_a_worker_that_was_killed_comes_back(working: tuple[str, Deployment]) -> None:
     _, site = working
     before = site.container("worker")["RestartCount"]
