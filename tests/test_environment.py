@@ -19,10 +19,12 @@ READ_BY_OTHERS = {
     "DJANGO_SUPERUSER_EMAIL": "createsuperuser",
     "DJANGO_SUPERUSER_PASSWORD": "createsuperuser",
 }
-# What the image says, what compose.yaml alone reads, and what wants a disk that all machines have in common.
+# What the image says, what is for development, what compose.yaml alone reads, and what wants a disk that all machines have
+# in common.
 NOT_ON_A_SWARM = {
-    *("DJANGO_SETTINGS_MODULE", "RUN_MIGRATIONS", "SENTRY_RELEASE"),
+    *("DJANGO_SETTINGS_MODULE", "RUN_MIGRATIONS", "SENTRY_RELEASE", "TASKS_IN_WORKER"),
     *(
+        "COMPOSE_PROFILES",
         "DEV_USER",
         "DOMAIN",
         "FLOWER_PORT",

@@ -26,14 +26,16 @@ def test_scripts_pass_shellcheck(render: Render) -> None:
             run_tool("shellcheck", str(script), folder=project)
 
 
+@pytest.mark.parametrize("tasks", question_choices("tasks"))
 @pytest.mark.parametrize("database", question_choices("database"))
-def test_the_compose_files_follow_the_specification(render: Render, database: str) -> None:
-    project = render(platform="docker", database=database)
+def test_the_compose_files_follow_the_specification(render: Render, database: str, tasks: str) -> None:
+    project = render(platform="docker", database=database, tasks=tasks)
     for name in ("compose.yaml", "compose.dev.yaml"):
         run_tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", name, folder=project)
     services = yaml.safe_load((project / "compose.yaml").read_text())["services"]
     expected = {"caddy", "web", "migrate", "backup", "smoke"} | ({"database"} if database == "postgresql" else set())
-    assert set(services) == expected
+    roles = {"none": set(), "database": {"worker", "schedule"}, "celery": {"worker", "beat", "broker", "flower"}}
+    assert set(services) == expected | roles[tasks]
 
 
 @pytest.mark.parametrize("tasks", question_choices("tasks"))

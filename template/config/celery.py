@@ -1,6 +1,6 @@
 """What Celery runs: `manage.py worker`, and the schedule, `celery --app config.celery beat`.
 
-Its settings stand in config/settings/production.py, as CELERY_….
+Its settings stand in config/settings/, in base.py and production.py, as CELERY_….
 """
 
 import os

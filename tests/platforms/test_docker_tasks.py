@@ -16,13 +16,14 @@ from tests.support.smoke import CHECKS
 from tests.support.workers import ask_for_a_task, is_done
 
 WORKERS = {"database": ["worker", "schedule"], "celery": ["worker", "beat"]}
+# Of the two databases one each.
+DATABASES = {"database": "sqlite", "celery": "postgresql"}
 
 
 @pytest.fixture(scope="module", params=WORKERS)
 def working(request: pytest.FixtureRequest, projects: Projects) -> Iterator[tuple[str, Deployment]]:
-    """A site with workers that runs, and how its tasks are done; of the two databases one each."""
-    database = {"database": "sqlite", "celery": "postgresql"}[request.param]
-    with projects.deployment(database, request.param, FLOWER_PORT=str(free_port())) as deployment:
+    """A site with workers that runs, and how its tasks are done."""
+    with projects.deployment(DATABASES[request.param], request.param, FLOWER_PORT=str(free_port())) as deployment:
         deployment.up()
         yield request.param, deployment
 
@@ -160,3 +161,31 @@ def test_flower_wants_its_password_and_is_of_this_machine_alone(working: tuple[s
     assert status("wrong") == 401
     (published,) = site.container("flower")["NetworkSettings"]["Ports"]["5555/tcp"]
     assert published["HostIp"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("tasks", WORKERS)
+def test_the_development_site_has_workers_where_it_is_told_so(projects: Projects, tmp_path: Path, tasks: str) -> None:
+    with projects.copied(tmp_path, DATABASES[tasks], tasks) as site:
+        port = free_port()
+        stat = site.project.stat()
+        site.variables |= {
+            "WEB_PORT": str(port),
+            "DEV_USER": f"{stat.st_uid}:{stat.st_gid}",
+            "COMPOSE_FILE": "compose.dev.yaml",
+            "COMPOSE_PROFILES": "tasks",
+        }
+        url = f"http://localhost:{port}"
+        try:
+            site.compose("up", "--detach", "--build", "--wait")
+            assert set(WORKERS[tasks]) < set(site.compose("ps", "--services").split())
+            with requests.Session() as visitor:
+                first = ask_for_a_task(visitor, url)
+                assert eventually(lambda: is_done(visitor, url, first)), site.compose("logs")
+                site.compose("stop", "worker")
+                second = ask_for_a_task(visitor, url)
+                assert not is_done(visitor, url, second)
+                site.compose("start", "worker")
+                assert eventually(lambda: is_done(visitor, url, second)), site.compose("logs")
+        finally:
+            site.compose("down", "--volumes", code=None)
+            site.engine.remove(images=f"{projects.slug}:dev")

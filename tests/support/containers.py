@@ -259,7 +259,9 @@ class Projects:
         project, images = self.get(database, tasks=tasks)
         return Deployment(self.engine, project, **images, **variables)
 
-    def copied(self, folder: Path, database: str = "postgresql", extras: tuple[str, ...] = ()) -> Deployment:
+    def copied(
+        self, folder: Path, database: str = "postgresql", tasks: str = "none", extras: tuple[str, ...] = ()
+    ) -> Deployment:
         """A new deployment of a copy of a project, to change as a test likes."""
-        project, images = self.get(database, extras=extras)
+        project, images = self.get(database, tasks=tasks, extras=extras)
         return Deployment(self.engine, Path(shutil.copytree(project, folder / "project")), **images)
