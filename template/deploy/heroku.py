@@ -66,17 +66,21 @@ def deploy(heroku: Heroku) -> None:
     before = heroku.current()
     step("1/4 push, and build", lambda: push(heroku))
     newest = step("2/4 release phase", heroku.wait_for_release)
-    release = release_of_head(heroku)
-    if release["status"] != "succeeded":
-        output = heroku.ask("releases:output", f"v{release['version']}")
+    of_head = releases_of_head(heroku)
+    # It need not be the one that the push made: each config var and each retry makes another of the same code.
+    if newest["slug"]["id"] != of_head[0]["slug"]["id"]:
+        known = max(of_head, key=lambda release: (release["status"] == "succeeded", release["version"]))
+        again = f", or take it again by `heroku rollback v{known['version']}`" if known["status"] == "succeeded" else ""
         raise DeployError(
-            f"the release phase of v{release['version']} failed; {serving(before)}. `heroku releases:retry` tries "
-            f"it again, a new commit is a new release. It said:\n{output.strip()}"
+            f"Heroku has this commit as v{known['version']} and does not serve it, since somebody went back from "
+            f"it; {serving(before)}. Commit what mends it{again}"
         )
-    if release["slug"]["id"] != newest["slug"]["id"]:
+    if newest["status"] != "succeeded":
+        output = heroku.ask("releases:output", f"v{newest['version']}")
         raise DeployError(
-            f"Heroku has this commit as v{release['version']} and does not serve it, since somebody went back from "
-            f"it: v{newest['version']} serves. Commit what mends it, or take it again by `heroku rollback v{release['version']}`"
+            f"the release phase of v{newest['version']} ({newest['description']}) failed; {serving(before)}. `heroku "
+            "releases:retry` tries it again, a new commit or another value of a config var is a new release. It "
+            f"said:\n{output.strip()}"
         )
     try:
         if before is None:
@@ -85,7 +89,7 @@ def deploy(heroku: Heroku) -> None:
         step("3/4 start the dynos", heroku.wait_for_dynos)
         step("4/4 check the live site", lambda: check(heroku))
     except DeployError as error:
-        raise DeployError(f"{error}\n{go_back(heroku, before, release)}") from None
+        raise DeployError(f"{error}\n{go_back(heroku, before, newest)}") from None
     print(f"\nv{newest['version']} is live and well: {heroku.web_url}")
 
 
@@ -98,14 +102,21 @@ def push(heroku: Heroku) -> None:
         raise DeployError("the push was refused, as said above; nothing has changed for the live site")
 
 
-def release_of_head(heroku: Heroku) -> Release:
-    """The newest release that was made of the commit that is checked out, which Heroku names in its description."""
+def releases_of_head(heroku: Heroku) -> list[Release]:
+    """All releases, newest first, of what was built last from the commit that is checked out.
+
+    Heroku names the commit in the description of the first of them alone; the others have its slug.
+
+    Raises:
+        DeployError: there is none.
+    """
     line = ["git", "rev-parse", "HEAD"]
     head = subprocess.run(line, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    for release in heroku.releases():
+    releases = heroku.releases()
+    for release in releases:
         kind, _, commit = release["description"].partition(" ")
         if kind == "Deploy" and commit and head.startswith(commit):
-            return release
+            return [one for one in releases if one["slug"]["id"] == release["slug"]["id"]]
     raise DeployError(f"Heroku has made no release of {head[:8]}: `heroku releases` says what it made")
 
 

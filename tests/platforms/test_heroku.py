@@ -109,11 +109,20 @@ def test_a_release_phase_that_fails_leaves_the_old_release_serving(developer: De
         developer.run("heroku config:set LOG_LEVEL=LOUD")
         assert eventually(lambda: app.releases[-1].status == "failed")
         assert "LOG_LEVEL" in developer.run("heroku releases:output")
-    assert re.search(r"the release phase of v\d+ failed; v\d+ serves as before", said)
+    assert re.search(r"the release phase of v\d+ \(Deploy \w+\) failed; v\d+ serves as before", said)
     assert "no_such_column" in said
     assert (app.current, app.dynos) == (before, dynos)
     assert traffic.failures == []
     assert traffic.succeeded.total() > 10
+
+    # What counts of several releases of one code is the newest, whatever made it.
+    said = developer.deploy(code=1)
+    assert f"the release phase of v{len(app.releases)} (Set LOG_LEVEL config vars) failed" in said
+    assert "LOUD" in said
+    developer.run("heroku pg:psql --command='ALTER TABLE accounts_user ADD no_such_column integer'")
+    developer.run("heroku config:unset LOG_LEVEL && heroku releases:retry")
+    assert app.releases[-1].description.startswith("Retry of v")
+    assert f"v{len(app.releases)} is live and well" in developer.deploy()
 
 
 def test_a_deploy_loses_no_request_in_flight(developer: Developer) -> None:
