@@ -64,6 +64,7 @@ def deploy(heroku: Heroku) -> None:
     if smoke("--collect-only") != 0:
         raise DeployError("the smoke suite does not run here: `uv sync`, and start this by `uv run python`")
     before = heroku.current()
+    known = heroku.workers() if before else {}
     step("1/4 push, and build", lambda: push(heroku))
     newest = step("2/4 release phase", heroku.wait_for_release)
     of_head = releases_of_head(heroku)
@@ -83,9 +84,7 @@ def deploy(heroku: Heroku) -> None:
             f"said:\n{output.strip()}"
         )
     try:
-        if before is None:
-            # Heroku itself starts one of `web` alone.
-            heroku.start_others()
+        start_workers(heroku, known)
         step("3/4 start the dynos", heroku.wait_for_dynos)
         step("4/4 check the live site", lambda: check(heroku))
     except DeployError as error:
@@ -118,6 +117,19 @@ def releases_of_head(heroku: Heroku) -> list[Release]:
         if kind == "Deploy" and commit and head.startswith(commit):
             return [one for one in releases if one["slug"]["id"] == release["slug"]["id"]]
     raise DeployError(f"Heroku has made no release of {head[:8]}: `heroku releases` says what it made")
+
+
+def start_workers(heroku: Heroku, known: dict[str, int]) -> None:
+    """Start a dyno of each process type that is new, since Heroku itself starts one of `web` alone.
+
+    Of those that are `known` from before, a person may have stopped one, and it stays so. As long as there was no
+    other code, none is known: a first release may have failed, and been tried again without this program.
+    """
+    if len({release["slug"]["id"] for release in heroku.releases() if release["status"] == "succeeded"}) == 1:
+        known = {}
+    new = [kind for kind, number in heroku.workers().items() if number == 0 and kind not in known]
+    if new:
+        heroku.scale(dict.fromkeys(new, 1))
 
 
 def smoke(*options: str) -> int:
@@ -199,23 +211,36 @@ def roll_back(heroku: Heroku) -> None:
 def undo(heroku: Heroku, app: str, migration: str) -> None:
     """Undo an app's migrations after one, while the site rests, and go back to the code before.
 
-    The later code has the way back, so it is what undoes them, and serves nobody meanwhile.
+    The later code has the way back, so it is what undoes them, and serves nobody meanwhile. Workers stop meanwhile,
+    since maintenance keeps out visitors alone.
+
+    Raises:
+        DeployError: it was not done, and the text says what is left to do; or the live site is not well.
     """
     earlier, later = earlier_and_later(heroku)
+    workers = {kind: number for kind, number in heroku.workers().items() if number}
     migrate = ("--exit-code", "--no-tty", "--", "python", "manage.py", "migrate", app, migration)
     step("1/6 let the site rest", lambda: heroku.ask("maintenance:on"))
     try:
+        if workers:
+            step(f"stop {' and '.join(workers)}", lambda: heroku.scale(dict.fromkeys(workers, 0)))
         step("2/6 back the database up", lambda: heroku.ask("pg:backups:capture", streams=True))
         if earlier["version"] > later["version"]:
             step(f"take the code of v{later['version']} again", lambda: heroku.go_to(later["version"]))
         step("3/6 undo the migrations", lambda: heroku.ask("run", *migrate, streams=True))
         step(f"4/6 go back to v{earlier['version']}", lambda: heroku.go_to(earlier["version"]))
-    except DeployError as error:
+        # The code before may not have all of them.
+        left = heroku.workers()
+        if workers := {kind: number for kind, number in workers.items() if kind in left}:
+            step(f"start {' and '.join(workers)} again", lambda: heroku.scale(workers))
+        step("5/6 let the site serve", lambda: heroku.ask("maintenance:off"))
+    except (DeployError, KeyboardInterrupt) as error:
+        start = "".join(f" {kind}={number}" for kind, number in workers.items())
         raise DeployError(
-            f"{error}\nThe site still rests. `heroku releases` says which code it has, and `heroku run python manage.py "
-            "showmigrations` which tables; then `heroku maintenance:off`"
+            f"{str(error) or 'Broken off.'}\nThe site still rests. `heroku releases` says which code it has, and `heroku "
+            f"run python manage.py showmigrations` which tables; then {f'`heroku ps:scale{start}` and ' if start else ''}"
+            "`heroku maintenance:off`"
         ) from None
-    step("5/6 let the site serve", lambda: heroku.ask("maintenance:off"))
     step("6/6 check the live site", lambda: check(heroku))
     print(f"\nThe code of v{earlier['version']} is live and well: {heroku.web_url}")
 

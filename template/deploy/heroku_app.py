@@ -117,12 +117,19 @@ class Heroku:
             raise DeployError(f"the release phase of v{release['version']} failed: `heroku releases:output` says why")
         self.wait_for_dynos()
 
-    def start_others(self) -> None:
-        """Start a dyno of each process type of the Procfile that works beside `web`."""
-        lines = (PROJECT / "Procfile").read_text().splitlines()
-        kinds = [line.partition(":")[0] for line in lines if line and not line.startswith("#")]
-        if others := [f"{kind}=1" for kind in kinds if kind not in ("release", "web")]:
-            self.ask("ps:scale", *others)
+    def workers(self) -> dict[str, int]:
+        """How many dynos there are of each process type that works beside `web`, 0 included.
+
+        Raises:
+            DeployError: there is no release with code yet, among others.
+        """
+        # One line: release=0:Basic web=1:Basic worker=1:Basic
+        pairs = [pair.partition("=") for pair in self.ask("ps:scale").split()]
+        return {kind: int(its.partition(":")[0]) for kind, _, its in pairs if kind not in ("release", "web")}
+
+    def scale(self, dynos: dict[str, int]) -> None:
+        """Set how many dynos there are of process types."""
+        self.ask("ps:scale", *(f"{kind}={number}" for kind, number in dynos.items()))
 
     def wait_for_dynos(self) -> None:
         """Wait until every web dyno runs the newest release."""

@@ -8,10 +8,14 @@ import pytest
 from tests.support.databases import PostgreSQL
 from tests.support.environments import Environments
 from tests.support.faults import LITTLE_TO_COMPRESS, text
+from tests.support.heroku.apps import App
+from tests.support.heroku.dynos import Dyno
 from tests.support.heroku.platform import heroku
-from tests.support.heroku.projects import Developer
+from tests.support.heroku.projects import NEW_MIGRATION, NICKNAME, Developer, migration
+from tests.support.heroku.records import Release
 from tests.support.repositories import repository
 from tests.support.runbooks import Reader
+from tests.support.servers import eventually
 
 Render = Callable[..., Path]
 
@@ -28,20 +32,58 @@ def developer(
         yield Developer(platform, project, environments.install(project))
 
 
-def test_the_runbook_leads_to_a_site_whose_tasks_are_done(developer: Developer, tmp_path: Path) -> None:
+def running(app: App) -> set[str]:
+    """The process types of which there is a dyno."""
+    return {kind for kind, (quantity, _) in app.formation.items() if quantity}
+
+
+def test_the_runbook_leads_to_a_site_whose_tasks_are_done(
+    developer: Developer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a first release that failed; and later their dynos are as they were, but for what undoes or restores."""
     (tmp_path / "state").mkdir()
     page = developer.project / "docs/deploy.md"
     reader = Reader(page, tmp_path / "state", developer.environment, developer.platform.command)
-    for heading in ("Before the first deploy", "Create the app", "Deploy", "Tasks"):
-        reader.follow(heading)
-    assert "PASS  a task is done" in reader.follow("Check the live site")
+    reader.follow("Before the first deploy")
+    reader.follow("Create the app")
     app = developer.platform.apps["todo-list"]
-    workers = {kind for kind, (quantity, _) in app.formation.items() if quantity == 1}
-    assert workers >= {"web", "worker"}
-    assert workers == app.formation.keys() - {"release"}
+    developer.commit("Migrate into a wall", text("Procfile", "release: ", 'release: [ "$WALL" = gone ] && '))
+    assert "nothing serves yet" in developer.deploy(code=1)
+    developer.run("heroku config:set WALL=gone")
+    assert eventually(lambda: running(app) == {"web"})
+    assert "PASS  a task is done" in reader.follow("Deploy")
+    reader.follow("Tasks")
+    assert "PASS  a task is done" in reader.follow("Check the live site")
+    assert running(app) == app.formation.keys() - {"release"}
 
-    developer.commit("Change a page", text("templates/pages/home.html", "</h1>", "!</h1>"))
+    # A process type that joins gets a dyno, and one that was stopped gets none.
+    developer.commit("Do without workers", text("Procfile", "worker: ", "idle: "))
+    developer.run("git push --quiet heroku HEAD:main")
+    developer.run("git revert --no-edit HEAD")
+    if "beat" in app.formation:
+        developer.run("heroku ps:scale beat=0")
     assert "PASS  a task is done" in developer.deploy()
-    assert {kind for kind, (quantity, _) in app.formation.items() if quantity == 1} == workers
+    assert running(app) == {"web", "worker"}
+
+    developer.commit("Add a nickname", migration(NEW_MIGRATION), NICKNAME)
+    developer.run("git push --quiet heroku HEAD:main")
+    beside_migrations = []
+    one_off = app.one_off
+
+    def watched(command: str, kind: str, release: Release | None = None) -> Dyno:
+        if kind == "run":
+            beside_migrations.append(running(app))
+        return one_off(command, kind, release)
+
+    monkeypatch.setattr(app, "one_off", watched)
+    said = developer.run("uv run python deploy/heroku.py --undo accounts 0001_initial")
+    assert "Unapplying accounts.0002_next... OK" in said
+    assert running(app) == {"web", "worker"}
+    reader.left = [block for block in reader.left if block.heading in {"Backups", "Scale"}]
+    reader.follow("Backups")
+    assert running(app) == {"web", "worker"}
+    assert beside_migrations == [{"web"}, {"web"}]
+    reader.follow("Scale")
+    assert {size for _, size in app.formation.values()} == {"Basic"}
     # None had to be killed: each has ended within 30 s of SIGTERM.
     assert [dyno.killed for dyno in app.ended if dyno.killed] == []
