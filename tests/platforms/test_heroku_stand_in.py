@@ -259,7 +259,8 @@ def test_what_heroku_would_refuse_is_refused(developer: Developer) -> None:
     assert developer.tries("heroku create echo-app").returncode != 0
     developer.does("git push heroku HEAD:main")
     assert developer.tries("heroku ps:scale web=2").returncode != 0
-    developer.does("heroku ps:scale web=2:standard-1x")
+    assert "in the same app: Basic" in developer.tries("heroku ps:type web=standard-1x").stderr
+    developer.does("heroku ps:type standard-1x && heroku ps:scale web=2")
     assert len(developer.app.dynos) == 2
 
 

@@ -128,7 +128,8 @@ class App:
 
     def _fit_formation(self, slug: Slug) -> None:
         # The first deploy starts one web dyno, and no other: devcenter, "Scaling Your Dyno Formation".
-        kept = {kind: self.formation.get(kind, (0, "Basic")) for kind in slug.processes}
+        size = self.formation["web"][1] if "web" in self.formation else "Basic"
+        kept = {kind: self.formation.get(kind, (0, size)) for kind in slug.processes}
         if "web" in kept and "web" not in self.formation:
             kept["web"] = (1, "Basic")
         self.formation = kept

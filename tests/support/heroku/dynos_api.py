@@ -11,7 +11,7 @@ from tests.support.heroku.apps import App, find_by_name_or_id
 from tests.support.heroku.dynos import Dyno
 from tests.support.heroku.rendezvous import Rendezvous
 
-# devcenter, "Dyno Types"; of the first two there can be only one of a process type.
+# devcenter, "Dyno Types"; of the first two there can be only one of a process type, and no other beside them.
 ONLY_ONE = {"Eco", "Basic"}
 SIZES = {
     size.lower(): size for size in ("Eco", "Basic", "Standard-1X", "Standard-2X", "Performance-M", "Performance-L")
@@ -75,6 +75,11 @@ def scale(call: Call) -> Any:
             message = f"Cannot update to more than 1 {size} size dynos per process type."
             raise RefusedError(422, "cannot_update_above_limit", message)
         wanted[kind] = (quantity, size)
+    # Whether a process type without a dyno counts is not documented: here it does, so that nothing relies on it.
+    sizes = sorted({size for _, size in {**app.formation, **wanted}.values()})
+    if len(sizes) > 1 and ONLY_ONE.intersection(sizes):
+        message = f"Cannot use the following dyno types in the same app: {' and '.join(sizes)}"
+        raise RefusedError(422, "invalid_params", message)
     for kind, (quantity, size) in wanted.items():
         app.scale(kind, quantity, size)
     return formation(call)
