@@ -1,6 +1,7 @@
 """Deploys to Heroku what is committed, and goes back to the release before if the live site is not well.
 
     uv run python deploy/heroku.py                          deploy; a first time and each later one
+    uv run python deploy/heroku.py --force                  the same for staging, where one branch replaces another
     uv run python deploy/heroku.py --rollback               go back to the code before
     uv run python deploy/heroku.py --undo APP MIGRATION     the same, and undo the migrations after MIGRATION first
 
@@ -34,6 +35,7 @@ def main() -> int:
     parser.add_argument("--app", default=os.environ.get("HEROKU_APP"), help="the app, if no git remote names it")
     parser.add_argument("--rollback", action="store_true", help="go back to the code before")
     parser.add_argument("--undo", nargs=2, metavar=("APP", "MIGRATION"), help="go back, and to this migration first")
+    parser.add_argument("--force", action="store_true", help="deploy also what does not contain what was deployed last")
     asked = parser.parse_args()
     try:
         heroku = Heroku(asked.app)
@@ -42,7 +44,7 @@ def main() -> int:
         elif asked.rollback:
             roll_back(heroku)
         else:
-            deploy(heroku)
+            deploy(heroku, force=asked.force)
     except DeployError as error:
         print(f"\nFAILED: {error}", file=sys.stderr)
         return 1
@@ -52,8 +54,10 @@ def main() -> int:
     return 0
 
 
-def deploy(heroku: Heroku) -> None:
+def deploy(heroku: Heroku, *, force: bool) -> None:
     """Push, wait until the new release serves, check it; and go back if it is not well.
+
+    With `force` it may be a commit that does not contain what was pushed before.
 
     Raises:
         DeployError: the site does not serve what is committed, or is not well; the text says what it serves.
@@ -65,7 +69,7 @@ def deploy(heroku: Heroku) -> None:
         raise DeployError("the smoke suite does not run here: `uv sync`, and start this by `uv run python`")
     before = heroku.current()
     known = heroku.workers() if before else {}
-    step("1/4 push, and build", lambda: push(heroku))
+    step("1/4 push, and build", lambda: push(heroku, force=force))
     newest = step("2/4 release phase", heroku.wait_for_release)
     of_head = releases_of_head(heroku)
     # It need not be the one that the push made: each config var and each retry makes another of the same code.
@@ -92,11 +96,13 @@ def deploy(heroku: Heroku) -> None:
     print(f"\nv{newest['version']} is live and well: {heroku.web_url}")
 
 
-def push(heroku: Heroku) -> None:
+def push(heroku: Heroku, *, force: bool) -> None:
     """Give Heroku what is committed, which it builds before it answers."""
     # The program hands git the token, so that it stands on no command line; the empty one is for no other to be asked.
     helper = ["-c", "credential.helper=", "-c", "credential.helper=!heroku git:credentials"]
-    done = subprocess.run(["git", *helper, "push", heroku.git_url, "HEAD:refs/heads/main"], cwd=PROJECT, check=False)
+    # The plus lets it replace commits that it does not contain.
+    what = "+HEAD:refs/heads/main" if force else "HEAD:refs/heads/main"
+    done = subprocess.run(["git", *helper, "push", heroku.git_url, what], cwd=PROJECT, check=False)
     if done.returncode != 0:
         raise DeployError("the push was refused, as said above; nothing has changed for the live site")
 

@@ -186,7 +186,8 @@ def test_the_workflows_deploy_and_take_back(developer: Developer, render: Render
         (programs / name).write_text(script)
         (programs / name).chmod(0o755)
     environment = {**developer.environment, "PATH": f"{programs}:{developer.environment['PATH']}"}
-    expressions = {"secrets.HEROKU_API_KEY": platform.token, "vars.HEROKU_APP": "todo-list"}
+    force = "inputs.environment == 'staging' && '--force' || ''"
+    expressions = {"secrets.HEROKU_API_KEY": platform.token, "vars.HEROKU_APP": "todo-list", force: ""}
     runner = Runner(developer.project, environment, expressions, platform.command)
 
     code, said = runner.github(github_workflow(developer.project, "deploy-heroku.yml"), "deploy")
@@ -195,10 +196,19 @@ def test_the_workflows_deploy_and_take_back(developer: Developer, render: Render
     run(["git", "remote", "remove", "heroku"], developer.project)
 
     developer.commit("Break the home page", BROKEN_HOME)
-    code, said = runner.gitlab(gitlab_job(render(platform="heroku", ci="gitlab"), "deploy"), settings)
+    job = gitlab_job(render(platform="heroku", ci="gitlab"), "deploy")
+    code, said = runner.gitlab(job, settings)
     assert code == 1
     assert "Went back" in said
     assert platform.token not in said
     assert good is not None
     assert app.current is not None
     assert app.current.slug is good.slug
+
+    # A branch that does not contain what was deployed last is for staging alone.
+    run(["git", "reset", "--quiet", "--hard", "HEAD~1"], developer.project)
+    developer.commit("Change a page", text("templates/pages/home.html", "</h1>", "!</h1>"))
+    code, said = runner.gitlab(job, {**settings, "DEPLOY_ENVIRONMENT": "production"})
+    assert (code, "the push was refused" in said) == (1, True)
+    code, said = runner.gitlab(job, {**settings, "DEPLOY_ENVIRONMENT": "staging"})
+    assert (code, "live and well" in said) == (0, True), said
