@@ -1,6 +1,7 @@
 """The Heroku shell: its runbook as written, its deploys, and what becomes of the site when one goes wrong."""
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def assert_smoke(developer: Developer, code: int) -> None:
     developer.run('uv run pytest smoke --base-url "$(heroku apps:info --json | jq -r .app.web_url)"', code)
 
 
-def test_a_release_that_breaks_the_site_is_taken_back(developer: Developer) -> None:
+def test_a_release_that_breaks_the_site_is_taken_back(developer: Developer, tmp_path: Path) -> None:
     """And what it did to the tables too, by the command that it then names."""
     developer.create()
     developer.deploy()
@@ -86,7 +87,18 @@ def test_a_release_that_breaks_the_site_is_taken_back(developer: Developer) -> N
     assert app.current.slug is good.slug
     assert f"Went back, v{good.version} serves as before, and the live site does not pass" in said
     assert "is already" in developer.run("uv run python deploy/heroku.py --rollback", code=1)
-    said += developer.run("uv run python deploy/heroku.py --undo accounts 0001_initial")
+    undo = "uv run python deploy/heroku.py --undo accounts 0001_initial"
+    # Ctrl-C, as soon as the site rests.
+    (tmp_path / "heroku-and-ctrl-c").mkdir()
+    program = tmp_path / "heroku-and-ctrl-c/heroku"
+    real = shutil.which("heroku", path=developer.environment["PATH"])
+    program.write_text(f'#!/bin/sh\ncase "$*" in pg:backups:capture*) kill -INT $PPID ;; *) exec {real} "$@" ;; esac\n')
+    program.chmod(0o755)
+    assert "Broken off.\nThe site still rests." in developer.run(
+        undo, code=1, PATH=f"{program.parent}:{developer.environment['PATH']}"
+    )
+    assert app.maintenance
+    said += developer.run(undo)
     assert "Unapplying accounts.0002_next... OK" in said
     assert app.current.slug is good.slug
     assert not app.maintenance
