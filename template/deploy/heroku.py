@@ -74,10 +74,10 @@ def deploy(heroku: Heroku, *, force: bool) -> None:
     of_head = releases_of_head(heroku)
     # It need not be the one that the push made: each config var and each retry makes another of the same code.
     if newest["slug"]["id"] != of_head[0]["slug"]["id"]:
-        known = max(of_head, key=lambda release: (release["status"] == "succeeded", release["version"]))
-        again = f", or take it again by `heroku rollback v{known['version']}`" if known["status"] == "succeeded" else ""
+        made = next((release for release in of_head if release["status"] == "succeeded"), of_head[0])
+        again = f", or take it again by `heroku rollback v{made['version']}`" if made["status"] == "succeeded" else ""
         raise DeployError(
-            f"Heroku has this commit as v{known['version']} and does not serve it, since somebody went back from "
+            f"Heroku has this commit as v{made['version']} and does not serve it, since somebody went back from "
             f"it; {serving(before)}. Commit what mends it{again}"
         )
     if newest["status"] != "succeeded":
