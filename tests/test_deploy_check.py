@@ -56,6 +56,8 @@ def test_a_project_that_takes_uploads_passes_in_ci(render: Callable[..., Path], 
     programs = environments.install(project)
     env = project_environment(programs, UV_PROJECT_ENVIRONMENT=str(programs.parent))
     assert "no issues (0 silenced)" in run(["make", "check"], project, env=env)
+    # A folder that whoever runs it may write to: root, as which these tests may run, could anywhere.
+    assert f'MEDIA_ROOT="{project}"' in run(["make", "--dry-run", "check"], project, env=env)
 
 
 def test_the_check_is_clean_with_mail(render: Callable[..., Path], environments: Environments) -> None:

@@ -56,10 +56,8 @@ def test_a_task_is_asked_for_as_any_other() -> None:
     assert done == ["a word"]
 
 
-def test_what_a_task_was_given_is_not_shown_whoever_sends_it(
-    by_celery: None,  # noqa: ARG001 - tasks for a worker
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.usefixtures("by_celery")
+def test_what_a_task_was_given_is_not_shown_whoever_sends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: dict[str, Any] = {}
     app.conf.task_always_eager = False
     monkeypatch.setattr(app, "send_task", lambda _, args, __, **options: sent.update(options, args=args))

@@ -162,13 +162,13 @@ def test_three_migrations_at_once_all_succeed(projects: Projects) -> None:
 def test_a_database_elsewhere_is_migrated(deployed: Deployment) -> None:
     """It is reached as a managed one is, by an address outside of compose's networks."""
     engine, password = deployed.engine, secrets.token_hex()
-    label, port = f"test={secrets.token_hex(4)}", free_port()
-    told = ("--env=POSTGRES_PASSWORD", f"--label={label}", f"--publish={port}:5432")
+    label, address = f"test={secrets.token_hex(4)}", f"{deployed.way_out()}:{free_port()}"
+    told = ("--env=POSTGRES_PASSWORD", f"--label={label}", f"--publish={address}:5432")
     try:
         name = engine.docker("run", "--detach", *told, "postgres:18", variables={"POSTGRES_PASSWORD": password}).strip()
         ready = ("exec", name, "pg_isready", "--host=127.0.0.1")
         assert eventually(lambda: "accepting" in engine.docker(*ready, code=None))
-        url = f"postgresql://postgres:{password}@{deployed.way_out()}:{port}/postgres"
+        url = f"postgresql://postgres:{password}@{address}/postgres"
         said = deployed.compose(
             "run", "--rm", "--env=DATABASE_URL_FILE=", "--env=DATABASE_URL", "migrate", variables={"DATABASE_URL": url}
         )

@@ -1,14 +1,49 @@
 """A private repository, as a host on the network keeps it: over HTTP, and for those with its token alone."""
 
 import base64
+import binascii
 import contextlib
 import os
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from tests.support.stand_ins import stand_in
+
+
+def has_password(request: BaseHTTPRequestHandler, password: str) -> bool:
+    """Whether a request comes with this password, whoever the user is: RFC 7617."""
+    kind, _, given = request.headers.get("Authorization", "").partition(" ")
+    with contextlib.suppress(binascii.Error):
+        return kind == "Basic" and base64.b64decode(given).partition(b":")[2].decode() == password
+    return False
+
+
+def backend_environment(request: BaseHTTPRequestHandler, folder: Path, prefix: str = "") -> dict[str, str]:
+    """What `git http-backend` has to know of a request: https://git-scm.com/docs/git-http-backend.
+
+    Args:
+        request: the request, of somebody who may write.
+        folder: where the path begins.
+        prefix: what of the path does not count.
+    """
+    parts = urlsplit(request.path)
+    return {
+        "PATH": os.environ["PATH"],
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_HTTP_EXPORT_ALL": "1",
+        "GIT_PROJECT_ROOT": str(folder),
+        "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""),
+        "PATH_INFO": parts.path.removeprefix(prefix),
+        "QUERY_STRING": parts.query,
+        "REQUEST_METHOD": str(request.command),
+        "REMOTE_USER": "developer",
+        "CONTENT_TYPE": request.headers.get("Content-Type", ""),
+        "HTTP_CONTENT_ENCODING": request.headers.get("Content-Encoding", ""),
+    }
 
 
 @contextlib.contextmanager
@@ -20,57 +55,25 @@ def hosted(repository: Path, token: str, **variables: str) -> Iterator[str]:
         token: the password of whoever may read and write it, under any name.
         variables: what its hooks find in their environment.
     """
+    with stand_in() as host:
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            kind, _, given = self.headers.get("Authorization", "").partition(" ")
-            password = base64.b64decode(given).decode().partition(":")[2] if kind == "Basic" else ""
-            if password != token:
-                self.send_response(401)
-                self.send_header("WWW-Authenticate", "Basic")
-                self.end_headers()
+        def answer(request: BaseHTTPRequestHandler) -> None:
+            if not has_password(request, token):
+                request.send_response(401)
+                request.send_header("WWW-Authenticate", "Basic")
+                request.end_headers()
                 return
-            # https://git-scm.com/docs/git-http-backend
-            parts = urlsplit(self.path)
-            done = subprocess.run(
-                ["git", "http-backend"],
-                env={
-                    "PATH": os.environ["PATH"],
-                    "GIT_HTTP_EXPORT_ALL": "1",
-                    "GIT_PROJECT_ROOT": str(repository.parent),
-                    "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-                    "PATH_INFO": parts.path,
-                    "QUERY_STRING": parts.query,
-                    "REQUEST_METHOD": self.command,
-                    "REMOTE_USER": "owner",
-                    "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-                    "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                    **variables,
-                },
-                input=self.rfile.read(int(self.headers.get("Content-Length", 0))),
-                stdout=subprocess.PIPE,
-                check=True,
-            )
-            head, _, body = done.stdout.partition(b"\r\n\r\n")
-            lines = [line.split(": ", 1) for line in head.decode().split("\r\n")]
-            status = dict(lines).get("Status", "200").split()[0]
-            self.send_response(int(status))
-            for name, value in lines:
-                if name != "Status":
-                    self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
+            env = {**backend_environment(request, repository.parent), **variables}
+            # git asks one thing after the other.
+            body = host.requests[-1].body
+            said = subprocess.run(
+                ["git", "http-backend"], env=env, input=body, stdout=subprocess.PIPE, check=True
+            ).stdout
+            # All that it says but the status is an answer of HTTP already.
+            head = said.partition(b"\r\n\r\n")[0].decode()
+            request.send_response(int(head.partition("Status: ")[2][:3] or 200))
+            request.flush_headers()
+            request.wfile.write(said)
 
-        do_POST = do_GET  # noqa: N815 - the name that the library asks for
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/{repository.name}"
-        finally:
-            server.shutdown()
-            thread.join()
+        host.answer = answer
+        yield f"{host.url}/{repository.name}"

@@ -1,7 +1,6 @@
 """Git over https, and the builds that a push starts: devcenter, "Deploying with Git"."""
 
 import http.client
-import os
 import secrets
 import stat
 import subprocess
@@ -10,12 +9,12 @@ import uuid
 from collections.abc import Iterator
 from queue import Queue
 from threading import Thread
-from urllib.parse import urlsplit
 
 from tests.support.heroku.apps import App
 from tests.support.heroku.builds import BuildFailed, build, check_out
 from tests.support.heroku.records import Release
 from tests.support.heroku.servers import BLOCK, Exchange
+from tests.support.hosting import backend_environment
 
 HOST = "git.heroku.com"
 DEPLOYED = {"refs/heads/main", "refs/heads/master"}
@@ -64,21 +63,7 @@ class Git:
 
     def serve(self, exchange: Exchange, app: App) -> None:
         """Answer a request of git's by the program that git has for it."""
-        parts = urlsplit(exchange.path)
-        env = {
-            "PATH": os.environ["PATH"],
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_HTTP_EXPORT_ALL": "1",
-            "GIT_PROJECT_ROOT": str(app.repository),
-            "GIT_PROTOCOL": exchange.headers.get("Git-Protocol", ""),
-            "PATH_INFO": parts.path.removeprefix(f"/{app.name}.git"),
-            "QUERY_STRING": parts.query,
-            "REQUEST_METHOD": exchange.command,
-            "REMOTE_USER": "developer",
-            "CONTENT_TYPE": exchange.headers.get("Content-Type", ""),
-            "HTTP_CONTENT_ENCODING": exchange.headers.get("Content-Encoding", ""),
-        }
+        env = backend_environment(exchange, app.repository, f"/{app.name}.git")
         # Without a length it reads to the end.
         command = ["git", "http-backend"]
         process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -22,6 +22,7 @@ from tests.support.heroku.apps import App
 from tests.support.heroku.logs import Log
 from tests.support.heroku.router import Router
 from tests.support.heroku.servers import Certificates, Exchange, Front, Server, Site
+from tests.support.hosting import has_password
 from tests.support.names import LoopbackNames, loopback_names
 
 API = "api.heroku.com"
@@ -190,7 +191,7 @@ class Heroku:
         pushed = exchange.path.removeprefix("/pushed/")
         if pushed in self.apps:
             self.git.pushed(exchange, self.apps[pushed])
-        elif not exchange.has_password(self.token):
+        elif not has_password(exchange, self.token):
             exchange.reply(401, b"Invalid credentials provided.", "text/plain", WWW_Authenticate='Basic realm="Heroku"')
         elif name in self.apps:
             self.git.serve(exchange, self.apps[name])

@@ -1,7 +1,5 @@
 """The stand-in's servers: http and https on one address, and a handler that answers by host name."""
 
-import base64
-import binascii
 import contextlib
 import json
 import socket
@@ -153,13 +151,6 @@ class Exchange(BaseHTTPRequestHandler):
     def scheme(self) -> str:
         """How it was asked: http or https."""
         return "https" if self.server.context else "http"
-
-    def has_password(self, password: str) -> bool:
-        """Whether it is asked with this password, whoever the user is: RFC 7617."""
-        kind, _, given = self.headers.get("Authorization", "").partition(" ")
-        with contextlib.suppress(binascii.Error):
-            return kind == "Basic" and base64.b64decode(given).partition(b":")[2].decode() == password
-        return False
 
     @property
     def has_body(self) -> bool:
