@@ -23,11 +23,8 @@ class Pipeline:
 
     def __init__(self, project: Path, environments: Environments, database: PostgreSQL) -> None:
         self.project = repository(project)
-        folder = str(environments.install(project).parent)
-        path = f"{Path(uv()).parent}{os.pathsep}{clean_environment()['PATH']}"
         # A test that fails is enough.
-        variables = {"UV_PROJECT_ENVIRONMENT": folder, "PATH": path, "PYTEST_ADDOPTS": "--exitfirst"}
-        self.runner = Runner(project, clean_environment(**variables), {})
+        self.runner = Runner(project, {**environments.at_work(project), "PYTEST_ADDOPTS": "--exitfirst"}, {})
         self.database = database
         self.on_gitlab = (project / ".gitlab-ci.yml").exists()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import copier
 import pytest
 
-from tests.support.environments import Environments, clean_environment, run, uv
+from tests.support.environments import Environments, run
 from tests.support.faults import text
 from tests.support.releases import FOLLOWING, release
 from tests.support.repositories import commit, repository
@@ -75,9 +75,7 @@ def test_lint_names_what_an_update_rejected(following: Path, tmp_path: Path) -> 
 def test_ci_fails_on_a_conflict(conflicting: Callable[..., Path], environments: Environments, ci: str) -> None:
     project = conflicting("README.md", "## Stay current", ci, repository)
     commit(project, "Update")
-    folder = str(environments.install(project).parent)
-    path = f"{Path(uv()).parent}:{clean_environment()['PATH']}"
-    runner = Runner(project, clean_environment(UV_PROJECT_ENVIRONMENT=folder, PATH=path), {})
+    runner = Runner(project, environments.at_work(project), {})
     if ci == "github":
         code, said = runner.github(github_workflow(project, "test.yml"), "test")
     else:

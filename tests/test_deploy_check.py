@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.edits import behind
-from tests.support.environments import Environments, project_environment, run
+from tests.support.environments import Environments, run
 from tests.support.rendering import Answers, combination_id, pairwise_combinations
 from tests.support.sites import Site
 
@@ -53,8 +53,7 @@ def test_a_project_that_takes_uploads_passes_in_ci(render: Callable[..., Path], 
         '    email = models.EmailField(_("email address"), unique=True)',
         "    photo = models.FileField(blank=True)",
     )(project)
-    programs = environments.install(project)
-    env = project_environment(programs, UV_PROJECT_ENVIRONMENT=str(programs.parent))
+    env = environments.at_work(project)
     assert "no issues (0 silenced)" in run(["make", "check"], project, env=env)
     # A folder that whoever runs it may write to: root, as which these tests may run, could anywhere.
     assert f'MEDIA_ROOT="{project}"' in run(["make", "--dry-run", "check"], project, env=env)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.environments import Environments, clean_environment, run, uv
+from tests.support.environments import Environments, run
 from tests.support.faults import Change, text
 from tests.support.rendering import question_choices
 from tests.support.repositories import repository
@@ -71,13 +71,10 @@ class Committer:
     def __init__(self, project: Path, environments: Environments, tools: Path) -> None:
         self.project = repository(project)
         tools.mkdir()
-        for name, program in {"uv": Path(uv()), "prek": Path(sys.prefix, "bin/prek")}.items():
-            (tools / name).symlink_to(program)
-        self.environment = clean_environment(
-            UV_PROJECT_ENVIRONMENT=str(environments.install(project).parent),
-            PREK_HOME=str(tools / "prek-home"),
-            PATH=f"{tools}{os.pathsep}{clean_environment()['PATH']}",
-        )
+        (tools / "prek").symlink_to(Path(sys.prefix, "bin/prek"))
+        at_work = environments.at_work(project)
+        path = f"{tools}{os.pathsep}{at_work['PATH']}"
+        self.environment = {**at_work, "PREK_HOME": str(tools / "prek-home"), "PATH": path}
 
     def run(self, *command: str) -> str:
         """Run a command; raises AssertionError, with what was printed, if it fails."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.support.environments import Environments, project_environment, run, uv
+from tests.support.environments import Environments, run
 from tests.support.servers import eventually, free_port, running
 
 Render = Callable[..., Path]
@@ -20,13 +20,7 @@ Render = Callable[..., Path]
 def at_work(render: Render, environments: Environments) -> tuple[Path, dict[str, str]]:
     """A project with its environment, and the variables under which its `make` finds uv and that environment."""
     project = render()
-    bin_folder = environments.install(project)
-    tools = project.parent / "tools"
-    tools.mkdir()
-    (tools / "uv").symlink_to(uv())
-    env = project_environment(tools, UV_PROJECT_ENVIRONMENT=str(bin_folder.parent))
-    del env["VIRTUAL_ENV"]
-    return project, env
+    return project, environments.at_work(project)
 
 
 def test_help_lists_every_target(at_work: tuple[Path, dict[str, str]]) -> None:

@@ -29,10 +29,9 @@ def test_an_updated_project_passes_its_tests_and_its_smoke_suite(
     edit(project, *OF_THE_PROJECT, OF_THE_SHELL[platform])
     commit(project, "Ours")
     update(project)
-    programs = environments.install(project)
-    env = project_environment(programs, UV_PROJECT_ENVIRONMENT=str(programs.parent))
     # What its CI does.
-    run(["make", "lint", "check"], project, env=env)
+    run(["make", "lint", "check"], project, env=environments.at_work(project))
+    env = project_environment(environments.install(project))
     run(["pytest", "--quiet", "-p", "no:cacheprovider"], project, env=env)
     LITTLE_TO_COMPRESS(project)
     outcome = smoke(project, env)

@@ -86,6 +86,18 @@ class Environments:
             run([uv(), "sync", "--quiet"], project, env=clean_environment(UV_PROJECT_ENVIRONMENT=str(environment)))
         return environment / "bin"
 
+    def at_work(self, project: Path) -> dict[str, str]:
+        """The variables of somebody who works on `project`: its `make` finds uv, and what the project needs."""
+        environment = self.install(project).parent
+        tools = self.folder / "tools"
+        with FileLock(f"{tools}.lock"):
+            tools.mkdir(exist_ok=True)
+            if not (tools / "uv").exists():
+                # Alone: beside uv there may be another Python.
+                (tools / "uv").symlink_to(uv())
+        path = f"{tools}{os.pathsep}{clean_environment()['PATH']}"
+        return clean_environment(PATH=path, UV_PROJECT_ENVIRONMENT=str(environment))
+
 
 def project_environment(bin_folder: Path, **variables: str) -> dict[str, str]:
     """An environment in which the programs of an installed project come first on the path."""
