@@ -5,6 +5,8 @@
 
 # uv, or the one that is brought into .tools where there is none.
 export UV := $(shell command -v uv || echo $(CURDIR)/.tools/bin/uv)
+# Where it is set, each Python that is started compiles its packages anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -96,10 +96,16 @@ class Environments:
                 # Alone: beside uv there may be another Python.
                 (tools / "uv").symlink_to(uv())
         path = f"{tools}{os.pathsep}{clean_environment()['PATH']}"
-        return clean_environment(PATH=path, UV_PROJECT_ENVIRONMENT=str(environment))
+        return clean_environment(PATH=path, UV_PROJECT_ENVIRONMENT=str(environment), **caches(environment))
+
+
+def caches(environment: Path) -> dict[str, str]:
+    """The variables by which tools keep in an environment what they have found out of its packages."""
+    return {"MYPY_CACHE_DIR": str(environment / "mypy")}
 
 
 def project_environment(bin_folder: Path, **variables: str) -> dict[str, str]:
     """An environment in which the programs of an installed project come first on the path."""
-    clean = clean_environment(**variables)
-    return {**clean, "PATH": f"{bin_folder}{os.pathsep}{clean['PATH']}", "VIRTUAL_ENV": str(bin_folder.parent)}
+    environment = bin_folder.parent
+    clean = clean_environment(**variables, **caches(environment))
+    return {**clean, "PATH": f"{bin_folder}{os.pathsep}{clean['PATH']}", "VIRTUAL_ENV": str(environment)}

@@ -60,6 +60,8 @@ def environment(folder: Path, ca_file: Path) -> dict[str, str]:
         "HEROKU_DISABLE_AUTOUPDATE": "true",
         "HEROKU_SKIP_NEW_VERSION_CHECK": "true",
         "HOME": str(folder / "home"),
+        # The program need not be compiled at each start.
+        "NODE_COMPILE_CACHE": str(ROOT / ".tools/node-cache"),
         "NO_PROXY": "*",
         "PATH": f"{folder / 'bin'}{os.pathsep}{kept['PATH']}",
         # The same packages need not come twice.
