@@ -1,6 +1,5 @@
 """What CI runs passes on a fresh project, and each step catches the error that it is there for."""
 
-import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.databases import PostgreSQL
-from tests.support.environments import Environments, clean_environment, run, uv
+from tests.support.environments import Environments, run, uv
 from tests.support.faults import Change, route, settings, text
 from tests.support.rendered import parse
 from tests.support.rendering import render

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.environments import run
-from tests.support.faults import Change, route, text
+from tests.support.faults import LITTLE_TO_COMPRESS, Change, route, text
 from tests.support.machines import Machines
 from tests.support.owners import DEPLOY, DOMAIN, NAMES, REPOSITORY, SLUG, MachineRunner, Owner
 from tests.support.repositories import repository
@@ -210,7 +210,9 @@ def test_the_workflows_deploy_and_take_back(owner: Owner, render: Render) -> Non
 
 def test_the_runbook_leads_to_a_live_site_and_back(render: Render, machines: Machines) -> None:
     """Each block as it stands, in order, on a bare machine; between them what they are for."""
-    project = repository(render(platform="gunicorn"))
+    project = render(platform="gunicorn")
+    LITTLE_TO_COMPRESS(project)
+    repository(project)
     with machines.started(machines.bare(), *NAMES) as machine:
         owner = Owner(machine, project)
         owner.settle()
@@ -249,7 +251,9 @@ def test_the_runbook_leads_to_a_live_site_and_back(render: Render, machines: Mac
 
 def test_the_runbook_leads_to_a_live_site_with_sqlite(render: Render, machines: Machines) -> None:
     """Its own parts: preparing the machine, and backups."""
-    project = repository(render(platform="gunicorn", database="sqlite", ci="gitlab"))
+    project = render(platform="gunicorn", database="sqlite", ci="gitlab")
+    LITTLE_TO_COMPRESS(project)
+    repository(project)
     with machines.started(machines.bare(), *NAMES) as machine:
         owner = Owner(machine, project)
         owner.settle()

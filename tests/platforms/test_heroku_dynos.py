@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
-import pytest
 import requests
 from honcho.environ import parse_procfile
 
@@ -49,40 +48,42 @@ def committed_environment(project: Path) -> None:
     run(["git", "add", "--force", ".venv"], project)
 
 
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        pytest.param(lambda project: (project / "requirements.txt").touch(), "requirements.txt", id="two lock files"),
-        pytest.param(text("pyproject.toml", '"requests>=2.34,<3",', ""), "needs to be updated", id="stale lock"),
-        pytest.param(lambda project: (project / ".python-version").unlink(), ".python-version", id="no Python named"),
-        pytest.param(lambda project: (project / "runtime.txt").write_text("python-3.13"), "runtime.txt", id="runtime"),
-        pytest.param(committed_environment, ".venv", id="a virtual environment"),
-        pytest.param(None, "SECRET_KEY", id="a config var that is missing"),
-    ],
-)
-def test_a_build_that_the_buildpack_refuses_changes_nothing(
-    developer: Developer, change: Change | None, why: str
-) -> None:
-    developer.create()
-    if change:
-        developer.commit("Break the build", change)
-    else:
-        developer.run("heroku config:unset SECRET_KEY")
-    said = developer.deploy(code=1)
-    assert why in said
-    assert "the push was refused" in said
-    assert "Traceback" not in said
-    assert developer.platform.apps["todo-list"].slug is None
+# What the buildpack refuses, and what it says of it.
+REFUSED: list[tuple[Change, str]] = [
+    (lambda project: (project / "requirements.txt").touch(), "requirements.txt"),
+    (text("pyproject.toml", '"requests>=2.34,<3",', ""), "needs to be updated"),
+    (lambda project: (project / ".python-version").unlink(), ".python-version"),
+    (lambda project: (project / "runtime.txt").write_text("python-3.13"), "runtime.txt"),
+    (committed_environment, ".venv"),
+]
 
 
-def test_the_slug_holds_what_the_site_needs_and_no_more(developer: Developer) -> None:
+def test_a_build_has_what_the_site_needs_and_no_more_or_changes_nothing(developer: Developer) -> None:
     developer.create()
+    app = developer.platform.apps["todo-list"]
+
+    def refused(why: str) -> None:
+        said = developer.deploy(code=1)
+        assert why in said
+        assert "the push was refused" in said
+        assert "Traceback" not in said
+
+    developer.run("heroku config:unset SECRET_KEY")
+    refused("SECRET_KEY")
+    assert app.slug is None
+    developer.run(f"heroku config:set SECRET_KEY={secrets.token_urlsafe(50)}")
     developer.deploy()
-    slug = developer.platform.apps["todo-list"].slug
+    slug = app.slug
     assert slug is not None
     there = {path.name for path in slug.tree.iterdir()}
     assert {"manage.py", "apps", "config", "staticfiles", "gunicorn.conf.py"} <= there
     assert not {"tests", "smoke", "docs", ".github", ".git", ".env"} & there
+    releases = list(app.releases)
+    for change, why in REFUSED:
+        developer.commit("Break the build", change)
+        refused(why)
+        assert (app.slug, app.releases) == (slug, releases)
+        developer.run("git reset --quiet --hard HEAD~1")
 
 
 def test_honcho_serves_what_git_has_on_a_disk_that_cannot_be_written(

@@ -20,11 +20,11 @@ from tests.support.servers import eventually
 Render = Callable[..., Path]
 
 
-@pytest.fixture(params=["database", "celery"])
+@pytest.fixture
 def developer(
     request: pytest.FixtureRequest, render: Render, environments: Environments, database: PostgreSQL, tmp_path: Path
 ) -> Iterator[Developer]:
-    """A developer with a fresh project that has workers, committed."""
+    """A developer with a fresh project whose tasks are those that the test names, committed."""
     with heroku(tmp_path / "heroku", database) as platform:
         project = render(platform="heroku", tasks=request.param)
         LITTLE_TO_COMPRESS(project)
@@ -37,10 +37,9 @@ def running(app: App) -> set[str]:
     return {kind for kind, (quantity, _) in app.formation.items() if quantity}
 
 
-def test_the_runbook_leads_to_a_site_whose_tasks_are_done(
-    developer: Developer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After a first release that failed; and later their dynos are as they were, but for what undoes or restores."""
+@pytest.mark.parametrize("developer", ["database"], indirect=True)
+def test_the_runbook_leads_to_a_site_whose_tasks_are_done(developer: Developer, tmp_path: Path) -> None:
+    """After a first release that failed, too."""
     (tmp_path / "state").mkdir()
     page = developer.project / "docs/deploy.md"
     reader = Reader(page, tmp_path / "state", developer.environment, developer.platform.command)
@@ -53,20 +52,30 @@ def test_the_runbook_leads_to_a_site_whose_tasks_are_done(
     assert eventually(lambda: running(app) == {"web"})
     assert "PASS  a task is done" in reader.follow("Deploy")
     reader.follow("Tasks")
-    assert "PASS  a task is done" in reader.follow("Check the live site")
-    assert running(app) == app.formation.keys() - {"release"}
+    assert running(app) == {"web", "worker"}
 
-    # A process type that joins gets a dyno, and one that was stopped gets none.
+    # A process type that joins gets a dyno.
     developer.commit("Do without workers", text("Procfile", "worker: ", "idle: "))
     developer.run("git push --quiet heroku HEAD:main")
     developer.run("git revert --no-edit HEAD")
-    if "beat" in app.formation:
-        developer.run("heroku ps:scale beat=0")
     assert "PASS  a task is done" in developer.deploy()
     assert running(app) == {"web", "worker"}
+    assert [dyno.killed for dyno in app.ended if dyno.killed] == []
 
+
+@pytest.mark.parametrize("developer", ["celery"], indirect=True)
+def test_workers_rest_only_while_something_is_undone_or_restored(
+    developer: Developer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what somebody has stopped stays so, also by a deploy."""
+    developer.create()
+    assert "PASS  a task is done" in developer.deploy()
+    app = developer.platform.apps["todo-list"]
+    assert running(app) == {"web", "worker", "beat"}
+    developer.run("heroku ps:scale beat=0")
     developer.commit("Add a nickname", migration(NEW_MIGRATION), NICKNAME)
-    developer.run("git push --quiet heroku HEAD:main")
+    assert "PASS  a task is done" in developer.deploy()
+    assert running(app) == {"web", "worker"}
     beside_migrations = []
     one_off = app.one_off
 
@@ -79,6 +88,12 @@ def test_the_runbook_leads_to_a_site_whose_tasks_are_done(
     said = developer.run("uv run python deploy/heroku.py --undo accounts 0001_initial")
     assert "Unapplying accounts.0002_next... OK" in said
     assert running(app) == {"web", "worker"}
+    reader = Reader(
+        developer.project / "docs/deploy.md",
+        developer.platform.folder,
+        developer.environment,
+        developer.platform.command,
+    )
     reader.left = [block for block in reader.left if block.heading in {"Backups", "Scale"}]
     reader.follow("Backups")
     assert running(app) == {"web", "worker"}
