@@ -1,10 +1,9 @@
 """What the stand-in of Heroku promises to the tests that use it, shown with the real programs."""
 
 import json
-import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,11 +11,9 @@ import pytest
 import requests
 
 from tests.support.databases import PostgreSQL
-from tests.support.environments import Environments
 from tests.support.heroku import Heroku, heroku
 from tests.support.heroku.apps import App
 from tests.support.servers import eventually
-from tests.support.traffic import Client, steady_traffic
 
 # An app that needs nothing, and tells what it is asked.
 APP = {
@@ -104,37 +101,6 @@ def developer(tmp_path: Path, database: PostgreSQL) -> Iterator[Developer]:
     """The same, for a test that needs no other."""
     with created(tmp_path, database) as developer:
         yield developer
-
-
-def test_a_rendered_project_is_deployed_checked_changed_and_rolled_back(
-    render: Callable[..., Path], environments: Environments, database: PostgreSQL, tmp_path: Path
-) -> None:
-    project = render(platform="heroku")
-    bin_folder = environments.install(project)
-    with heroku(tmp_path / "heroku", database) as platform:
-        developer = Developer(platform, project)
-        developer.does("git init --quiet")
-        developer.commits({})
-        developer.does("heroku create todo-list")
-        developer.does("heroku addons:create heroku-postgresql:essential-0 --wait")
-        developer.does(
-            "heroku config:set DJANGO_SETTINGS_MODULE=config.settings.production ALLOWED_HOSTS=.herokuapp.com "
-            "TRUSTED_PROXY_COUNT=1 SECRET_KEY=$(python -c 'import secrets; print(secrets.token_urlsafe(50))')"
-        )
-        developer.does("git push heroku HEAD:main")
-        path = f"{bin_folder}{os.pathsep}{platform.environment()['PATH']}"
-        smoke = "pytest smoke -p no:cacheprovider --base-url=$(heroku info --shell | sed -n 's/^web_url=//p')"
-        table = developer.does(smoke, PATH=path)
-        assert "FAIL" not in table
-        with steady_traffic(Client(lambda: developer.asks("/health/").status_code)) as traffic:
-            developer.commits({"README.md": "Changed\n"})
-            developer.does("git push heroku HEAD:main")
-            assert "v8" in developer.does("heroku rollback && heroku releases | head --lines=1")
-            assert eventually(lambda: [dyno.version for dyno in developer.app.dynos if dyno.state == "up"] == [8])
-        assert traffic.failures == []
-        assert developer.app.releases[7].slug is developer.app.releases[5].slug
-        app = developer.app
-    assert [dyno.killed for dyno in app.ended if dyno.killed] == []
 
 
 @pytest.mark.parametrize(
