@@ -36,6 +36,9 @@ class Migration(migrations.Migration):
     operations = [migrations.RunSQL("CREATE TABLE note (id integer)", "DROP TABLE note")]
 """
 
+# What the page says of the data once the site is live.
+KEEPING = ("Backups", "Restore", "Stop, and start again")
+
 COUNT = "from apps.accounts.models import User; print('accounts:', User.objects.count())"
 
 
@@ -77,9 +80,9 @@ def passed(said: str) -> bool:
     return re.findall(r"^PASS  (.+?)(?:  .*)?$", said, re.MULTILINE)[-len(CHECKS) :] == CHECKS and "FAIL " not in said
 
 
-@pytest.fixture(params=question_choices("database"))
+@pytest.fixture
 def reading(request: pytest.FixtureRequest, engine: Engine, render: Render, tmp_path: Path) -> Iterator[Reading]:
-    """A new repository with a project of its own name, as its images are called by it."""
+    """A new repository with a project on the database that the test names; its images are called by its own name."""
     slug = f"dk-{secrets.token_hex(4)}"
     project = render(project_slug=slug, database=request.param)
     LITTLE_TO_COMPRESS(project)
@@ -103,6 +106,7 @@ def test_little_of_the_page_cannot_be_run(render: Render, database: str) -> None
         assert reason in text
 
 
+@pytest.mark.parametrize("reading", ["postgresql"], indirect=True)
 def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
     reader, deployment = reading.reader, reading.deployment
     reader.follow("Before the first deploy")
@@ -127,9 +131,7 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
     assert re.search(r'"requests": \d+', reader.follow("Logs"))
     assert "0 uploads would be deleted" in reader.follow("What is done now and then")
 
-    if (reading.project / "deploy/backup.sh").exists():
-        # What the database is makes no difference to it.
-        drill(reading)
+    drill(reading)
 
     # A person goes back, forth, and undoes a migration.
     old = deployment.container("web")["Image"]
@@ -154,18 +156,39 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
     (reading.project / ".env").unlink()
     assert reading.serves("Shopping List")
 
-    # The data is destroyed, and comes back.
+    come_back(reading)
+    assert not reader.left
+
+
+@pytest.mark.parametrize("reading", ["sqlite"], indirect=True)
+def test_what_a_database_in_a_file_asks_for_is_followed_too(reading: Reading) -> None:
+    """All that changes or keeps the data; the other blocks are those of the page for PostgreSQL."""
+    reader = reading.reader
+    for heading in ("Before the first deploy", "Make the secrets", "Start it on localhost"):
+        reader.follow(heading)
+    old = reading.deployment.container("web")["Image"]
+    (reading.project / "apps/accounts/migrations/0002_note.py").write_text(UNDONE)
+    reading.commit("Add a table")
+    assert passed(reader.paste("deploy/docker.sh"))
+    reader.left = [block for block in reader.left if block.heading in {"Undo a migration", *KEEPING}]
+    assert "[X] 0002_note" in reader.follow("Undo a migration")
+    assert reading.deployment.container("web")["Image"] == old
+    come_back(reading)
+
+
+def come_back(reading: Reading) -> None:
+    """See that the data is destroyed, and comes back."""
+    reader = reading.reader
     account = {"DJANGO_SUPERUSER_EMAIL": "admin@example.com", "DJANGO_SUPERUSER_PASSWORD": secrets.token_urlsafe()}
     reading.manage("createsuperuser", "--noinput", **account)
     reader.follow("Backups")
-    deployment.compose("down", "--volumes")
+    reading.deployment.compose("down", "--volumes")
     assert passed(reader.follow("Restore"))
     assert "accounts: 1" in reading.manage("shell", "--command", COUNT)
     if reader.left[0].heading == "Another major version of PostgreSQL":
         del reader.left[:2]
     reader.follow("Stop, and start again")
     assert "accounts: 1" in reading.manage("shell", "--command", COUNT)
-    assert not reader.left
 
 
 def drill(reading: Reading) -> None:
@@ -263,7 +286,6 @@ def test_a_backup_goes_into_the_bucket_and_comes_back(projects: Projects, tmp_pa
         deployment.engine.run("sh", "-c", take, folder=deployment.project, variables=deployment.variables)
 
 
-# What the database is makes no difference to it.
 @pytest.mark.parametrize("reading", ["sqlite"], indirect=True)
 def test_what_is_broken_off_or_cannot_work_goes_back(reading: Reading) -> None:
     for heading in ("Before the first deploy", "Make the secrets", "Start it on localhost"):

@@ -93,7 +93,7 @@ def stack(engine: Engine, render: Render) -> Iterator[Stack]:
         project = render(project_slug=slug, ci="none", tasks="celery")
         LITTLE_TO_COMPRESS(project)
         # How long it watches a container after it has replaced it; what is broken here is broken at once.
-        text("deploy/swarm.yaml", "monitor: 20s", "monitor: 8s")(project)
+        text("deploy/swarm.yaml", "monitor: 20s", "monitor: 3s")(project)
         engine.docker("build", "--target", "lock", "--output", ".", ".", folder=project)
         run(["git", "init", "--quiet"], project)
         run(["git", "add", "--all"], project)

@@ -81,10 +81,22 @@ class Environments:
             (settings["project"]["dependencies"], settings["dependency-groups"], settings["project"]["requires-python"])
         )
         needs += (project / ".python-version").read_text()
-        environment = self.folder / hashlib.sha256(needs.encode()).hexdigest()[:12]
+        environment, locked = self._of(needs, settings["project"]["name"])
+        lock = project / "uv.lock"
+        if lock.exists() and not (locked.exists() and lock.read_bytes() == locked.read_bytes()):
+            environment, locked = self._of(needs + lock.read_text(), settings["project"]["name"])
         with FileLock(f"{environment}.lock"):
-            run([uv(), "sync", "--quiet"], project, env=clean_environment(UV_PROJECT_ENVIRONMENT=str(environment)))
+            if not locked.exists():
+                run([uv(), "sync", "--quiet"], project, env=clean_environment(UV_PROJECT_ENVIRONMENT=str(environment)))
+                shutil.copyfile(lock, locked)
+            elif not lock.exists():
+                shutil.copyfile(locked, lock)
         return environment / "bin"
+
+    def _of(self, needs: str, name: str) -> tuple[Path, Path]:
+        """The environment with what is needed, and what projects of a name that have it are locked to."""
+        environment = self.folder / hashlib.sha256(needs.encode()).hexdigest()[:12]
+        return environment, Path(f"{environment}-{name}-uv.lock")
 
     def at_work(self, project: Path) -> dict[str, str]:
         """The variables of somebody who works on `project`: its `make` finds uv, and what the project needs."""
