@@ -4,6 +4,7 @@ The rules are from devcenter, "Heroku Python Support", "Python Package Managers 
 "Django and Static Assets".
 """
 
+import hashlib
 import shutil
 import subprocess
 import uuid
@@ -69,7 +70,9 @@ def build(tree: Path, commit: str, config: dict[str, str], say: Say) -> Slug:
     check(tree)
     version = (tree / ".python-version").read_text().strip()
     say(f"-----> Using Python {version} specified in .python-version")
-    python = tree.with_name("python")
+    # What a build installed serves the next one with the same lock, as it does by the buildpack's cache.
+    wanted = hashlib.sha256(version.encode() + (tree / "uv.lock").read_bytes()).hexdigest()[:12]
+    python = tree.parents[1] / f"python-{wanted}"
     say("-----> Installing dependencies using 'uv sync --locked --no-default-groups'")
     command = [uv(), *SYNC[1:], "--compile-bytecode", "--no-progress", "--color=never"]
     if run(command, tree, clean_environment(UV_PROJECT_ENVIRONMENT=str(python)), say) != 0:
