@@ -32,17 +32,22 @@ def developer(
         yield Developer(platform, project, environments.install(project))
 
 
+@pytest.fixture
+def reader(developer: Developer, tmp_path: Path) -> Reader:
+    """The same developer, with the runbook."""
+    (tmp_path / "state").mkdir()
+    page = developer.project / "docs/deploy.md"
+    return Reader(page, tmp_path / "state", developer.environment, developer.platform.command)
+
+
 def running(app: App) -> set[str]:
     """The process types of which there is a dyno."""
     return {kind for kind, (quantity, _) in app.formation.items() if quantity}
 
 
 @pytest.mark.parametrize("developer", ["database"], indirect=True)
-def test_the_runbook_leads_to_a_site_whose_tasks_are_done(developer: Developer, tmp_path: Path) -> None:
+def test_the_runbook_leads_to_a_site_whose_tasks_are_done(developer: Developer, reader: Reader) -> None:
     """After a first release that failed, too."""
-    (tmp_path / "state").mkdir()
-    page = developer.project / "docs/deploy.md"
-    reader = Reader(page, tmp_path / "state", developer.environment, developer.platform.command)
     reader.follow("Before the first deploy")
     reader.follow("Create the app")
     app = developer.platform.apps["todo-list"]
@@ -65,11 +70,13 @@ def test_the_runbook_leads_to_a_site_whose_tasks_are_done(developer: Developer, 
 
 @pytest.mark.parametrize("developer", ["celery"], indirect=True)
 def test_workers_rest_only_while_something_is_undone_or_restored(
-    developer: Developer, monkeypatch: pytest.MonkeyPatch
+    developer: Developer, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And what somebody has stopped stays so, also by a deploy."""
-    developer.create()
-    assert "PASS  a task is done" in developer.deploy()
+    reader.follow("Before the first deploy")
+    reader.follow("Create the app")
+    assert "PASS  a task is done" in reader.follow("Deploy")
+    reader.follow("Tasks")
     app = developer.platform.apps["todo-list"]
     assert running(app) == {"web", "worker", "beat"}
     developer.run("heroku ps:scale beat=0")
@@ -88,12 +95,6 @@ def test_workers_rest_only_while_something_is_undone_or_restored(
     said = developer.run("uv run python deploy/heroku.py --undo accounts 0001_initial")
     assert "Unapplying accounts.0002_next... OK" in said
     assert running(app) == {"web", "worker"}
-    reader = Reader(
-        developer.project / "docs/deploy.md",
-        developer.platform.folder,
-        developer.environment,
-        developer.platform.command,
-    )
     reader.left = [block for block in reader.left if block.heading in {"Backups", "Scale"}]
     reader.follow("Backups")
     assert running(app) == {"web", "worker"}

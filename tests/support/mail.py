@@ -24,7 +24,7 @@ class Postbox:
         """The server as EMAIL_URL names it."""
         return f"smtp://127.0.0.1:{self.port}"
 
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
         """Keep a mail."""
         self.mails.append(email.message_from_bytes(envelope.content))
         self.recipients += envelope.rcpt_tos

@@ -68,7 +68,7 @@ def stand_in() -> Iterator[StandIn]:
             with contextlib.suppress(OSError):
                 service.answer(self)
 
-        do_GET = do_PUT = do_POST  # noqa: N815 - the standard library's name
+        do_GET = do_PUT = do_POST
 
         @override
         def log_message(self, format: str, *args: Any) -> None:

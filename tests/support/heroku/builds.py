@@ -53,7 +53,7 @@ def build(tree: Path, commit: str, config: dict[str, str], say: Say) -> Slug:
     """Make a slug of the files in `tree`, which become part of it.
 
     Args:
-        tree: a commit's files, in a folder that has room for more beside them.
+        tree: a commit's files, in a folder of their own; what is installed stands beside that, for later builds too.
         commit: its id.
         config: the app's config vars, all that collectstatic sees.
         say: takes each line of the build's log.

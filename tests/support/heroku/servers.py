@@ -140,7 +140,7 @@ class Exchange(BaseHTTPRequestHandler):
         self.body_left = True
         self.server.find(self.host)(self)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer  # noqa: N815 - the library's names
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer
 
     @property
     def host(self) -> str:

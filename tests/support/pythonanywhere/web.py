@@ -183,7 +183,7 @@ class Exchange(BaseHTTPRequestHandler):
         self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.answer(self)
 
-    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = answered  # noqa: N815 - the library's names
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = answered
 
     @property
     def host(self) -> str:
