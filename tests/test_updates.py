@@ -33,6 +33,8 @@ UPDATES: list[tuple[str, Answers]] = [
     ("0.2.0", {"platform": "heroku", "ci": "gitlab"}),
     ("0.3.0", {"platform": "docker", "database": "sqlite", "ci": "none"}),
     ("0.4.0", {"platform": "pythonanywhere", "database": "sqlite", "ci": "gitlab", "python_version": "3.12"}),
+    ("0.5.0", {"platform": "docker", "tasks": "celery", "extras": ["ai", "s3", "sentry"]}),
+    ("0.5.0", {"platform": "gunicorn", "database": "sqlite", "tasks": "database", "ci": "gitlab"}),
 ]
 
 
