@@ -14,6 +14,7 @@ RELEASES = {
     "0.2.0": "586f405e77155fa04c77380d4cc8f492aee791da",
     "0.3.0": "51aacb9c87bd25fde2931ab4d22f718c1cf2c4ad",
     "0.4.0": "630df5565d7871b6c17d52a33a5c09ccb3f4277c",
+    "0.5.0": "fecec9642ab98e4cc25b8d3b6319f2ec9b33dd72",
 }
 # What a later release took away on purpose: what `promises` calls it, and the decision in docs/decisions.md that says why
 # and what becomes of projects that have it.
