@@ -27,7 +27,7 @@ from django.http import HttpResponse
 from django.test import override_settings
 from django.test.client import RequestFactory
 from django.urls import path
-from apps.operations import logs
+from operations import logs
 
 configuration = logs.configuration(level="INFO", request_level="INFO", formatter="json")
 configuration["handlers"]["stdout"]["stream"] = open(os.devnull, "w")
@@ -42,7 +42,7 @@ def handler(middleware):
         return WSGIHandler()
 
 settings.ROOT_URLCONF = "bare"
-both = {"with": handler(["apps.operations.middleware.RequestMiddleware"]), "without": handler([])}
+both = {"with": handler(["operations.web.requests.RequestMiddleware"]), "without": handler([])}
 environ = RequestFactory(HTTP_X_REQUEST_ID="from-the-proxy").get("/").environ
 seconds = {name: [] for name in both}
 for _ in range(int(sys.argv[1])):

@@ -6,7 +6,7 @@ Every setting: https://docs.gunicorn.org/en/stable/settings.html
 import os
 from pathlib import Path
 
-from config.environment import load_dotenv
+from operations.environment import load_dotenv
 
 load_dotenv()
 
@@ -53,4 +53,4 @@ preload_app = True
 control_socket_disable = True
 
 # JSON lines on standard output, as the site's own; one line a request, from Django.
-logger_class = "apps.operations.gunicorn_logger.JsonLogger"
+logger_class = "operations.logs.gunicorn.JsonLogger"

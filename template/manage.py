@@ -6,7 +6,7 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from config.environment import load_dotenv
+from operations.environment import load_dotenv
 
 
 def main() -> None:

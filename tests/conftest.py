@@ -215,6 +215,7 @@ def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("questions")
     (folder / "template").mkdir()
     shutil.copy(rendering.ROOT / "copier.yml", folder)
+    shutil.copytree(rendering.ROOT / "questions", folder / "questions")
     return folder
 
 

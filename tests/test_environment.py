@@ -107,7 +107,12 @@ NOT_THE_SITES = {
 
 def calls_that_read(project: Path) -> Iterator[tuple[str, ast.expr | None]]:
     """Each variable that the project's Python reads, with the default that it falls back to."""
-    sources = [*project.glob("config/**/*.py"), *project.glob("apps/**/*.py"), project / "gunicorn.conf.py"]
+    sources = [
+        *project.glob("config/**/*.py"),
+        *project.glob("apps/**/*.py"),
+        *project.glob("operations/**/*.py"),
+        project / "gunicorn.conf.py",
+    ]
     for source in sources:
         for node in ast.walk(ast.parse(source.read_text())):
             if isinstance(node, ast.For) and isinstance(node.iter, ast.Tuple):

@@ -120,7 +120,7 @@ CAUGHT_BY_TESTS = {
         text("template/README.md.jinja", "## Start\n", "## Start {{ '{{' }}\n"),
         "Jinja is left over in README.md",
     ),
-    "style of a project": (appended("template/config/asgi.py", "\nimport json\n"), "F401"),
+    "style of a project": (appended("template/config/wsgi.py", "\nimport json\n"), "F401"),
     "a question": (
         text("copier.yml", "project_name | length > 100 ", "project_name | length > 1000 "),
         "FAILED tests/test_questions.py",

@@ -3,11 +3,14 @@
 import re
 import shutil
 from collections.abc import Callable
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 
+from tests.support.environments import run
+from tests.support.releases import rendered_path
 from tests.support.rendered import assert_clean, files, parse, run_tool
 from tests.support.rendering import (
     ROOT,
@@ -38,13 +41,20 @@ every_combination = pytest.mark.parametrize(
 )
 
 # What Python there is under these is the project's, and knows no platform.
-PLATFORM_FREE = ("config", "apps", "smoke", "tests", "gunicorn.conf.py")
+PLATFORM_FREE = ("config", "apps", "operations", "smoke", "tests", "gunicorn.conf.py")
 PLATFORM_NAMES = re.compile(r"heroku|dyno|pythonanywhere|docker|systemd|nginx|uwsgi", re.IGNORECASE)
+
+
+@cache
+def plain_files() -> set[Path]:
+    """Return the paths in projects of the files that Copier copies as they are."""
+    listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "template"], ROOT)
+    return {Path(rendered_path(name)) for name in listed.split("\0") if name and not name.endswith(".jinja")}
 
 
 def not_copiers(name: Path) -> bool:
     """Whether braces in a file are its own: those of pages, workflows, and Python that no answer reaches."""
-    return name.suffix in (".html", ".py", ".yml") and (ROOT / "template" / name).exists()
+    return name.suffix in (".html", ".py", ".yml") and name in plain_files()
 
 
 @every_combination

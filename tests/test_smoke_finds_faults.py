@@ -58,7 +58,7 @@ def breaks(
     return Break(check, changes, variables, tuple(says), leaves_account)
 
 
-MIDDLEWARE = "apps/operations/middleware.py"
+REQUESTS = "operations/web/requests.py"
 FAILS = "lambda request: 1 / 0"
 FORM_FAILS = "lambda request: 1 / 0 if request.method == 'POST' else LoginView.as_view()(request)"
 NO_PAGE = "lambda request: HttpResponse('no such page')"
@@ -66,7 +66,7 @@ NO_PAGE = "lambda request: HttpResponse('no such page')"
 BREAKS = {
     "no redirect": breaks(REDIRECT, SECURE_SSL_REDIRECT="false", says=["answered 200"]),
     "redirect elsewhere": breaks(REDIRECT, settings("SECURE_SSL_HOST = 'example.org'"), says=["https://example.org"]),
-    "unhealthy": breaks(HEALTH, text(MIDDLEWARE, '{"status": "ok"}', '{"status": "bad"}')),
+    "unhealthy": breaks(HEALTH, text("operations/web/probes.py", '{"status": "ok"}', '{"status": "bad"}')),
     "not ready": breaks(READY, unapplied, says=["503", '"migrations": false']),
     "home page fails": breaks(HOME, route("^$", FAILS), says=["GET / is answered 500"]),
     "short caching": breaks(CACHING, settings("WHITENOISE_IMMUTABLE_FILE_TEST = '^$'"), says=["max-age=60"]),
@@ -90,7 +90,7 @@ BREAKS = {
             "SECURE_CROSS_ORIGIN_OPENER_POLICY = None",
             "SECURE_REFERRER_POLICY = 'unsafe-url'",
             "X_FRAME_OPTIONS = 'SAMEORIGIN'",
-            "MIDDLEWARE.remove('apps.operations.middleware.SecurityHeadersMiddleware')",
+            "MIDDLEWARE.remove('operations.web.requests.SecurityHeadersMiddleware')",
         ),
         says=[
             "X-Content-Type-Options is missing",
@@ -102,12 +102,10 @@ BREAKS = {
         ],
     ),
     "request ids kept that are none": breaks(
-        REQUEST_ID, text("apps/operations/request_ids.py", "[A-Za-z0-9._-]{1,64}", ".+"), says=["onclick"]
+        REQUEST_ID, text(REQUESTS, "[A-Za-z0-9._-]{1,64}", ".+"), says=["onclick"]
     ),
-    "request ids kept that are long": breaks(
-        REQUEST_ID, text("apps/operations/request_ids.py", "{1,64}", "+"), says=["a" * 65]
-    ),
-    "request ids not kept": breaks(REQUEST_ID, text("apps/operations/request_ids.py", "{1,64}", "{0}")),
+    "request ids kept that are long": breaks(REQUEST_ID, text(REQUESTS, "{1,64}", "+"), says=["a" * 65]),
+    "request ids not kept": breaks(REQUEST_ID, text(REQUESTS, "{1,64}", "{0}")),
     "sign-up fails": breaks(ACCOUNT, route("^accounts/signup/$", FAILS), says=["answered 500"]),
     "sign-up refuses": breaks(
         ACCOUNT, settings("AUTH_PASSWORD_VALIDATORS[1]['OPTIONS'] = {'min_length': 99}"), says=["too short"]
@@ -120,7 +118,7 @@ BREAKS = {
         says=["the mail server did not take the mail"],
     ),
     "tasks cannot be handed over": breaks(
-        TASK, text("apps/operations/views.py", "tasks.answer.enqueue(key)", "raise OSError"), says=["is answered 503"]
+        TASK, text("operations/tasks.py", "answer.enqueue(key)", "raise OSError"), says=["is answered 503"]
     ),
     "login fails": breaks(ACCOUNT, route("^accounts/login/$", FORM_FAILS), leaves_account=True),
     "logout fails": breaks(ACCOUNT, route("^accounts/logout/$", FAILS), says=["/accounts/logout/ is answered 500"]),

@@ -4,8 +4,7 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from config.environment import load_dotenv
-from config.static_manifest import refuse_without_manifest
+from operations.environment import load_dotenv, refuse_without_manifest
 
 load_dotenv()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from smtplib import SMTPServerDisconnected
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,12 +18,13 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from apps.accounts.mail import MailNotConfiguredError
 from apps.accounts.models import User
+from operations.mail import MailNotConfiguredError
 
 pytestmark = pytest.mark.django_db
 
 EMAIL = "visitor@example.com"
+NOT_SENT = "could not be sent just now"
 OTHER_PASSWORD = "staple battery horse correct"
 
 
@@ -49,6 +51,26 @@ def no_mail_server(settings: Settings, production: Callable[..., SimpleNamespace
     """The site as production runs it while EMAIL_URL is not set."""
     for name in ("MAILERS", "ACCOUNT_EMAIL_VERIFICATION", "ACCOUNT_PREVENT_ENUMERATION"):
         setattr(settings, name, getattr(production(), name))
+
+
+@pytest.fixture
+def mail_server_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mail server that breaks off each connection."""
+
+    def break_off(*_: object, **__: object) -> None:
+        raise SMTPServerDisconnected("Connection unexpectedly closed")
+
+    monkeypatch.setattr(mail.EmailMultiAlternatives, "send", break_off)
+
+
+@pytest.fixture
+def broker_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What hands tasks over fails."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise ConnectionError("no broker")
+
+    monkeypatch.setattr("django.tasks.backends.immediate.ImmediateBackend.enqueue", fail)
 
 
 def test_a_new_account_works_once_its_address_is_confirmed(
@@ -283,3 +305,22 @@ def test_an_account_that_the_admin_makes_can_log_in(
     client.post(link_in(mailoutbox[0]))
     log_in(client, EMAIL, password)
     assert is_logged_in(client)
+
+
+@pytest.mark.usefixtures("mail_server_down")
+def test_a_mail_server_that_is_down_is_told_to_who_signs_up(
+    client: Client, password: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    fields = {"email": EMAIL, "password1": password, "password2": password}
+    page = client.post(reverse("account_signup"), fields, follow=True)
+    assert page.status_code == 200
+    assert NOT_SENT in page.text
+    assert User.objects.filter(email=EMAIL).exists()
+    assert "SMTPServerDisconnected" in caplog.text
+
+
+@pytest.mark.usefixtures("broker_down")
+def test_a_broker_that_is_down_is_told_to_who_asks_for_a_mail(client: Client, member: User) -> None:
+    page = client.post(reverse("account_reset_password"), {"email": member.email}, follow=True)
+    assert page.status_code == 200
+    assert NOT_SENT in page.text

@@ -7,15 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import copier
-import yaml
 
-from tests.support.rendering import ANSWERS, ROOT
+from tests.support.rendering import ANSWERS, ROOT, read_questions
 
-QUESTIONS = {
-    name: question
-    for name, question in yaml.safe_load((ROOT / "copier.yml").read_text()).items()
-    if not name.startswith("_")
-}
+QUESTIONS = {name: question for name, question in read_questions(ROOT).items() if not name.startswith("_")}
 ASKED = {name: question for name, question in QUESTIONS.items() if question.get("when") is not False}
 CHOSEN = [name for name, question in ASKED.items() if "choices" in question]
 TYPED = [name for name in ASKED if name not in CHOSEN]

@@ -1,12 +1,13 @@
 """The template's releases, and a repository that has them as its users' Copier sees them."""
 
+import re
 import subprocess
 from pathlib import Path
-
-import yaml
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from tests.support.environments import run
-from tests.support.rendering import ROOT, template_copy
+from tests.support.rendering import ROOT, read_questions, template_copy
 
 # Every release and its commit, oldest first; CHANGELOG.md has a section for each.
 RELEASES = {
@@ -78,7 +79,7 @@ def release(repository: Path, version: str) -> None:
 
 def promises(repository: Path, version: str) -> set[str]:
     """What projects of a release hold on to: its questions, the answers that can be chosen, the files it renders."""
-    questions = yaml.safe_load(git_file(repository, version, "copier.yml"))
+    questions = questions_of(repository, version)
     asked = {name: each for name, each in questions.items() if not name.startswith("_") and each.get("when", True)}
     choices = {name: each["choices"] for name, each in asked.items() if "choices" in each}
     values = {
@@ -89,16 +90,26 @@ def promises(repository: Path, version: str) -> set[str]:
     return {
         *(f"the question {name}" for name in asked),
         *(f"the answer {name}={value}" for name, its in values.items() for value in its),
-        *(f"the file {path.removeprefix('template/').removesuffix('.jinja')}" for path in listed),
+        *(f"the file {rendered_path(path)}" for path in listed),
     }
 
 
 def reserved_slugs(repository: Path, version: str) -> set[str]:
     """The slugs that a release refuses."""
-    listed = yaml.safe_load(git_file(repository, version, "copier.yml"))["reserved_slugs"]["default"]
+    listed = questions_of(repository, version)["reserved_slugs"]["default"]
     return {word for line in listed.split("{#") for word in line.rpartition("#}")[2].split()}
 
 
-def git_file(repository: Path, version: str, name: str) -> str:
-    """What a file held in a release."""
-    return run(["git", "show", f"{tag(version)}:{name}"], repository)
+def rendered_path(path: str) -> str:
+    """Return the path in a project of a file of the template, without the folders that stand for an answer."""
+    return re.sub(r"\{\{\w+\}\}/", "", path.removeprefix("template/").removesuffix(".jinja"))
+
+
+def questions_of(repository: Path, version: str) -> dict[str, Any]:
+    """Return what copier.yml and the files that it includes said in a release."""
+    with TemporaryDirectory() as folder:
+        listed = run(["git", "ls-tree", "-r", "-z", "--name-only", tag(version), "copier.yml", "questions"], repository)
+        for name in filter(None, listed.split("\0")):
+            Path(folder, name).parent.mkdir(exist_ok=True)
+            Path(folder, name).write_text(run(["git", "show", f"{tag(version)}:{name}"], repository))
+        return read_questions(Path(folder))

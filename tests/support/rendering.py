@@ -17,6 +17,9 @@ from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# What Copier reads of this repository.
+TEMPLATE = ("copier.yml", "questions", "template")
+
 # The answers of a test that is not about them.
 ANSWERS = {"project_name": "Todo List", "platform": "docker"}
 
@@ -32,7 +35,7 @@ SYNTAX = (
 
 def template_copy(destination: Path) -> Path:
     """Copy what git would give a user of the template, and nothing that lies beside it, to `destination`."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "copier.yml", "template"]
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *TEMPLATE]
     listed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).exists():
@@ -89,10 +92,23 @@ class Once:
         return folder
 
 
+def read_questions(template: Path) -> dict[str, Any]:
+    """Return what copier.yml says, with the files that it includes, in order."""
+
+    class Loader(yaml.SafeLoader):
+        """Knows Copier's tag for including a file."""
+
+    Loader.add_constructor("!include", lambda _, node: template / str(node.value))
+    said: dict[str, Any] = {}
+    for part in yaml.load_all((template / "copier.yml").read_text(), Loader):
+        said |= yaml.safe_load(part.read_text()) if isinstance(part, Path) else part
+    return said
+
+
 @cache
 def question_choices(name: str) -> list[str]:
     """The values that can be chosen at a question, in copier.yml's order."""
-    choices = yaml.safe_load((ROOT / "copier.yml").read_text())[name]["choices"]
+    choices = read_questions(ROOT)[name]["choices"]
     if isinstance(choices, dict):
         return [choice["value"] for choice in choices.values()]
     return list(choices)

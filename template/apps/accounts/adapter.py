@@ -1,6 +1,5 @@
 """How this site differs from allauth's defaults."""
 
-import logging
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -8,14 +7,10 @@ from allauth.core import context as allauth_context
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.sites.requests import RequestSite
-from django.core.mail import EmailMessage
 from django.http import HttpRequest
-from django.tasks import TaskResultStatus
 from django.utils.translation import gettext as _
 
-from apps.accounts.tasks import send_mail
-
-log = logging.getLogger("mail")
+from operations.mail import hand_over
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -36,19 +31,5 @@ class AccountAdapter(DefaultAccountAdapter):
         mail = self.render_mail(
             template_prefix, email, {"request": request, "email": email, **context, "current_site": site}
         )
-        if not handed_over(mail):
+        if not hand_over(mail):
             messages.error(request, _("The mail could not be sent just now. Please try again in a few minutes."))
-
-
-def handed_over(mail: EmailMessage) -> bool:
-    """Whether a mail was sent, or is there for a worker to send; the log says why not."""
-    alternatives = [tuple(part) for part in getattr(mail, "alternatives", [])]
-    try:
-        result = send_mail.enqueue(
-            str(mail.subject), str(mail.body), mail.from_email, mail.to, alternatives, dict(mail.extra_headers)
-        )
-    except Exception:
-        # Whatever stands between the site and its workers, the page goes on, and says so.
-        log.exception("a mail could not be handed over")
-        return False
-    return result.status != TaskResultStatus.FAILED

@@ -14,9 +14,9 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext as _
 from django.views.generic import FormView
 
-from apps.accounts import mail
 from apps.accounts.forms import SIGNED_UP, DeleteAccountForm
 from apps.accounts.models import User
+from operations import mail
 
 
 class DeleteAccountView(AccessMixin, FormView):

@@ -1,8 +1,8 @@
 """Settings for the tests: production's ways, without its environment and its cost."""
 
-from apps.operations import logs
-from config.environment import Environment
-from config.settings.base import *  # noqa: F403 - settings build on each other
+from config.settings.base import *
+from operations import logs
+from operations.environment import Environment
 
 env = Environment()
 # The tests run on the database at DATABASE_URL where CI has one.

@@ -1,0 +1,1 @@
+"""What the site keeps: backups of the database, uploads, the cache, and cleaning up after them."""

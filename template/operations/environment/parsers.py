@@ -1,0 +1,264 @@
+"""What an environment variable's text means; each refuses text that it cannot mean.
+
+Every function takes the text, or the default that stands for it, and returns the value for
+Django's settings. It raises EnvError with what is wrong and what to write instead, and never
+repeats text that may hold a password.
+"""
+
+import os
+import re
+from email.utils import parseaddr
+from importlib.util import find_spec
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import dj_database_url
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from environs import EnvError
+
+__all__ = [
+    "address",
+    "cache_url",
+    "count",
+    "database",
+    "flag",
+    "folder",
+    "hosts",
+    "level",
+    "log_file",
+    "mailer",
+    "number",
+    "origins",
+    "proxies",
+    "secret_key",
+    "secret_keys",
+]
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+
+MAKE_A_KEY = "Make one: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
+PLACEHOLDERS = ("django-insecure", "change-me", "changeme", "change_me", "placeholder", "your-secret", "example")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+HOST = re.compile(r"\.?([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?|\[[0-9a-f:.]+\]", re.I)
+DATABASE_EXAMPLES = "Examples: postgresql://user:password@host:5432/name or sqlite:////absolute/path/db.sqlite3"
+HOST_EXAMPLE = "Example: www.example.com"
+ADDRESS_EXAMPLE = "Example: Todo List <site@example.com>"
+# What to write where a variable that is required is not set.
+EXAMPLES = {
+    "ALLOWED_HOSTS": HOST_EXAMPLE,
+    "DATABASE_URL": DATABASE_EXAMPLES,
+    "DEFAULT_FROM_EMAIL": f"EMAIL_URL needs it. {ADDRESS_EXAMPLE}",
+    "SECRET_KEY": MAKE_A_KEY,
+}
+
+
+def items(text: str | list[str]) -> list[str]:
+    """The parts of a comma-separated text, without spaces around them and without empty ones."""
+    parts = text.split(",") if isinstance(text, str) else text
+    return [part.strip() for part in parts if part.strip()]
+
+
+def flag(text: str | bool) -> bool:
+    """True or False."""
+    words = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
+    if isinstance(text, bool):
+        return text
+    if text.strip().lower() not in words:
+        raise EnvError("neither true nor false. Write one of the two")
+    return words[text.strip().lower()]
+
+
+def number(text: str | int) -> int:
+    """A whole number from 0 up."""
+    if not re.fullmatch(r"\d{1,12}", str(text).strip()):
+        raise EnvError("not a whole number from 0 up. Write it in digits")
+    return int(text)
+
+
+def count(text: str | int) -> int:
+    """A whole number from 1 up."""
+    if not re.fullmatch(r"0*[1-9]\d{,11}", str(text).strip()):
+        raise EnvError("not a whole number from 1 up. Write it in digits")
+    return int(text)
+
+
+def secret_key(text: str) -> str:
+    """A key of at least 50 characters, as Django's check security.W009 asks."""
+    if len(text) < 50 or len(set(text)) < 5:
+        raise EnvError(f"too easy to guess: under 50 characters, or under 5 different ones. {MAKE_A_KEY}")
+    if any(placeholder in text.lower() for placeholder in PLACEHOLDERS):
+        raise EnvError(f"a placeholder that others know. {MAKE_A_KEY}")
+    return text
+
+
+def secret_keys(text: str | list[str]) -> list[str]:
+    """Keys that were `SECRET_KEY` before, comma-separated."""
+    return [secret_key(key) for key in items(text)]
+
+
+def hosts(text: str) -> list[str]:
+    """Host names, comma-separated; one that starts with a dot stands for its subdomains too."""
+    if not items(text):
+        raise EnvError(f"names no host. {HOST_EXAMPLE}")
+    for host in items(text):
+        if not HOST.fullmatch(host):
+            raise EnvError(f"{host!r} is not a host name: no https://, port, path or '*'. {HOST_EXAMPLE}")
+    return items(text)
+
+
+def origins(text: str | list[str]) -> list[str]:
+    """Origins of forms on other hosts, comma-separated: a scheme and a host each."""
+    for origin in items(text):
+        if not re.fullmatch(r"https?://(\*\.)?[a-z0-9.-]+(:\d{1,5})?", origin, re.IGNORECASE):
+            raise EnvError(f"{origin!r} is not a scheme and a host. Example: https://www.example.com")
+    return items(text)
+
+
+def proxies(text: str) -> str:
+    """Addresses and networks of proxies, comma-separated, or `*` for whoever connects."""
+    for address in items(text):
+        try:
+            if address != "*":
+                ip_network(address)
+        except ValueError:
+            raise EnvError(f"{address!r} is not an address or a network. Example: 127.0.0.1,10.0.0.0/8") from None
+    return ",".join(items(text))
+
+
+def database(text: str) -> dict[str, Any]:
+    """Django's settings of the database at a URL, tuned for serving a site.
+
+    Options stand in the URL's query (`?sslmode=require`), and win over what is set here.
+    """
+    try:
+        settings: dict[str, Any] = dict(dj_database_url.parse(text))
+    except Exception:  # noqa: BLE001 - whatever it is, its text may hold the password
+        raise EnvError(f"not a database's URL. {DATABASE_EXAMPLES}") from None
+    # Where the path is missing, dj-database-url takes a database in memory.
+    if not settings.get("NAME") or (settings["NAME"] == ":memory:" and ":memory:" not in text):
+        raise EnvError(f"names no database. {DATABASE_EXAMPLES}")
+    options = settings.setdefault("OPTIONS", {})
+    if settings["ENGINE"] == "django.db.backends.sqlite3":
+        if settings["NAME"] != ":memory:":
+            # A relative path counts from the project, not from where a command was started.
+            path = BASE_DIR / settings["NAME"]
+            if not path.parent.is_dir():
+                raise EnvError(f"the folder {path.parent} is not there. Make it, or name another")
+            settings["NAME"] = str(path)
+        # Writers queue instead of failing: https://docs.djangoproject.com/en/6.1/ref/databases/#sqlite-notes
+        options.setdefault("transaction_mode", "IMMEDIATE")
+        options.setdefault("timeout", 20)
+        # Readers go on while one writes. Not on a network disk: ?init_command=PRAGMA journal_mode=DELETE
+        options.setdefault("init_command", "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
+    elif settings["ENGINE"] == "django.db.backends.postgresql":
+        if find_spec("psycopg") is None:
+            raise EnvError("PostgreSQL needs psycopg, which is not installed: uv add 'psycopg[binary]'")
+        # A server that hangs, or whose machine is gone without a word, shall not hang the site:
+        # seconds for a new connection, milliseconds for what a kept one has sent, and seconds
+        # after which a silent one is asked whether it is still there.
+        options.setdefault("connect_timeout", 5)
+        options.setdefault("tcp_user_timeout", 5000)
+        options.setdefault("keepalives_idle", 10)
+        options.setdefault("keepalives_interval", 5)
+        options.setdefault("keepalives_count", 2)
+        # A kept connection may have died since; without this its next request fails.
+        settings["CONN_HEALTH_CHECKS"] = True
+    else:
+        raise EnvError(f"neither PostgreSQL nor SQLite, which this project is made for. {DATABASE_EXAMPLES}")
+    return settings
+
+
+def cache_url(text: str | None) -> str | None:
+    """The URL of a Redis server, which the cache is in.
+
+    `rediss://` speaks TLS. Options stand in the query, of which redis-py's `from_url` says what there is.
+    """
+    if text is None:
+        return None
+    try:
+        # Only who has Redis waits for its library.
+        import redis
+
+        url = urlsplit(text)
+        # It looks at the query too, and opens no connection.
+        redis.ConnectionPool.from_url(text).make_connection()
+        valid = url.scheme in ("redis", "rediss") and bool(url.hostname) and re.fullmatch(r"/?|/\d+", url.path)
+    except Exception:  # noqa: BLE001 - whatever it is, its text may hold the password
+        valid = None
+    if not valid:
+        raise EnvError(
+            "not a Redis server's URL (% # / in a password as %25 %23 %2F). Example: redis://user:password@host:6379/0"
+        )
+    return text
+
+
+def mailer(text: str | None) -> dict[str, Any] | None:
+    """The entry of Django's MAILERS for a mail server's URL.
+
+    `smtp://` sends in the clear (port 25), `smtp+tls://` starts TLS (port 587), `smtps://`
+    speaks TLS from the first byte (port 465).
+    """
+    if text is None:
+        return None
+    ports = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
+    try:
+        url = urlsplit(text)
+        host, port = url.hostname, url.port
+    except ValueError:
+        host, port, url = None, None, urlsplit("")
+    if url.scheme not in ports or not host or url.path.strip("/") or url.query or url.fragment:
+        raise EnvError(
+            "not a mail server's URL (% # / in a password as %25 %23 %2F). Example: smtp+tls://user:password@host:587"
+        )
+    return {
+        "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "OPTIONS": {
+            "host": host,
+            "port": port or ports[url.scheme],
+            "username": unquote(url.username or ""),
+            "password": unquote(url.password or ""),
+            "use_tls": url.scheme == "smtp+tls",
+            "use_ssl": url.scheme == "smtps",
+            # Seconds; a mail server that hangs shall not hang the page.
+            "timeout": 10,
+        },
+    }
+
+
+def address(text: str) -> str:
+    """The sender of the site's mails: an address, or a name and an address."""
+    try:
+        validate_email(parseaddr(text)[1])
+    except ValidationError:
+        raise EnvError(f"{text!r} is not a mail address. {ADDRESS_EXAMPLE}") from None
+    return text
+
+
+def level(text: str) -> str:
+    """The name of a level of Python's logging."""
+    if text.strip().upper() not in LEVELS:
+        raise EnvError(f"{text!r} is not a level. Write one of {', '.join(LEVELS)}")
+    return text.strip().upper()
+
+
+def folder(text: str | None) -> Path | None:
+    """The path of a folder that can be written, or that can be made."""
+    if text is None:
+        return None
+    path = Path(text)
+    if not path.is_absolute() or not os.access(path if path.exists() else path.parent, os.W_OK) or path.is_file():
+        raise EnvError(f"{text!r} is not the absolute path of a folder that can be written or made")
+    return path
+
+
+def log_file(text: str | None) -> str | None:
+    """The path of a file that can be written."""
+    if text is None:
+        return None
+    path = Path(text)
+    if not path.is_absolute() or not os.access(path if path.exists() else path.parent, os.W_OK) or path.is_dir():
+        raise EnvError(f"{text!r} is not the absolute path of a file in a folder that can be written")
+    return text

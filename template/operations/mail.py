@@ -1,0 +1,103 @@
+"""Sending mail: tried again while the mail server is down, and refused where there is none."""
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from smtplib import SMTPException
+
+from django.conf import settings
+from django.core.mail import EmailMessage, EmailMultiAlternatives
+from django.core.mail.backends.base import BaseEmailBackend
+from django.tasks import Task, TaskResultStatus, task, task_backends
+from django.utils import timezone
+
+log = logging.getLogger("mail")
+
+NO_MAIL_SERVER = "operations.mail.NoMailServer"
+# Seconds until a mail is tried again; less where tasks are not kept for so long.
+RETRIES = (10, 60, 300, 600)
+
+
+class MailNotConfiguredError(Exception):
+    """A mail was to be sent, and EMAIL_URL is not set."""
+
+
+class NoMailServer(BaseEmailBackend):
+    """Refuses every mail, since losing one in silence is worse."""
+
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        """Send nothing.
+
+        Raises:
+            MailNotConfiguredError: always, unless there was nothing to send.
+        """
+        if not email_messages:
+            return 0
+        raise MailNotConfiguredError("No mail server is configured: set EMAIL_URL (docs/environment.md).")
+
+
+def can_send() -> bool:
+    """Whether a mail server is configured."""
+    return bool(settings.MAILERS["default"]["BACKEND"] != NO_MAIL_SERVER)
+
+
+@task(queue_name="high")
+def send_mail(
+    subject: str,
+    body: str,
+    sender: str,
+    to: list[str],
+    alternatives: list[tuple[str, str]],
+    headers: dict[str, str],
+    tries: int = 0,
+) -> None:
+    """Send a mail, and try again later where the mail server does not take it and a worker can wait.
+
+    Args:
+        subject: its subject.
+        body: its plain text.
+        sender: whom it is from.
+        to: the addresses that it goes to.
+        alternatives: other forms of its text, each with its type: `("<p>…</p>", "text/html")`.
+        headers: more headers.
+        tries: how often it was tried before.
+
+    Raises:
+        OSError, SMTPException: it could not be sent, and is not tried again.
+    """
+    mail = EmailMultiAlternatives(subject, body, sender, to, headers=headers)
+    for content, kind in alternatives:
+        mail.attach_alternative(content, kind)
+    try:
+        mail.send()
+    except (OSError, SMTPException) as error:
+        if not can_wait() or tries >= len(RETRIES):
+            raise
+        log.warning("the mail server did not take a mail, which is tried again: %s", type(error).__name__)
+        later(RETRIES[tries]).enqueue(subject, body, sender, to, alternatives, headers, tries + 1)
+
+
+def can_wait() -> bool:
+    """Whether a task can be put off, which wants a worker."""
+    return bool(task_backends["default"].supports_defer)
+
+
+def later(seconds: int) -> Task:
+    """The task of sending a mail, put off."""
+    # A third of a lease is what a time limit leaves of it.
+    longest = getattr(settings, "TASK_LEASE", 3 * seconds) // 3
+    return send_mail.using(run_after=timezone.now() + timedelta(seconds=min(seconds, longest)))
+
+
+def hand_over(mail: EmailMessage) -> bool:
+    """Send an email, or leave it to a worker, and return whether that worked. The log has the reason where it did not."""
+    alternatives = [tuple(part) for part in getattr(mail, "alternatives", [])]
+    try:
+        result = send_mail.enqueue(
+            str(mail.subject), str(mail.body), mail.from_email, mail.to, alternatives, dict(mail.extra_headers)
+        )
+    except Exception:
+        # Whatever stands between the site and its workers, the page goes on, and says so.
+        log.exception("a mail could not be handed over")
+        return False
+    return result.status != TaskResultStatus.FAILED

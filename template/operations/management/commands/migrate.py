@@ -1,0 +1,105 @@
+"""Django's `migrate`, which takes its turn when several machines start at once."""
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import CommandError, CommandParser
+from django.core.management.commands.migrate import Command as DjangoMigrate
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+# Any number will do for the key of PostgreSQL's lock, if it is the same for all.
+LOCK_KEY = 7_236_811_204_559_871
+POLL = 0.2
+
+
+class Command(DjangoMigrate):
+    """Applies migrations under a lock, and makes the cache's table."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Django's own arguments, and how long to wait for one's turn."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--lock-timeout", type=int, default=600, help="Seconds to wait for another migrate to end (600)."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Migrate when it is this process's turn."""
+        lock_timeout = options.pop("lock_timeout")
+        if options["plan"] or options["check_unapplied"]:
+            super().handle(*args, **options)
+            return
+        connection = connections[options["database"]]
+        with migration_lock(connection, timeout=lock_timeout, tell=self.stderr.write):
+            super().handle(*args, **options)
+            if not args and not options["app_label"]:
+                call_command("createcachetable", database=connection.alias, verbosity=options["verbosity"])
+
+
+@contextmanager
+def migration_lock(connection: BaseDatabaseWrapper, *, timeout: float, tell: Callable[[str], object]) -> Iterator[None]:
+    """Hold the database's migration lock.
+
+    Args:
+        connection: the database that is to be migrated.
+        timeout: seconds to wait for another holder.
+        tell: called once with a line if there is another holder to wait for.
+
+    Raises:
+        CommandError: another holder kept the lock for longer than `timeout`.
+    """
+    if connection.vendor == "postgresql":
+        # A connection of its own: a migration may close the other, and the lock with it. The lock is
+        # the transaction's, since a pooler such as PgBouncer keeps a session beyond its client.
+        holder = connection.copy()
+        try:
+            holder.set_autocommit(False)
+            with holder.cursor() as cursor:
+                cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+
+                def acquire() -> bool:
+                    cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_KEY])
+                    return bool(cursor.fetchone()[0])
+
+                wait_for(acquire, timeout=timeout, tell=tell)
+                yield
+        finally:
+            holder.close()
+    # Only SQLite's connection has the method, which the vendor's name does not tell a type checker.
+    elif connection.vendor == "sqlite" and not connection.is_in_memory_db():  # type: ignore[attr-defined]
+        name = Path(connection.settings_dict["NAME"])
+        with name.with_name(f"{name.name}.migrate-lock").open("w") as file:
+
+            def acquire() -> bool:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return False
+                return True
+
+            wait_for(acquire, timeout=timeout, tell=tell)
+            yield
+    else:
+        yield
+
+
+def wait_for(acquire: Callable[[], bool], *, timeout: float, tell: Callable[[str], object]) -> None:
+    """Call `acquire` until it says yes, for `timeout` seconds at most.
+
+    Raises:
+        CommandError: it did not.
+    """
+    deadline = time.monotonic() + timeout
+    if acquire():
+        return
+    tell("Another migrate is at work; waiting for it to end.")
+    while time.monotonic() < deadline:
+        time.sleep(POLL)
+        if acquire():
+            return
+    raise CommandError(f"Another migrate held the lock for {timeout} s. See what hangs, then run this again.")

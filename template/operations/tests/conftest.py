@@ -1,0 +1,97 @@
+"""What the tests of operations/ share. They ask pages of their own, so that the project's may be any."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import get_token
+from django.test import Client
+from django.urls import include, path
+from pytest_django import Settings
+
+from operations.logs import JsonLines
+from operations.testing import *  # noqa: F403 - the fixtures that it offers
+
+
+@login_not_required
+def page(request: HttpRequest) -> HttpResponse:
+    """Answer, and look at who asks only if somebody is logged in."""
+    if request.session.session_key:
+        str(request.user)
+    logging.getLogger("page").warning("from the middle of it")
+    return HttpResponse("A page")
+
+
+@login_not_required
+def cookies(request: HttpRequest) -> HttpResponse:
+    """Set both cookies that a site has."""
+    request.session["kept"] = True
+    return HttpResponse(get_token(request))
+
+
+@login_not_required
+def fails(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - which every view takes
+    """Raise."""
+    raise RuntimeError("a detail that is nobody's business")
+
+
+# This module's URLs.
+urlpatterns = [
+    path("", page),
+    path("cookies/", cookies),
+    path("fails/", fails),
+    path("admin/", admin.site.urls),
+    path("", include("operations.urls")),
+]
+
+
+def error(status: int) -> Callable[..., HttpResponse]:
+    """Return a view that answers with a status."""
+    return lambda *_, **__: HttpResponse(status=status)
+
+
+handler400, handler404, handler429, handler500 = error(400), error(404), error(429), error(500)
+
+
+@pytest.fixture(autouse=True)
+def pages(settings: Settings, client: Client) -> None:
+    """Serve these pages, whose errors are answers."""
+    settings.ROOT_URLCONF = __name__
+    client.raise_request_exception = False
+
+
+@pytest.fixture
+def member(db: None) -> Any:  # noqa: ARG001 - asks for the database
+    """A person who has an account."""
+    return get_user_model()._default_manager.create(email="member@example.com")
+
+
+@pytest.fixture
+def log_lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Return what gives the lines that the site has logged so far, as production writes them: `log_lines()`."""
+    written = StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JsonLines())
+    logging.getLogger().addHandler(handler)
+    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
+    logging.getLogger().removeHandler(handler)
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Let the test configure logging, and put it back afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    logging.captureWarnings(capture=False)
+    for handler in set(root.handlers) - set(handlers):
+        handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)

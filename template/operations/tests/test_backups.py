@@ -1,0 +1,315 @@
+"""A backup holds the whole database, and brings it back."""
+
+import gzip
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import InMemoryStorage, storages
+from django.core.management import CommandError, call_command
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from pytest_django import DjangoDbBlocker, Settings
+
+from operations.data import backups
+from operations.data.backups import BackupError, back_up, restore
+from operations.environment import parsers
+
+Program = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, django_db_blocker: DjangoDbBlocker
+) -> Iterator[BaseDatabaseWrapper]:
+    """A database in a file, with a row."""
+    file = {**connections["default"].settings_dict, **parsers.database(f"sqlite:///{tmp_path}/db.sqlite3")}
+    monkeypatch.setitem(connections.settings, "file", file)
+    with django_db_blocker.unblock():
+        with connections["file"].cursor() as cursor:
+            cursor.execute("CREATE TABLE note (text)")
+            cursor.execute("INSERT INTO note VALUES ('kept')")
+        yield connections["file"]
+    connections["file"].close()
+    del connections["file"]
+
+
+@pytest.fixture
+def commands(database: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands, which have that database before them."""
+    for command in ("backup", "restore"):
+        monkeypatch.setattr(f"operations.management.commands.{command}.connection", database)
+
+
+@pytest.fixture
+def server() -> Any:
+    """What Django knows of a database at a server."""
+    connection = mock.MagicMock(vendor="postgresql")
+    connection.settings_dict = {"OPTIONS": {"sslmode": "require"}, "HOST": "db", "PORT": 5433, "NAME": "user$site"}
+    connection.settings_dict |= {"USER": "site", "PASSWORD": "it's $ecret"}
+    connection.introspection.table_names.return_value = ["younger"]
+    connection.ops.quote_name.side_effect = '"{}"'.format
+    return connection
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+    """Put a script in place of a program: `program("pg_dump", "exit 1")` gives where it notes how it was called."""
+    folder, notes = tmp_path / "bin", tmp_path / "notes"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+    def write(name: str, script: str) -> Path:
+        note = f'echo "{name} $*" >>"{notes}"; echo "password: $PGPASSWORD, ssl: $PGSSLMODE" >>"{notes}"'
+        (folder / name).write_text(f"#!/bin/sh\n{note}\n{script}\n")
+        (folder / name).chmod(0o755)
+        return notes
+
+    return write
+
+
+def texts(database: BaseDatabaseWrapper) -> list[str]:
+    """What the rows say."""
+    with database.cursor() as cursor:
+        cursor.execute("SELECT text FROM note")
+        return [text for (text,) in cursor.fetchall()]
+
+
+def test_a_backup_brings_the_database_back(database: BaseDatabaseWrapper, tmp_path: Path) -> None:
+    backup = back_up(database, tmp_path / "backups", keep=7)
+    with database.cursor() as cursor:
+        cursor.execute("DROP TABLE note")
+        cursor.execute("CREATE TABLE younger (text)")
+    restore(database, backup, force=True)
+    assert texts(database) == ["kept"]
+    assert database.introspection.table_names() == ["note"]
+
+
+def test_a_backup_is_one_file_that_its_owner_alone_may_read(database: BaseDatabaseWrapper, tmp_path: Path) -> None:
+    backup = back_up(database, tmp_path / "backups", keep=7)
+    assert [path.name for path in (tmp_path / "backups").iterdir()] == [backup.name]
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    assert stat.S_IMODE(backup.parent.stat().st_mode) == 0o700
+
+
+def test_the_last_backups_are_kept_and_nothing_else_is_deleted(database: BaseDatabaseWrapper, tmp_path: Path) -> None:
+    names = [f"2026112{day}T030000Z.sqlite3.gz" for day in range(1, 4)]
+    for name in [*names, "by-hand.sqlite3.gz"]:
+        (tmp_path / name).touch()
+    newest = back_up(database, tmp_path, keep=2)
+    # The clock of this machine may stand before or after these.
+    last = sorted([*names, newest.name])[-2:]
+    assert sorted(path.name for path in backups.backups(tmp_path)) == last
+    assert (tmp_path / "by-hand.sqlite3.gz").exists()
+
+
+def test_a_damaged_backup_changes_nothing(database: BaseDatabaseWrapper, tmp_path: Path) -> None:
+    whole = back_up(database, tmp_path / "backups", keep=7).read_bytes()
+    middle = len(whole) // 2
+    contents = {
+        "cut": whole[:middle],
+        "changed": whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
+        "empty": b"",
+        "plain": gzip.decompress(whole),
+        "foreign": gzip.compress(b"SQLite format 3\0" + b"x" * 5000),
+    }
+    files = {tmp_path / f"{name}.sqlite3.gz": "is damaged: " for name in contents}
+    for file, content in zip(files, contents.values(), strict=True):
+        file.write_bytes(content)
+    for file, reason in {**files, tmp_path / "none": "no file", Path(__file__): "another kind"}.items():
+        with pytest.raises(BackupError, match=reason):
+            restore(database, file, force=True)
+    assert texts(database) == ["kept"]
+
+
+def test_what_is_there_is_replaced_only_if_that_is_meant(database: BaseDatabaseWrapper, tmp_path: Path) -> None:
+    backup = back_up(database, tmp_path / "backups", keep=7)
+    with pytest.raises(BackupError, match=r"db.sqlite3 is not empty: it has 1 tables. --force replaces them"):
+        restore(database, backup, force=False)
+    with database.cursor() as cursor:
+        cursor.execute("DROP TABLE note")
+    restore(database, backup, force=False)
+    assert texts(database) == ["kept"]
+
+
+def test_a_backup_that_is_not_whole_gets_no_name(
+    database: BaseDatabaseWrapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backups, "copy_to", lambda _, file: file.write_bytes(b"half"))
+    with pytest.raises(BackupError, match="is damaged"):
+        back_up(database, tmp_path / "backups", keep=7)
+    assert not list((tmp_path / "backups").iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_named(
+    database: BaseDatabaseWrapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BackupError, match="file cannot be made"):
+        back_up(database, tmp_path / "file", keep=7)
+    monkeypatch.setattr(backups, "copy_to", mock.Mock(side_effect=sqlite3.OperationalError("disk full")))
+    with pytest.raises(BackupError, match=r"cannot be written \(disk full\)"):
+        back_up(database, tmp_path, keep=7)
+
+
+def test_a_password_stands_on_no_command_line(server: Any, program: Program, tmp_path: Path) -> None:
+    program("pg_restore", "")
+    notes = program("pg_dump", "")
+    back_up(server, tmp_path, keep=7)
+    called, variables, checked, _ = notes.read_text().splitlines()
+    assert checked.startswith("pg_restore --file=/dev/null ")
+    assert called.startswith("pg_dump -U site -h db -p 5433 --dbname=user$site --no-password --format=custom --file=")
+    assert variables == "password: it's $ecret, ssl: require"
+
+
+def test_a_dump_replaces_all_tables_in_one_transaction(server: Any, program: Program, tmp_path: Path) -> None:
+    program("pg_restore", "")
+    notes = program("psql", f'cp "$(dirname "$(echo "$*" | sed "s/.*=//")")/drop.sql" {tmp_path}/dropped')
+    dump = tmp_path / "20261121T030000Z.dump"
+    dump.touch()
+    restore(server, dump, force=True)
+    _, _, first, _, second, variables = notes.read_text().splitlines()
+    assert first.startswith("pg_restore --clean --if-exists --no-owner --no-privileges --file=")
+    assert "--single-transaction" in second
+    assert "--set=ON_ERROR_STOP=1" in second
+    assert variables == "password: it's $ecret, ssl: require"
+    assert (tmp_path / "dropped").read_text() == 'DROP TABLE IF EXISTS "younger" CASCADE;\n'
+    assert not list(tmp_path.glob(f"{backups.UNFINISHED}*"))
+
+
+def test_a_dump_that_fails_leaves_no_file_and_says_why(
+    server: Any, program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "backups"
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path))
+        with pytest.raises(BackupError, match="pg_dump is not installed"):
+            back_up(server, folder, keep=7)
+    program("pg_dump", "echo server version mismatch >&2; exit 1")
+    with pytest.raises(BackupError, match="pg_dump said: server version mismatch"):
+        back_up(server, folder, keep=7)
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.usefixtures("commands")
+def test_the_commands_say_what_they_did(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings.BACKUP_DIR = tmp_path / "backups"
+    call_command("backup")
+    backup = Path(capsys.readouterr().out.strip())
+    call_command("backup", list=True)
+    assert capsys.readouterr().out == f"{backup}\n"
+    call_command("restore", backup, force=True)
+    assert "Now run migrate" in capsys.readouterr().out
+    with pytest.raises(CommandError, match=r"Nothing was restored: .* is not empty"):
+        call_command("restore", backup)
+    with pytest.raises(CommandError, match="Nothing was restored: there is no file"):
+        call_command("restore", tmp_path / "none", force=True)
+
+
+def test_a_backup_that_another_program_made_is_sent(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(CommandError, match="set BACKUP_BUCKET"):
+        call_command("backup", send=str(tmp_path))
+    settings.STORAGES = {**settings.STORAGES, "backups": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
+    with pytest.raises(CommandError, match="There is no backup in"):
+        call_command("backup", send=str(tmp_path))
+    for name in ("site-20261120T030000Z.dump", "site-20261121T030000Z.dump", "notes.txt"):
+        (tmp_path / name).write_text(name)
+    call_command("backup", send=str(tmp_path))
+    assert capsys.readouterr().out == "20261121T030000Z.dump, in the store\n"
+    with storages["backups"].open("20261121T030000Z.dump") as copy:
+        assert copy.read() == b"site-20261121T030000Z.dump"
+
+
+def test_backing_up_needs_a_folder_that_can_be_written(settings: Settings, tmp_path: Path) -> None:
+    settings.BACKUP_DIR = None
+    with pytest.raises(CommandError, match="set BACKUP_DIR"):
+        call_command("backup")
+    (tmp_path / "file").touch()
+    settings.BACKUP_DIR = tmp_path / "file"
+    with pytest.raises(CommandError, match="No backup was made"):
+        call_command("backup")
+
+
+def test_production_keeps_seven_backups_where_it_is_told(production: Callable[..., Any], tmp_path: Path) -> None:
+    assert (production().BACKUP_DIR, production().BACKUP_KEEP) == (None, 7)
+    told = production(BACKUP_DIR=str(tmp_path / "backups"), BACKUP_KEEP="3")
+    assert tmp_path / "backups" == told.BACKUP_DIR
+    assert told.BACKUP_KEEP == 3
+
+
+def test_a_backup_can_be_opened_by_sqlite_itself(database: BaseDatabaseWrapper, tmp_path: Path) -> None:
+    plain = tmp_path / "plain.sqlite3"
+    plain.write_bytes(gzip.decompress(back_up(database, tmp_path, keep=7).read_bytes()))
+    copy = sqlite3.connect(plain)
+    assert copy.execute("SELECT text FROM note").fetchall() == [("kept",)]
+    copy.close()
+
+
+def test_a_backup_of_before_they_were_compressed_counts_too(database: BaseDatabaseWrapper, tmp_path: Path) -> None:
+    whole = gzip.decompress(back_up(database, tmp_path, keep=7).read_bytes())
+    old = tmp_path / "20200101T000000Z.sqlite3"
+    old.write_bytes(whole)
+    assert backups.backups(tmp_path)[-1] == old
+    with database.cursor() as cursor:
+        cursor.execute("DROP TABLE note")
+    restore(database, old, force=True)
+    assert texts(database) == ["kept"]
+    old.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BackupError, match="is damaged"):
+        restore(database, old, force=True)
+
+
+@pytest.mark.usefixtures("commands")
+def test_backups_go_into_a_store_too(
+    database: BaseDatabaseWrapper, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "backups": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    }
+    settings.BACKUP_DIR, settings.BACKUP_KEEP = None, 2
+    store = storages["backups"]
+    for name in ("20200101T000000Z.sqlite3.gz", "20200102T000000Z.sqlite3.gz", "by-hand.sqlite3.gz"):
+        store.save(name, ContentFile(b""))
+    call_command("backup")
+    newest, _ = capsys.readouterr().out.split(", in the store")
+    call_command("backup", list=True)
+    assert capsys.readouterr().out.split() == [newest, "20200102T000000Z.sqlite3.gz"]
+    assert store.exists("by-hand.sqlite3.gz")
+    call_command("restore", newest, force=True)
+    assert texts(database) == ["kept"]
+    with pytest.raises(CommandError, match="Nothing was restored: the store says of 20200103T000000Z"):
+        call_command("restore", "20200103T000000Z.sqlite3.gz", force=True)
+    with pytest.raises(CommandError, match=r"20200102T000000Z.sqlite3.gz is damaged"):
+        call_command("restore", "20200102T000000Z.sqlite3.gz", force=True)
+
+
+def test_a_store_that_fails_is_named(
+    database: BaseDatabaseWrapper, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("operations.management.commands.backup.connection", database)
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "backups": {"BACKEND": "operations.data.uploads.NoUploads"},
+    }
+    settings.BACKUP_DIR = None
+    with pytest.raises(CommandError, match="No backup was made: the store says"):
+        call_command("backup")
+    settings.BACKUP_DIR = tmp_path / "backups"
+    with pytest.raises(CommandError, match=r"It is at .*/backups/.*, and only there: the store says"):
+        call_command("backup")
+    monkeypatch.setattr(InMemoryStorage, "save", lambda *_: "other")
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "backups": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    }
+    monkeypatch.setattr(InMemoryStorage, "open", lambda *_: ContentFile(b"something else"))
+    with pytest.raises(CommandError, match="the store has something else under the name other"):
+        call_command("backup")

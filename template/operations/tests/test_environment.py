@@ -1,0 +1,313 @@
+"""The site starts with what the environment says, or does not start and says why."""
+
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.contrib.staticfiles import storage
+from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.servers.basehttp import get_internal_wsgi_application
+from environs import EnvError
+
+from operations import environment
+from operations.environment import parsers
+from operations.mail import NO_MAIL_SERVER
+
+Production = Callable[..., SimpleNamespace]
+
+KEY = "0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+KEY_BEFORE = KEY[::-1]
+SMTP = "django.core.mail.backends.smtp.EmailBackend"
+
+
+@pytest.mark.parametrize(
+    ("parser", "text", "value"),
+    [
+        (parsers.flag, " Yes ", True),
+        (parsers.flag, "0", False),
+        (parsers.flag, True, True),
+        (parsers.number, "0", 0),
+        (parsers.number, " 3600 ", 3600),
+        (parsers.number, 600, 600),
+        (parsers.count, "2", 2),
+        (parsers.secret_key, KEY, KEY),
+        (parsers.secret_keys, f"{KEY} , {KEY_BEFORE},", [KEY, KEY_BEFORE]),
+        (parsers.secret_keys, [], []),
+        (
+            parsers.hosts,
+            "www.example.com, .example.org,[::1],localhost",
+            ["www.example.com", ".example.org", "[::1]", "localhost"],
+        ),
+        (
+            parsers.origins,
+            "https://example.com, https://*.example.org:8443",
+            ["https://example.com", "https://*.example.org:8443"],
+        ),
+        (parsers.cache_url, None, None),
+        (parsers.cache_url, "redis://localhost:6379/1", "redis://localhost:6379/1"),
+        (parsers.cache_url, "rediss://h?ssl_cert_reqs=none", "rediss://h?ssl_cert_reqs=none"),
+        (parsers.mailer, None, None),
+        (parsers.address, "site@example.com", "site@example.com"),
+        (parsers.address, "Todo List <site@example.com>", "Todo List <site@example.com>"),
+        (parsers.level, " debug ", "DEBUG"),
+        (parsers.log_file, None, None),
+        (parsers.folder, None, None),
+        (parsers.folder, "/tmp", Path("/tmp")),  # noqa: S108 - a folder that every machine has; nothing is written
+    ],
+)
+def test_a_value_is_read(parser: Callable[[Any], Any], text: Any, value: Any) -> None:
+    assert parser(text) == value
+
+
+@pytest.mark.parametrize(
+    ("parser", "text", "reason"),
+    [
+        (parsers.flag, "maybe", "neither true nor false"),
+        (parsers.number, "-1", "not a whole number"),
+        (parsers.number, "1.5", "not a whole number"),
+        (parsers.number, "9" * 13, "not a whole number"),
+        (parsers.count, "0", "not a whole number from 1 up"),
+        (parsers.secret_key, KEY[:49], "too easy to guess"),
+        (parsers.secret_key, "abcd" * 20, "too easy to guess"),
+        (parsers.secret_key, f"django-insecure-{KEY}", "a placeholder"),
+        (parsers.secret_keys, f"{KEY},short", "too easy to guess"),
+        (parsers.hosts, "https://example.com", "not a host name"),
+        (parsers.hosts, "example.com:8000", "not a host name"),
+        (parsers.hosts, "*", "not a host name"),
+        (parsers.hosts, " , ", "names no host"),
+        (parsers.origins, "example.com", "not a scheme and a host"),
+        (parsers.origins, "https://example.com/", "not a scheme and a host"),
+        (parsers.database, "s3cret", "not a database's URL"),
+        (parsers.database, "postgresql://user:s3cret@host:port/name", "not a database's URL"),
+        (parsers.database, "postgresql://user:s3cret@host", "names no database"),
+        (parsers.database, "sqlite:///", "names no database"),
+        (parsers.database, "sqlite:////no/such/folder/db.sqlite3", "the folder /no/such/folder is not there"),
+        (parsers.proxies, "10.0.0.1,proxy", "'proxy' is not an address"),
+        (parsers.database, "mysql://user:s3cret@host/name", "neither PostgreSQL nor SQLite"),
+        (parsers.cache_url, "s3cret", "not a Redis server's URL"),
+        (parsers.cache_url, "memcached://user:s3cret@host", "not a Redis server's URL"),
+        (parsers.cache_url, "redis://user:s3cret@", "not a Redis server's URL"),
+        (parsers.cache_url, "redis://user:s3cret@host:port", "not a Redis server's URL"),
+        (parsers.cache_url, "redis://user:s3cret@host/cache", "not a Redis server's URL"),
+        (parsers.cache_url, "redis://user:s3cret@host?timeout=soon", "not a Redis server's URL"),
+        (parsers.mailer, "s3cret", "not a mail server's URL"),
+        (parsers.mailer, "smtp://user:s3cret@", "not a mail server's URL"),
+        (parsers.mailer, "smtp://user:s3cret#@host", "not a mail server's URL"),
+        (parsers.mailer, "smtp://user:s3cret@host:port", "not a mail server's URL"),
+        (parsers.mailer, "https://user:s3cret@host", "not a mail server's URL"),
+        (parsers.address, "nobody", "not a mail address"),
+        (parsers.level, "loud", "not a level"),
+        (parsers.folder, "backups", "not the absolute path"),
+        (parsers.folder, "/no/such/folder", "not the absolute path"),
+        (parsers.log_file, "site.log", "not the absolute path"),
+        (parsers.log_file, "/", "not the absolute path"),
+        (parsers.log_file, "/no/such/folder/site.log", "not the absolute path"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused(parser: Callable[[Any], Any], text: str, reason: str) -> None:
+    with pytest.raises(EnvError, match=reason) as refused:
+        parser(text)
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "port", "use_tls", "use_ssl"),
+    [
+        ("smtp://user:p%40ss@mail.example.com", 25, False, False),
+        ("smtp+tls://user:p%40ss@mail.example.com", 587, True, False),
+        ("smtps://user:p%40ss@mail.example.com:4650", 4650, False, True),
+    ],
+)
+def test_a_mail_server_is_read(url: str, port: int, use_tls: bool, use_ssl: bool) -> None:
+    mailer = parsers.mailer(url)
+    assert mailer
+    assert mailer["BACKEND"] == SMTP
+    assert mailer["OPTIONS"] == {
+        "host": "mail.example.com",
+        "port": port,
+        "username": "user",
+        "password": "p@ss",
+        "use_tls": use_tls,
+        "use_ssl": use_ssl,
+        "timeout": 10,
+    }
+
+
+def test_a_server_of_databases_that_hangs_does_not_hang_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsers, "find_spec", lambda name: name)
+    settings = parsers.database("postgresql://user:p%40ss@host:5433/name?sslmode=require")
+    assert (settings["HOST"], settings["PORT"]) == ("host", 5433)
+    assert (settings["USER"], settings["PASSWORD"]) == ("user", "p@ss")
+    assert settings["OPTIONS"] == {
+        "sslmode": "require",
+        "connect_timeout": 5,
+        "tcp_user_timeout": 5000,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 2,
+    }
+    assert settings["CONN_HEALTH_CHECKS"]
+
+
+def test_a_server_of_databases_needs_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsers, "find_spec", lambda _: None)
+    with pytest.raises(EnvError, match="psycopg"):
+        parsers.database("postgresql://host/name")
+
+
+def test_writers_of_a_database_file_queue_instead_of_failing() -> None:
+    settings = parsers.database("sqlite:///data.sqlite3?timeout=5")
+    assert settings["NAME"] == str(environment.BASE_DIR / "data.sqlite3")
+    assert settings["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    assert settings["OPTIONS"]["timeout"] == 5
+
+
+def test_production_needs_three_variables(production: Production, production_environment: dict[str, str]) -> None:
+    settings = vars(production())
+    assert settings["SECRET_KEY"] == production_environment["SECRET_KEY"]
+    assert settings["ALLOWED_HOSTS"] == ["www.example.com"]
+    assert settings["DATABASES"]["default"]["NAME"] == str(settings["BASE_DIR"] / "nothing.sqlite3")
+
+
+def test_production_without_them_names_all_three_and_an_example_of_each(
+    production: Production, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        production(SECRET_KEY="", ALLOWED_HOSTS=" ", DATABASE_URL="")
+    assert ended.value.code == 3
+    title, *lines = capsys.readouterr().err.splitlines()
+    assert "3 problem(s)" in title
+    assert [line.split(": ")[0].strip() for line in lines] == ["SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL"]
+    assert "token_urlsafe" in lines[0]
+    assert "www.example.com" in lines[1]
+    assert "postgresql://" in lines[2]
+
+
+def test_production_names_every_problem_at_once_and_no_secret(
+    production: Production, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = {
+        "SECRET_KEY": "s3cret",
+        "ALLOWED_HOSTS": "https://example.com",
+        "DATABASE_URL": "postgresql//user:s3cret@host/name",
+        "CONN_MAX_AGE": "long",
+        "SECURE_SSL_REDIRECT": "maybe",
+        "EMAIL_URL": "smtp:/user:s3cret@host",
+        "LOG_LEVEL": "loud",
+    }
+    with pytest.raises(SystemExit):
+        production(**wrong)
+    _, *lines = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[0].strip() for line in lines] == list(wrong)
+    assert "s3cret" not in "".join(lines)
+
+
+def test_an_empty_variable_counts_as_one_that_is_not_set(production: Production) -> None:
+    settings = production(CONN_MAX_AGE="", EMAIL_URL="", LOG_LEVEL=" ")
+    assert settings.DATABASES["default"]["CONN_MAX_AGE"] == 600
+    assert settings.MAILERS["default"]["BACKEND"] == NO_MAIL_SERVER
+    assert settings.LOGGING["root"]["level"] == "INFO"
+
+
+def test_a_mail_server_needs_a_sender(production: Production, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        production(EMAIL_URL="smtp://mail.example.com")
+    assert "DEFAULT_FROM_EMAIL: not set. EMAIL_URL needs it." in capsys.readouterr().err
+    settings = production(EMAIL_URL="smtp://mail.example.com", DEFAULT_FROM_EMAIL="site@example.com")
+    assert settings.MAILERS["default"]["BACKEND"] == SMTP
+    assert settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory"
+
+
+def test_a_secret_can_stand_in_a_file(production: Production, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(f"{KEY_BEFORE}\n")
+    assert production(SECRET_KEY="", SECRET_KEY_FILE=str(file)).SECRET_KEY == KEY_BEFORE
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "reason"),
+    [
+        (None, "", "SECRET_KEY: SECRET_KEY_FILE names a file that cannot be read (No such file or directory)"),
+        (b"\xff\xfe", "", "SECRET_KEY: SECRET_KEY_FILE names a file that cannot be read (not UTF-8 text)"),
+        (KEY.encode(), KEY, "SECRET_KEY: given twice. Unset it or SECRET_KEY_FILE"),
+    ],
+)
+def test_a_file_that_cannot_be_meant_is_refused(
+    production: Production,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: bytes | None,
+    key: str,
+    reason: str,
+) -> None:
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SystemExit):
+        production(SECRET_KEY=key, SECRET_KEY_FILE=str(file))
+    assert reason in capsys.readouterr().err
+
+
+def test_what_is_logged_can_be_set(production: Production, tmp_path: Path) -> None:
+    file = str(tmp_path / "site.log")
+    logging = production(LOG_LEVEL="debug", REQUEST_LOG_LEVEL="warning", LOG_FILE=file).LOGGING
+    assert logging["root"]["level"] == "DEBUG"
+    assert logging["loggers"]["requests"]["level"] == "WARNING"
+    assert logging["handlers"]["file"]["filename"] == file
+
+
+def test_what_is_set_wins_over_the_file_of_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("CONN_MAX_AGE=1\nSECRET_KEY='a$b${c}d'\n")
+    monkeypatch.setattr(environment, "BASE_DIR", tmp_path)
+    with mock.patch.dict(os.environ, {"CONN_MAX_AGE": "2"}, clear=True):
+        environment.load_dotenv()
+        assert os.environ == {"CONN_MAX_AGE": "2", "SECRET_KEY": "a$b${c}d"}
+
+
+def test_a_process_that_refuses_to_start_writes_no_traceback() -> None:
+    command = [sys.executable, "-m", "django", "check", "--settings", "config.settings.production"]
+    done = subprocess.run(command, env={}, cwd=environment.BASE_DIR, capture_output=True, text=True, check=False)  # noqa: S603 - this Python, and words of our own
+    assert done.returncode == 3
+    assert done.stderr.startswith("Not starting: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_development_needs_no_variable() -> None:
+    with mock.patch.dict(os.environ, clear=True):
+        settings = runpy.run_module("config.settings.development")
+    assert settings["DEBUG"]
+    assert settings["DATABASES"]["default"]["NAME"] == str(environment.BASE_DIR / "db.sqlite3")
+
+
+def test_development_refuses_where_its_tools_are_not_installed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pytest_django", None)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("config.settings.development")
+    assert ended.value.code == 3
+    assert "DJANGO_SETTINGS_MODULE" in capsys.readouterr().err
+
+
+def test_a_server_refuses_while_its_static_files_are_not_collected(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(storage, "staticfiles_storage", ManifestStaticFilesStorage(location=tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        environment.refuse_without_manifest()
+    assert ended.value.code == 3
+    assert "collectstatic" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_the_server_finds_the_application() -> None:
+    with mock.patch.dict(os.environ):
+        assert isinstance(get_internal_wsgi_application(), WSGIHandler)

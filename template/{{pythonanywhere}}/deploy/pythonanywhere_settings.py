@@ -1,0 +1,106 @@
+"""Sees that the settings of a release hold here, and that its database answers; prints what a deploy has to know.
+
+The deploy script runs it in the release's folder, with the release's Python and under the release's `.env`.
+
+Exit codes: 0, and a line of JSON; 3, something that `.env` says does not hold; 1, the code does not. Then standard error
+has what is wrong.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+
+RELEASE = Path.cwd()
+sys.path.insert(0, str(RELEASE))
+PRODUCTION = "config.settings.production"
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", PRODUCTION)
+
+
+def main() -> int:
+    """Check; gives the exit code."""
+    # Not at the top: these are found once the line above has said where, and read `.env` one after the other.
+    from operations.environment import REFUSED, load_dotenv
+
+    load_dotenv()
+    import django
+
+    # Ends here, with a line a variable, if one is missing or malformed.
+    django.setup()
+    from django.conf import settings
+    from django.core.management import CommandError, call_command
+
+    code = 0
+    try:
+        call_command("check", verbosity=0)
+    except CommandError as error:
+        print(f"  {error}", file=sys.stderr)
+        code = 1
+    for problem in [*misplaced(settings), *unreachable()]:
+        print(f"  {problem}", file=sys.stderr)
+        code = REFUSED
+    urls = {"static_url": settings.STATIC_URL, "media_url": settings.MEDIA_URL}
+    print(json.dumps({"domain": settings.ALLOWED_HOSTS[0], **urls, "processes": processes(settings)}))
+    return code
+
+
+def processes(settings: Any) -> list[str]:
+    """What runs all the time beside the web app, as arguments of Python in the release's folder."""
+    from django.tasks import task_backends
+
+    found = ["manage.py worker"] if hasattr(task_backends["default"], "work") else []
+    if hasattr(settings, "CELERY_BEAT_SCHEDULE"):
+        found.append("-m celery --quiet --app config.celery beat")
+    return found
+
+
+def misplaced(settings: Any) -> list[str]:
+    """What is set to values that are good elsewhere, and lose data or visitors here."""
+    problems = []
+    if dotenv_values(RELEASE / ".env", interpolate=False).get("DJANGO_SETTINGS_MODULE") != PRODUCTION:
+        # The web server knows it without, but consoles and scheduled tasks would take development's.
+        problems.append(f"DJANGO_SETTINGS_MODULE: has to be {PRODUCTION} in .env")
+    if settings.ALLOWED_HOSTS[0].startswith("."):
+        problems.append("ALLOWED_HOSTS: its first host is the web app's own, like todolist.pythonanywhere.com")
+    database = settings.DATABASES["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        if Path(database["NAME"]).resolve().is_relative_to(RELEASE):
+            problems.append(
+                "DATABASE_URL: the file would be lost with this release. Write its whole path, sqlite:////…"
+            )
+        if "WAL" in database["OPTIONS"].get("init_command", "").upper():
+            problems.append(
+                "DATABASE_URL: SQLite's WAL is not safe on a network disk, and your home is on one."
+                " End it in ?init_command=PRAGMA%20journal_mode%3DDELETE"
+            )
+    for name in ("LOG_FILE", "BACKUP_DIR", "MEDIA_ROOT"):
+        path = os.environ.get(name)
+        if path and Path(path).resolve().is_relative_to(RELEASE.parent):
+            problems.append(f"{name}: it would be lost with its release. Write a path outside of releases/")
+    return problems
+
+
+def unreachable() -> list[str]:
+    """Why the database cannot be used, if it cannot."""
+    from django.db import Error, NotSupportedError, connection
+
+    try:
+        connection.ensure_connection()
+    except NotSupportedError as error:
+        return [
+            f"DATABASE_URL: {error}. Take a newer server: ask the platform's support for one, name one of another"
+            " provider in DATABASE_URL, or answer `sqlite` at the template's question (docs/deploy.md, Known issues)"
+        ]
+    except TypeError as error:
+        return [f"DATABASE_URL: an option after its ? is none of this database's: {error}"]
+    except Error as error:
+        # What the driver says names the host and the user, and no password.
+        return [f"DATABASE_URL: the database does not answer: {' '.join(str(error).split())}"]
+    return []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

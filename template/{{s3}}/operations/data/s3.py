@@ -1,0 +1,131 @@
+"""Object storage: any service that speaks S3.
+
+https://django-storages.readthedocs.io/en/latest/backends/amazon-S3.html
+"""
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from environs import EnvError
+
+from operations.environment import Environment
+from operations.environment.parsers import EXAMPLES
+
+TOGETHER = (
+    "A bucket (S3_BUCKET, BACKUP_BUCKET), S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY belong together: set all, or none"
+)
+EXAMPLES |= dict.fromkeys(("S3_BUCKET", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"), TOGETHER)
+
+# Seconds for a connection, and for each part of an answer; a store that hangs shall not hang the page for longer.
+CONNECT_TIMEOUT = 3
+READ_TIMEOUT = 10
+# Seconds for which a signed address is good.
+SIGNED_FOR = 3600
+
+
+def bucket(text: str | None) -> str | None:
+    """A bucket's name. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
+    if text is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", text):
+        raise EnvError(f"{text!r} is not a bucket's name. Example: todo-list-uploads")
+    return text
+
+
+def endpoint(text: str | None) -> str | None:
+    """The address of a service."""
+    if text is not None and not re.fullmatch(r"https?://[a-z0-9.-]+(:\d{1,5})?/?", text, re.IGNORECASE):
+        # A key may stand in it by mistake, and is not repeated.
+        raise EnvError("not a scheme and a host. Example: https://s3.example.com")
+    return text and text.rstrip("/")
+
+
+def region(text: str) -> str:
+    """A region's name, which stands in Amazon's addresses."""
+    if not re.fullmatch(r"[a-z0-9-]+", text, re.IGNORECASE):
+        raise EnvError(f"{text!r} is not a region. Example: eu-central-1")
+    return text
+
+
+def s3(env: Environment) -> dict[str, Any]:
+    """What the environment says of S3: `bucket`, `key`, `secret`, `region`, `endpoint`, `backups`. Good once `env` is sealed."""
+    for parser in (bucket, endpoint, region):
+        env.add_parser(parser.__name__, parser)
+    env.add_parser("credential", str)
+    found = {
+        "bucket": env.bucket("S3_BUCKET", None),
+        "backups": env.bucket("BACKUP_BUCKET", None),
+        "key": env.str("S3_ACCESS_KEY_ID", None),
+        "secret": env.str("S3_SECRET_ACCESS_KEY", None),
+    }
+    if any(found.values()):
+        # Read again as what is required now.
+        if not found["backups"]:
+            found["bucket"] = found["bucket"] or env.bucket("S3_BUCKET")
+        found["key"] = found["key"] or env.str("S3_ACCESS_KEY_ID")
+        found["secret"] = found["secret"] or env.str("S3_SECRET_ACCESS_KEY")
+    return {
+        **found,
+        "region": env.region("S3_REGION", "us-east-1"),
+        "endpoint": env.endpoint("S3_ENDPOINT_URL", None),
+    }
+
+
+def s3_options(s3: dict[str, Any]) -> dict[str, Any]:
+    """What boto3 is told: `endpoint_url`, `region_name`, `config` and the keys."""
+    # Not at the top: only who has a bucket waits for the library.
+    from botocore.config import Config
+
+    return {
+        "endpoint_url": s3["endpoint"] or f"https://s3.{s3['region']}.amazonaws.com",
+        "region_name": s3["region"],
+        "aws_access_key_id": s3["key"],
+        "aws_secret_access_key": s3["secret"],
+        "config": Config(  # type: ignore[no-untyped-call] # botocore has no types
+            signature_version="s3v4",
+            # Amazon has a host name for each bucket. Other services may, and all know it in the path.
+            s3={"addressing_style": "path" if s3["endpoint"] else "virtual"},
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            retries={"total_max_attempts": 2},
+            # Other services do not know Amazon's newer checksums.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    }
+
+
+def s3_storage(s3: dict[str, Any], bucket: str) -> dict[str, Any]:
+    """The entry of Django's STORAGES for a private bucket, whose files have signed addresses."""
+    options = s3_options(s3)
+    return {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": bucket,
+            "access_key": options["aws_access_key_id"],
+            "secret_key": options["aws_secret_access_key"],
+            "region_name": options["region_name"],
+            "endpoint_url": options["endpoint_url"],
+            "client_config": options["config"],
+            "default_acl": None,
+            "querystring_auth": True,
+            "querystring_expire": SIGNED_FOR,
+            # A second file of the same name is another file.
+            "file_overwrite": False,
+        },
+    }
+
+
+def s3_storages(s3: dict[str, Any]) -> dict[str, Any]:
+    """Return the entries of Django's STORAGES: uploads in S3_BUCKET, and backups in BACKUP_BUCKET, where they are set."""
+    buckets = {"default": s3["bucket"], "backups": s3["backups"]}
+    return {name: s3_storage(s3, bucket) for name, bucket in buckets.items() if bucket}
+
+
+def s3_origin(s3: dict[str, Any]) -> list[str]:
+    """Return the origin of signed URLs, which browsers must be allowed to load pictures from; none without S3_BUCKET."""
+    if not s3["bucket"]:
+        return []
+    if s3["endpoint"]:
+        url = urlsplit(s3["endpoint"])
+        return [f"{url.scheme}://{url.netloc}"]
+    return [f"https://{s3['bucket']}.s3.{s3['region']}.amazonaws.com"]

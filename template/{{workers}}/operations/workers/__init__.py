@@ -1,0 +1,1 @@
+"""What hands tasks to workers, and what a worker is."""
