@@ -42,7 +42,7 @@ def handler(middleware):
         return WSGIHandler()
 
 settings.ROOT_URLCONF = "bare"
-both = {"with": handler(["operations.web.requests.RequestMiddleware"]), "without": handler([])}
+both = {"with": handler(["operations.requests.RequestMiddleware"]), "without": handler([])}
 environ = RequestFactory(HTTP_X_REQUEST_ID="from-the-proxy").get("/").environ
 seconds = {name: [] for name in both}
 for _ in range(int(sys.argv[1])):

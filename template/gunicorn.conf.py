@@ -3,9 +3,16 @@
 Every setting: https://docs.gunicorn.org/en/stable/settings.html
 """
 
+import logging
+import logging.config
 import os
 from pathlib import Path
+from typing import Any, override
 
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+
+from operations import logs
 from operations.environment import load_dotenv
 
 load_dotenv()
@@ -15,6 +22,28 @@ def number(name: str, default: int) -> int:
     """The whole number in an environment variable; the settings refuse one that is none."""
     value = os.environ.get(name, "").strip()
     return int(value) if value.isdecimal() and int(value) > 0 else default
+
+
+class JsonLogger(Logger):
+    """Sends what gunicorn says through the project's logging, from the first line on."""
+
+    @override
+    def setup(self, cfg: Config) -> None:
+        level = os.environ.get("LOG_LEVEL", "").strip().upper()
+        known = logging.getLevelNamesMapping()
+        logging.config.dictConfig(
+            # Django configures it again, in full; a level that is no level is refused there.
+            logs.configuration(level=level if level in known else "INFO", request_level="INFO", formatter="json")
+        )
+        logging.captureWarnings(True)
+        for log in (self.error_log, self.access_log):
+            log.handlers.clear()
+            log.propagate = True
+        self.error_log.setLevel(logging.NOTSET)
+
+    @override
+    def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
+        """Write nothing: the request's line is Django's, which knows its id and its user."""
 
 
 wsgi_app = "config.wsgi:application"
@@ -53,4 +82,4 @@ preload_app = True
 control_socket_disable = True
 
 # JSON lines on standard output, as the site's own; one line a request, from Django.
-logger_class = "operations.logs.gunicorn.JsonLogger"
+logger_class = JsonLogger

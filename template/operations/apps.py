@@ -11,4 +11,4 @@ class OperationsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks."""
-        from operations.data import uploads  # noqa: F401 - which registers its own
+        from operations import uploads  # noqa: F401 - which registers its own

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.tasks import task
 from django.views import View
 
-from operations.data.cleanup import clean_up
+from operations.cleanup import clean_up
 
 log = logging.getLogger("tasks")
 

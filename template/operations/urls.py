@@ -2,8 +2,8 @@
 
 from django.urls import path
 
-from operations.data.uploads import uploaded
 from operations.tasks import TaskAnswerView
+from operations.uploads import uploaded
 
 urlpatterns = [
     path("media/<path:path>", uploaded, name="uploaded"),

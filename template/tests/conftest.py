@@ -6,7 +6,9 @@ from django.test import Client
 
 from apps.accounts.models import User
 from apps.pages.views import HomeView
-from operations.testing import *  # noqa: F403 - the fixtures that it offers
+from operations.tests.conftest import empty_cache, production, production_environment
+
+__all__ = ["empty_cache", "production", "production_environment"]
 
 
 @pytest.fixture

@@ -46,6 +46,16 @@ def link_in(message: EmailMessage) -> str:
     return found[1]
 
 
+def refused_logins(client: Client) -> int:
+    """How many of 12 logins are not even tried, each for another account and from another claimed address."""
+    refused = 0
+    for number in range(12):
+        form = {"login": f"nobody{number}@example.com", "password": "wrong"}
+        answer = client.post(reverse("account_login"), form, headers={"X-Forwarded-For": f"192.0.2.{number}"})
+        refused += "Too many failed login attempts" in answer.text
+    return refused
+
+
 @pytest.fixture
 def no_mail_server(settings: Settings, production: Callable[..., SimpleNamespace]) -> None:
     """The site as production runs it while EMAIL_URL is not set."""
@@ -324,3 +334,13 @@ def test_a_broker_that_is_down_is_told_to_who_asks_for_a_mail(client: Client, me
     page = client.post(reverse("account_reset_password"), {"email": member.email}, follow=True)
     assert page.status_code == 200
     assert NOT_SENT in page.text
+
+
+def test_a_visitor_cannot_escape_a_limit_by_making_up_addresses(client: Client) -> None:
+    # Ten a minute may fail from one address, whatever the accounts.
+    assert refused_logins(client) == 2
+
+
+def test_behind_a_proxy_a_limit_is_each_visitors_own(client: Client, settings: Settings) -> None:
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
+    assert refused_logins(client) == 0

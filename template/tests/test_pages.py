@@ -1,5 +1,7 @@
 """Visitors find the home page, and a page that helps where something is wrong."""
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -10,6 +12,9 @@ from apps.accounts.models import User
 
 HOSTILE_NAME = """<b>Fish & "Chips"</b> {{ request }}"""
 ESCAPED_NAME = "&lt;b&gt;Fish &amp; &quot;Chips&quot;&lt;/b&gt; {{ request }}"
+VISITORS_PAGES = ["home", "account_login", "account_signup", "account_reset_password"]
+MEMBERS_PAGES = ["home", "account_email", "account_change_password", "account_delete", "account_logout"]
+INLINE = re.compile(r"<style|\sstyle=|\son[a-z]+=|javascript:|<script(?![^>]*(\ssrc=|json))", re.IGNORECASE)
 
 
 def test_the_home_page_leads_a_visitor_to_an_account(client: Client) -> None:
@@ -75,3 +80,30 @@ def test_the_sites_name_is_escaped(client: Client, settings: Settings, page: str
     answer = client.get(page)
     assert ESCAPED_NAME in answer.text
     assert HOSTILE_NAME not in answer.text
+
+
+@pytest.mark.parametrize("page", VISITORS_PAGES)
+def test_a_visitors_page_is_protected_and_has_nothing_inline(client: Client, page: str) -> None:
+    answer = client.get(reverse(page))
+    assert answer.status_code == 200
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; ")
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert not INLINE.search(answer.text)
+
+
+@pytest.mark.parametrize("page", MEMBERS_PAGES)
+def test_a_members_page_is_protected_and_has_nothing_inline(member_client: Client, page: str) -> None:
+    answer = member_client.get(reverse(page))
+    assert answer.status_code == 200
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; ")
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert not INLINE.search(answer.text)
+
+
+def test_other_sites_cannot_load_the_sites_files(client: Client, settings: Settings) -> None:
+    settings.WHITENOISE_USE_FINDERS = True
+    answer = client.get("/static/site.css")
+    assert answer.getvalue()
+    assert answer.status_code == 200
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "Access-Control-Allow-Origin" not in answer.headers

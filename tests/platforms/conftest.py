@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from stand_ins.heroku.platform import heroku
+from stand_ins.heroku.projects import Developer
+from stand_ins.machines import Machine, Machines
+from stand_ins.pythonanywhere.live import Live, grown, make_seed
 from tests.support import rendering
 from tests.support.containers import Deployment, Engine, NoEngineError, Projects, running_engine
 from tests.support.databases import PostgreSQL
 from tests.support.environments import Environments
 from tests.support.faults import LITTLE_TO_COMPRESS
-from tests.support.heroku.platform import heroku
-from tests.support.heroku.projects import Developer
-from tests.support.machines import Machine, Machines
 from tests.support.owners import NAMES, Owner
-from tests.support.pythonanywhere.live import Live, grown, make_seed
 from tests.support.rendering import Once
 from tests.support.repositories import repository
 

@@ -97,6 +97,11 @@ def test_a_host_that_is_not_the_sites_gets_nothing(deployed: Deployment) -> None
     assert "elsewhere" not in answer.headers.get("Location", "")
 
 
+def test_compose_warns_of_nothing(deployed: Deployment) -> None:
+    variables = {name: value for name, value in deployed.variables.items() if not name.endswith("_PORT")}
+    assert deployed.engine.docker("compose", "config", "--quiet", folder=deployed.project, variables=variables) == ""
+
+
 def test_a_missing_secret_is_named(projects: Projects, tmp_path: Path) -> None:
     with projects.copied(tmp_path) as deployment:
         (deployment.project / "secrets/secret_key").unlink()

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -9,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from stand_ins.object_storage import object_storage
 from tests.support.containers import Deployment, Engine, Projects
 from tests.support.environments import run
 from tests.support.faults import LITTLE_TO_COMPRESS
-from tests.support.object_storage import object_storage
 from tests.support.rendering import question_choices
 from tests.support.runbooks import PASTED, Reader, blocks
 from tests.support.smoke import CHECKS
@@ -111,7 +112,7 @@ def test_little_of_the_page_cannot_be_run(render: Render, database: str) -> None
 def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
     reader, deployment = reading.reader, reading.deployment
     reader.follow("Before the first deploy")
-    reader.follow("Make the secrets")
+    reader.follow("Create the secrets")
     taken = run(["git", "status", "--short", "--untracked-files=all"], reading.project)
     assert taken == "", "git would take a secret"
     reader.follow("Start it on localhost")
@@ -130,7 +131,7 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
     reader.follow("Deploy")
     assert passed(reader.follow("Check the live site"))
     assert re.search(r'"requests": \d+', reader.follow("Logs"))
-    assert "0 uploads would be deleted" in reader.follow("What is done now and then")
+    assert "0 uploads would be deleted" in reader.follow("Scheduled jobs")
 
     drill(reading)
 
@@ -139,7 +140,7 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
     (reading.project / "apps/accounts/migrations/0002_note.py").write_text(UNDONE)
     reading.commit("Add a table")
     assert passed(reader.paste("deploy/docker.sh"))
-    back, forth = [block for block in reader.left if block.heading == "Go back to the image before"]
+    back, forth = [block for block in reader.left if block.heading == "Roll back"]
     assert passed(reader.paste(back.text))
     assert deployment.container("web")["Image"] == old
     reader.paste(forth.text)
@@ -163,20 +164,21 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
     assert not reader.left
 
 
-def test_the_page_differs_with_the_database_by_its_secrets_alone(render: Render) -> None:
-    """Which is why all of it is followed with PostgreSQL only."""
+def test_the_page_differs_with_the_database_by_its_secrets_and_backups_alone(render: Render) -> None:
+    """So all of it is followed with PostgreSQL only, and these with both."""
     with_server, with_file = [blocks(render(database=name) / "docs/deploy.md") for name in ("postgresql", "sqlite")]
     known = {block.text for block in with_server}
-    assert [block.heading for block in with_file if block.text not in known] == ["Make the secrets"]
+    others = ["Create the secrets", "Backups", "Restore"]
+    assert [block.heading for block in with_file if block.text not in known] == others
     there = {block.text for block in with_file}
-    assert {block.heading for block in with_server if block.text not in there} == {"Make the secrets", ANOTHER_VERSION}
+    assert {block.heading for block in with_server if block.text not in there} == {*others, ANOTHER_VERSION}
 
 
 @pytest.mark.parametrize("reading", ["sqlite"], indirect=True)
 def test_what_a_database_in_a_file_asks_for_is_followed_too(reading: Reading) -> None:
     """All that changes or keeps the data; the other blocks are those of the page for PostgreSQL."""
     reader = reading.reader
-    for heading in ("Before the first deploy", "Make the secrets", "Start it on localhost"):
+    for heading in ("Before the first deploy", "Create the secrets", "Start it on localhost"):
         reader.follow(heading)
     old = reading.deployment.container("web")["Image"]
     (reading.project / "apps/accounts/migrations/0002_note.py").write_text(UNDONE)
@@ -242,33 +244,57 @@ def test_another_major_version_of_postgresql_takes_the_data_along(projects: Proj
 
 
 @pytest.mark.parametrize("database", question_choices("database"))
-def test_backups_are_whole_or_not_there(projects: Projects, database: str) -> None:
-    with projects.deployment(database) as deployment:
+def test_backups_are_whole_or_not_there(projects: Projects, tmp_path: Path, database: str) -> None:
+    with projects.copied(tmp_path, database) as deployment:
         deployment.up()
 
-        def backup(*arguments: str, code: int = 0) -> str:
-            return deployment.compose("run", "--rm", "--no-TTY", "backup", *arguments, code=code)
+        def shell(script: str, code: int = 0) -> str:
+            told = deployment.variables
+            return deployment.engine.run("sh", "-c", script, folder=deployment.project, code=code, variables=told)
 
-        # What is no backup is not taken, and nothing is left of it.
-        assert "there is no backup" in backup("restore", code=1)
-        backup("take", code=1)
-        name, ending = (deployment.database_user(), "dump") if database == "postgresql" else ("db", "sqlite3")
-        make = f"for day in 1 2 3 4 5 6 7 8; do touch /backups/{name}-2000010${{day}}T000000Z.{ending}; done"
-        deployment.compose("run", "--rm", "--no-TTY", "--entrypoint=sh", "backup", "-c", make)
-        newest = backup().splitlines()[-1]
-        kept = [line for line in backup("list").splitlines() if line.endswith(ending)]
-        assert kept == [*(f"{name}-2000010{day}T000000Z.{ending}" for day in range(3, 9)), newest]
-        assert "no backup called" in backup("restore", "missing.dump", code=1)
-        # Nor is one that broke off on its way.
-        half = kept[0]
-        halve = f"head -c $(($(stat -c %s /backups/{newest}) / 2)) /backups/{newest} >/backups/{half}"
-        deployment.compose("run", "--rm", "--no-TTY", "--entrypoint=sh", "backup", "-c", halve)
-        backup("check", newest)
-        backup("check", half, code=1)
-        take = f"docker compose run --rm --no-TTY backup show {half} | docker compose run --rm --no-TTY backup take"
-        deployment.engine.run("sh", "-c", take, folder=deployment.project, code=1, variables=deployment.variables)
-        assert [line for line in backup("list").splitlines() if line.endswith(ending)] == kept
-        assert backup("no-such-word", code=2)
+        def service(name: str, *arguments: str, code: int = 0, standard_input: str = "/dev/null") -> str:
+            command = shlex.join(["docker", "compose", "run", "--rm", "--no-TTY", name, *arguments])
+            return shell(f"{command} <{standard_input}", code)
+
+        def listed() -> list[str]:
+            return re.findall(r"^/backups/(.*)$", service("backup", "--list"), re.MULTILINE)
+
+        def inside(script: str) -> str:
+            return service("--entrypoint=sh", "backup", "-c", script)
+
+        assert "there is no backup" in service("restore", code=1)
+        # Those of older releases count too.
+        older, ending = ("site-{}.dump", "dump") if database == "postgresql" else ("db-{}.sqlite3", "sqlite3.gz")
+        names = [f"2000010{day}T000000Z" for day in range(1, 9)]
+        names = [*(older.format(name) for name in names[:4]), *(f"{name}.{ending}" for name in names[4:])]
+        inside("cd /backups && touch " + " ".join(names))
+        newest = service("backup").splitlines()[-1].removeprefix("/backups/")
+        assert re.fullmatch(r"\d{8}T\d{6}Z\." + ending, newest)
+        assert listed() == [newest, *names[:1:-1]]
+        assert "there is no file" in service("restore", f"missing.{ending}", "--force", code=1)
+        assert "is not empty" in service("restore", code=1)
+        # One that broke off on its way is not restored, wherever it is.
+        half = f"20000108T000000Z.{ending}"
+        inside(f"head -c $(($(stat -c %s /backups/{newest}) / 2)) /backups/{newest} >/backups/{half}")
+        assert f"{newest} is complete" in service("backup", "--check")
+        assert f"{newest} is complete" in service("backup", "--check", f"/backups/{newest}")
+        assert f"{half} is damaged" in service("backup", "--check", half, code=1)
+        assert f"{half} is damaged" in service("restore", "--force", half, code=1)
+        shell(f"docker compose run --rm --no-TTY --entrypoint=cat backup /backups/{half} >half")
+        assert "is damaged" in service("restore", "--force", "-", code=1, standard_input="half")
+        (deployment.project / "half").unlink()
+        assert "unfinished" not in inside("ls -A /backups")
+        # One that an older release wrote is restored by its name.
+        plain = older.format("20000103T000000Z")
+        unpack = "cat" if database == "postgresql" else "gunzip --stdout"
+        inside(f"{unpack} /backups/{newest} >/backups/{plain}")
+        assert f"Restored {plain}" in service("restore", "--force", plain)
+        assert service("backup", "--no-such-option", code=2)
+        assert service("restore", "--no-such-option", code=2)
+        # As many are kept as .env says.
+        (deployment.project / ".env").write_text("BACKUP_KEEP=2\n")
+        second = service("backup").splitlines()[-1].removeprefix("/backups/")
+        assert listed() == [second, newest]
         assert deployment.get("/ready/").status_code == 200
 
 
@@ -283,21 +309,23 @@ def test_a_backup_goes_into_the_bucket_and_comes_back(projects: Projects, tmp_pa
             (deployment.project / "secrets/s3_secret_access_key").write_text(told.pop("S3_SECRET_ACCESS_KEY"))
             (deployment.project / ".env").write_text("".join(f"{name}={value}\n" for name, value in told.items()))
             deployment.up()
-            made = deployment.compose("run", "--rm", "--no-TTY", "backup").splitlines()[-1]
-            deployment.engine.run(*send.split(), folder=deployment.project, variables=deployment.variables)
+            for line in dict.fromkeys(["docker compose run --rm backup", send]):
+                deployment.engine.run(*line.split(), folder=deployment.project, variables=deployment.variables)
             (name,) = storage.names("backups")
+            assert f"/backups/{name}" in deployment.compose("run", "--rm", "--no-TTY", "backup", "--list")
             storage.client.download_file("backups", name, str(deployment.project / name))
-        if database == "postgresql":
-            assert made.endswith(f"-{name}")
-        else:
-            run(["gunzip", name], deployment.project)
-        take = "docker compose run --rm --no-TTY backup take <" + name.removesuffix(".gz")
-        deployment.engine.run("sh", "-c", take, folder=deployment.project, variables=deployment.variables)
+            if database == "sqlite":
+                # It is found in the bucket too.
+                remove = ("run", "--rm", "--no-TTY", "--entrypoint=rm", "backup", f"/backups/{name}")
+                deployment.compose(*remove)
+                assert f"Restored {name}" in deployment.compose("run", "--rm", "--no-TTY", "restore", "--force")
+        restore = f"docker compose run --rm --no-TTY restore --force - <{name}"
+        deployment.engine.run("sh", "-c", restore, folder=deployment.project, variables=deployment.variables)
 
 
 @pytest.mark.parametrize("reading", ["sqlite"], indirect=True)
 def test_what_is_broken_off_or_cannot_work_goes_back(reading: Reading) -> None:
-    for heading in ("Before the first deploy", "Make the secrets", "Start it on localhost"):
+    for heading in ("Before the first deploy", "Create the secrets", "Start it on localhost"):
         reading.reader.follow(heading)
     live = reading.deployment.container("web")["Image"]
     reading.release("config/settings/site.py", "Todo List", "Shopping List")

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -125,6 +126,11 @@ def test_the_stack_file_follows_the_specification(render: Render, tasks: str) ->
     run_tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "deploy/swarm.yaml", folder=project)
 
 
+def test_the_stack_file_has_no_variable_that_a_swarm_cannot_fill_in(render: Render) -> None:
+    """`docker stack` knows of compose's forms only these: ${NAME}, ${NAME:-default} and ${NAME:?error}."""
+    assert not re.search(r"\$\{\w+:?\+", (render() / "deploy/swarm.yaml").read_text())
+
+
 # While an engine enters or leaves a swarm, it makes no networks for other tests.
 @pytest.mark.alone
 def test_no_visitor_notices_a_release(stack: Stack) -> None:
@@ -149,7 +155,7 @@ def test_no_visitor_notices_a_release(stack: Stack) -> None:
     with steady_traffic(*visitors(16, stack.session, stack.url)) as traffic:
         reader.follow("Deploy")
         second = stack.images()
-        reader.follow("Go back")
+        reader.follow("Roll back")
     assert not traffic.failures
     assert traffic.succeeded[200] > 100
     assert len(first) == len(second) == 1
@@ -171,7 +177,7 @@ def test_no_visitor_notices_a_release(stack: Stack) -> None:
     assert not traffic.failures
     assert stack.images() == first
 
-    reader.follow("More and fewer")
+    reader.follow("Change the number of containers")
     # The third may still be answering its last visitor.
     assert eventually(lambda: len(stack.containers("web")) == 2)
     assert not reader.left

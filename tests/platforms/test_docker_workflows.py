@@ -228,7 +228,7 @@ def test_what_would_become_a_command_on_the_server_is_refused(repository: Path, 
         (good, ("", images[1])),
     ):
         done = subprocess.run(
-            ["deploy/over-ssh.sh", *arguments],
+            ["deploy/deploy-to-server.sh", *arguments],
             cwd=repository,
             env={**remote.environment, **variables},
             capture_output=True,

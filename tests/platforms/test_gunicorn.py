@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from stand_ins.machines import Machines
 from tests.support.environments import run
 from tests.support.faults import LITTLE_TO_COMPRESS, Change, route, text
-from tests.support.machines import Machines
 from tests.support.owners import DEPLOY, DOMAIN, NAMES, REPOSITORY, SLUG, MachineRunner, Owner
 from tests.support.repositories import repository
 from tests.support.runbooks import blocks
@@ -105,7 +105,7 @@ def test_ten_deploys_in_a_row_lose_no_request(owner: Owner, tmp_path: Path) -> N
 
 
 def test_a_deploy_that_breaks_at_any_step_leaves_the_old_release_serving(owner: Owner, tmp_path: Path) -> None:
-    not_ready = text("operations/web/probes.py", "CHECKS = [", 'CHECKS = [Check("never", lambda: exec("1/0")), ')
+    not_ready = text("operations/probes.py", "CHECKS = [", 'CHECKS = [Check("never", lambda: exec("1/0")), ')
 
     def not_loading(project: Path) -> None:
         with (project / "config/wsgi.py").open("a") as file:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.machines import Machine, Machines
+from stand_ins.machines import Machine, Machines
 from tests.support.owners import DOMAIN, NAMES, SLUG, Owner
 from tests.support.smoke import CHECKS
 from tests.support.traffic import callers, steady_traffic

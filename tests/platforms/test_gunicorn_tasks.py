@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from stand_ins.machines import Machines
 from tests.support.faults import LITTLE_TO_COMPRESS, route
-from tests.support.machines import Machines
 from tests.support.owners import NAMES, SLUG, Owner
 from tests.support.repositories import repository
 

@@ -5,9 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.environments import run
-from tests.support.faults import text
-from tests.support.heroku.projects import (
+from stand_ins.heroku.projects import (
     BROKEN_HOME,
     FAILING_MIGRATION,
     NEW_MIGRATION,
@@ -16,6 +14,8 @@ from tests.support.heroku.projects import (
     Developer,
     migration,
 )
+from tests.support.environments import run
+from tests.support.faults import text
 from tests.support.runbooks import Reader, blocks
 from tests.support.servers import eventually
 from tests.support.traffic import callers, steady_traffic

@@ -13,10 +13,10 @@ from threading import Thread
 import requests
 from honcho.environ import parse_procfile
 
+from stand_ins.heroku.projects import SLOW, Developer
 from tests.support.databases import PostgreSQL
 from tests.support.environments import Environments, clean_environment, run, uv
 from tests.support.faults import Change, text
-from tests.support.heroku.projects import SLOW, Developer
 from tests.support.names import IN_A_NAMESPACE
 from tests.support.rendered import files
 from tests.support.repositories import repository

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from stand_ins.heroku import Heroku, heroku
+from stand_ins.heroku.apps import App
 from tests.support.databases import PostgreSQL
-from tests.support.heroku import Heroku, heroku
-from tests.support.heroku.apps import App
 from tests.support.servers import eventually
 
 # An app that needs nothing, and tells what it is asked.

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from stand_ins.heroku.apps import App
+from stand_ins.heroku.dynos import Dyno
+from stand_ins.heroku.platform import heroku
+from stand_ins.heroku.projects import NEW_MIGRATION, NICKNAME, Developer, migration
+from stand_ins.heroku.records import Release
 from tests.support.databases import PostgreSQL
 from tests.support.environments import Environments
 from tests.support.faults import LITTLE_TO_COMPRESS, text
-from tests.support.heroku.apps import App
-from tests.support.heroku.dynos import Dyno
-from tests.support.heroku.platform import heroku
-from tests.support.heroku.projects import NEW_MIGRATION, NICKNAME, Developer, migration
-from tests.support.heroku.records import Release
 from tests.support.repositories import repository
 from tests.support.runbooks import Reader
 from tests.support.servers import eventually

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from stand_ins.mail_server import mail_server
+from stand_ins.pythonanywhere.live import Live, grown, release, variables
 from tests.support.faults import route, text
-from tests.support.mail import mail_server
-from tests.support.pythonanywhere.live import Live, grown, release, variables
 from tests.support.servers import eventually
 from tests.support.smoke import CHECKS
 

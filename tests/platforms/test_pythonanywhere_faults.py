@@ -14,11 +14,11 @@ from typing import Any, override
 
 import pytest
 
+from stand_ins.pythonanywhere.account import API_HOST
+from stand_ins.pythonanywhere.live import Laptop, Live, on_pythonanywhere, variables
 from tests.support.databases import PostgreSQL
 from tests.support.environments import uv
 from tests.support.faults import text
-from tests.support.pythonanywhere.account import API_HOST
-from tests.support.pythonanywhere.live import Laptop, Live, on_pythonanywhere, variables
 
 OLD_PYTHON = Path("/usr/bin/python3")
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from stand_ins.pythonanywhere.account import TOKEN
+from stand_ins.pythonanywhere.live import HOST, QUICK, Laptop, Live, on_pythonanywhere, release
 from tests.platforms.test_pythonanywhere import BROKEN, rows
 from tests.support.databases import PostgreSQL, programs
 from tests.support.environments import run
 from tests.support.faults import Change, text
-from tests.support.pythonanywhere.account import TOKEN
-from tests.support.pythonanywhere.live import HOST, QUICK, Laptop, Live, on_pythonanywhere, release
 from tests.support.runbooks import Reader, blocks
 from tests.support.smoke import CHECKS
 from tests.support.workflows import Runner, github_workflow, gitlab_job

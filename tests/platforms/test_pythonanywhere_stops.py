@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from stand_ins.pythonanywhere.live import Live, variables
 from tests.support.faults import text
-from tests.support.pythonanywhere.live import Live, variables
 
 Break = Callable[[Live], object]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.pythonanywhere.live import QUICK, Laptop, Live, on_pythonanywhere, release, variables
+from stand_ins.pythonanywhere.live import QUICK, Laptop, Live, on_pythonanywhere, release, variables
 from tests.support.redis import Redis
 
 ALWAYS_ON = {"database": 1, "celery": 2}

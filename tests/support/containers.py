@@ -126,11 +126,11 @@ def running_engine() -> Iterator[Engine]:
 
 
 def make_secrets(project: Path) -> None:
-    """Make a project's secrets as its runbook says."""
+    """Create a project's secrets as its runbook says."""
     (text,) = (
         block.text
         for block in blocks(project / "docs/deploy.md")
-        if block.language == PASTED and block.heading == "Make the secrets" and "mkdir" in block.text
+        if block.language == PASTED and block.heading == "Create the secrets" and "mkdir" in block.text
     )
     subprocess.run(["bash", "-c", text], cwd=project, check=True)
 

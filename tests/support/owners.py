@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import override
 
+from stand_ins.machines import Machine
 from tests.support.environments import run, uv
 from tests.support.faults import Change
-from tests.support.machines import Machine
 from tests.support.repositories import commit
 from tests.support.runbooks import Reader
 from tests.support.workflows import Runner

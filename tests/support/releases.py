@@ -17,11 +17,44 @@ RELEASES = {
     "0.4.0": "630df5565d7871b6c17d52a33a5c09ccb3f4277c",
     "0.5.0": "fecec9642ab98e4cc25b8d3b6319f2ec9b33dd72",
 }
+# What 0.6.0 moved into operations/ or took away, by the folder where it was.
+HOUSE = "2026-11-28 · What runs a site has a folder of its own."
+BEFORE_THE_HOUSE = {
+    "apps/accounts": "mail tasks",
+    "apps/operations": "__init__ admin apps backups caches celery_backend cleanup database_backend gunicorn_logger logs "
+    "middleware migration_lock migration_sql readiness request_ids tasks uploads urls views",
+    "apps/operations/management/commands": "backup cleanup lintmigrations migrate restore runserver sendtestemail worker",
+    "apps/pages": "apps",
+    "config": "asgi assistant broker environment parsers redis_transport s3 sentry static_manifest worker_shutdown",
+    "tests": "test_backups test_caches test_celery_tasks test_cleanup test_database_tasks test_environment "
+    "test_lintmigrations test_logs test_mail_command test_migrate test_probes test_s3 test_security test_sentry test_tasks "
+    "test_uploads",
+}
 # What a later release took away on purpose: what `promises` calls it, and the decision in docs/decisions.md that says why
 # and what becomes of projects that have it.
 GONE: dict[str, str] = {
     "the file deploy/systemd/daily@.service": "2026-11-21 · A timer a task on the machine.",
     "the file deploy/systemd/daily@.timer": "2026-11-21 · A timer a task on the machine.",
+    **dict.fromkeys(
+        (
+            "the file deploy/backup.py",
+            "the file deploy/gunicorn_worker.py",
+            "the file deploy/over-ssh",
+            "the file deploy/over-ssh.sh",
+            "the file deploy/run",
+        ),
+        "2026-11-28 · Files of a shell are called by what they do.",
+    ),
+    **dict.fromkeys(
+        (
+            "the file .github/ISSUE_TEMPLATE/bug.md",
+            "the file .github/ISSUE_TEMPLATE/idea.md",
+            "the file .gitlab/issue_templates/Bug.md",
+            "the file .gitlab/issue_templates/Idea.md",
+        ),
+        "2026-11-28 · No forms for issues.",
+    ),
+    **{f"the file {folder}/{name}.py": HOUSE for folder, names in BEFORE_THE_HOUSE.items() for name in names.split()},
 }
 
 # What the working tree is released as, for the tests alone; and again, with nothing changed.
@@ -90,7 +123,8 @@ def promises(repository: Path, version: str) -> set[str]:
     return {
         *(f"the question {name}" for name in asked),
         *(f"the answer {name}={value}" for name, its in values.items() for value in its),
-        *(f"the file {rendered_path(path)}" for path in listed),
+        # Runbooks that docs/deploy.md once took in, and which no project has.
+        *(f"the file {rendered_path(path)}" for path in listed if "docs/deploy/" not in path),
     }
 
 

@@ -1,15 +1,25 @@
-"""What the tests of operations/ share. They ask pages of their own, so that the project's may be any."""
+"""What the tests of operations/ share. They ask pages of their own, so that the project's may be any.
+
+tests/conftest.py takes some of it from here.
+"""
 
 import json
 import logging
+import os
+import runpy
+import tomllib
 from collections.abc import Callable, Iterator
 from io import StringIO
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.contrib.auth.decorators import login_not_required
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.test import Client
@@ -17,7 +27,6 @@ from django.urls import include, path
 from pytest_django import Settings
 
 from operations.logs import JsonLines
-from operations.testing import *  # noqa: F403 - the fixtures that it offers
 
 
 @login_not_required
@@ -65,6 +74,36 @@ def pages(settings: Settings, client: Client) -> None:
     """Serve these pages, whose errors are answers."""
     settings.ROOT_URLCONF = __name__
     client.raise_request_exception = False
+
+
+@pytest.fixture(autouse=True)
+def empty_cache() -> None:
+    """Give each test a cache that no other has written to: attempts to log in are counted there."""
+    cache.clear()
+
+
+@pytest.fixture
+def production_environment() -> dict[str, str]:
+    """Return the variables that production requires."""
+    project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())
+    return {
+        **project["tool"]["smoke"].get("variables", {}),
+        "DJANGO_SETTINGS_MODULE": "config.settings.production",
+        "SECRET_KEY": "0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+        "ALLOWED_HOSTS": "www.example.com",
+        "DATABASE_URL": "sqlite:///nothing.sqlite3",
+    }
+
+
+@pytest.fixture
+def production(production_environment: dict[str, str]) -> Callable[..., SimpleNamespace]:
+    """Return what reads production's settings in that environment and more: `production(LOG_LEVEL="DEBUG").LOGGING`."""
+
+    def read(**variables: str) -> SimpleNamespace:
+        with mock.patch.dict(os.environ, {**production_environment, **variables}, clear=True):
+            return SimpleNamespace(**runpy.run_module("config.settings.production"))
+
+    return read
 
 
 @pytest.fixture

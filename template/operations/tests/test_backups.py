@@ -1,6 +1,7 @@
-"""A backup holds the whole database, and brings it back."""
+"""A backup holds the whole database, and can be restored."""
 
 import gzip
+import io
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
@@ -16,8 +17,8 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pytest_django import DjangoDbBlocker, Settings
 
-from operations.data import backups
-from operations.data.backups import BackupError, back_up, restore
+from operations import backups
+from operations.backups import BackupError, back_up, restore
 from operations.environment import parsers
 
 Program = Callable[[str, str], Path]
@@ -150,10 +151,13 @@ def test_a_folder_that_cannot_be_written_is_named(
     database: BaseDatabaseWrapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(BackupError, match="file cannot be made"):
+    with pytest.raises(BackupError, match="file cannot be created"):
         back_up(database, tmp_path / "file", keep=7)
     monkeypatch.setattr(backups, "copy_to", mock.Mock(side_effect=sqlite3.OperationalError("disk full")))
     with pytest.raises(BackupError, match=r"cannot be written \(disk full\)"):
+        back_up(database, tmp_path, keep=7)
+    monkeypatch.setattr("tempfile.mkstemp", mock.Mock(side_effect=PermissionError(13, "Permission denied")))
+    with pytest.raises(BackupError, match=r"cannot be written \(Permission denied\)"):
         back_up(database, tmp_path, keep=7)
 
 
@@ -214,7 +218,7 @@ def test_the_commands_say_what_they_did(settings: Settings, tmp_path: Path, caps
 def test_a_backup_that_another_program_made_is_sent(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(CommandError, match="set BACKUP_BUCKET"):
+    with pytest.raises(CommandError, match="No bucket: set BACKUP_BUCKET"):
         call_command("backup", send=str(tmp_path))
     settings.STORAGES = {**settings.STORAGES, "backups": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
     with pytest.raises(CommandError, match="There is no backup in"):
@@ -229,7 +233,7 @@ def test_a_backup_that_another_program_made_is_sent(
 
 def test_backing_up_needs_a_folder_that_can_be_written(settings: Settings, tmp_path: Path) -> None:
     settings.BACKUP_DIR = None
-    with pytest.raises(CommandError, match="set BACKUP_DIR"):
+    with pytest.raises(CommandError, match="No backup destination: set BACKUP_DIR"):
         call_command("backup")
     (tmp_path / "file").touch()
     settings.BACKUP_DIR = tmp_path / "file"
@@ -267,6 +271,54 @@ def test_a_backup_of_before_they_were_compressed_counts_too(database: BaseDataba
 
 
 @pytest.mark.usefixtures("commands")
+def test_a_backup_is_found_by_its_name_or_is_the_newest(
+    database: BaseDatabaseWrapper, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.BACKUP_DIR = tmp_path / "backups"
+    with pytest.raises(CommandError, match="Nothing was restored: there is no backup"):
+        call_command("restore", force=True)
+    call_command("backup")
+    newest = Path(capsys.readouterr().out.strip())
+    # As releases wrote it that put the database's name before the time.
+    old = newest.with_name("db-20200101T000000Z.sqlite3")
+    old.write_bytes(gzip.decompress(newest.read_bytes()))
+    newest.with_name("20991231T000000Z.dump").touch()
+    for name, found in {newest.name: newest.name, old.name: old.name, "": newest.name}.items():
+        with database.cursor() as cursor:
+            cursor.execute("DELETE FROM note")
+        call_command("restore", name, force=True)
+        assert capsys.readouterr().out.startswith(f"Restored {found}. ")
+        assert texts(database) == ["kept"]
+        call_command("backup", check=name)
+        assert capsys.readouterr().out == f"{found} is complete\n"
+    call_command("backup", list=True)
+    assert [Path(line).name for line in capsys.readouterr().out.split()][1:] == [newest.name, old.name]
+    old.write_bytes(b"SQLite format 3\0")
+    with pytest.raises(CommandError, match=r"Check failed: db-20200101T000000Z.sqlite3 is damaged"):
+        call_command("backup", check=old.name)
+    with pytest.raises(CommandError, match="There is no file none"):
+        call_command("backup", check="none")
+
+
+@pytest.mark.usefixtures("commands")
+def test_a_copy_is_restored_from_standard_input(
+    database: BaseDatabaseWrapper, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BACKUP_DIR = tmp_path / "backups"
+    copy = back_up(database, settings.BACKUP_DIR, keep=7).read_bytes()
+    with database.cursor() as cursor:
+        cursor.execute("DELETE FROM note")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(copy)))
+    call_command("restore", "-", force=True, verbosity=0)
+    assert texts(database) == ["kept"]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(copy[:-10])))
+    with pytest.raises(CommandError, match=r"Nothing was restored: standard-input.sqlite3.gz is damaged"):
+        call_command("restore", "-", force=True)
+    # Nothing is left of it.
+    assert len(list(settings.BACKUP_DIR.iterdir())) == 1
+
+
+@pytest.mark.usefixtures("commands")
 def test_backups_go_into_a_store_too(
     database: BaseDatabaseWrapper, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -283,7 +335,9 @@ def test_backups_go_into_a_store_too(
     call_command("backup", list=True)
     assert capsys.readouterr().out.split() == [newest, "20200102T000000Z.sqlite3.gz"]
     assert store.exists("by-hand.sqlite3.gz")
-    call_command("restore", newest, force=True)
+    for name in (newest, ""):
+        call_command("restore", name, force=True)
+        assert capsys.readouterr().out.startswith(f"Restored {newest}. ")
     assert texts(database) == ["kept"]
     with pytest.raises(CommandError, match="Nothing was restored: the store says of 20200103T000000Z"):
         call_command("restore", "20200103T000000Z.sqlite3.gz", force=True)
@@ -294,16 +348,17 @@ def test_backups_go_into_a_store_too(
 def test_a_store_that_fails_is_named(
     database: BaseDatabaseWrapper, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("operations.management.commands.backup.connection", database)
+    for command in ("backup", "restore"):
+        monkeypatch.setattr(f"operations.management.commands.{command}.connection", database)
     settings.STORAGES = {
         **settings.STORAGES,
-        "backups": {"BACKEND": "operations.data.uploads.NoUploads"},
+        "backups": {"BACKEND": "operations.uploads.NoUploads"},
     }
     settings.BACKUP_DIR = None
     with pytest.raises(CommandError, match="No backup was made: the store says"):
         call_command("backup")
     settings.BACKUP_DIR = tmp_path / "backups"
-    with pytest.raises(CommandError, match=r"It is at .*/backups/.*, and only there: the store says"):
+    with pytest.raises(CommandError, match=r"It is only at .*/backups/.*: the store says"):
         call_command("backup")
     monkeypatch.setattr(InMemoryStorage, "save", lambda *_: "other")
     settings.STORAGES = {
@@ -313,3 +368,12 @@ def test_a_store_that_fails_is_named(
     monkeypatch.setattr(InMemoryStorage, "open", lambda *_: ContentFile(b"something else"))
     with pytest.raises(CommandError, match="the store has something else under the name other"):
         call_command("backup")
+    monkeypatch.setattr(InMemoryStorage, "listdir", mock.Mock(side_effect=OSError("it is down")))
+    with pytest.raises(CommandError, match=r"It is only at .*: the store says: it is down"):
+        call_command("backup")
+    with pytest.raises(CommandError, match="The bucket was not listed: the store says: it is down"):
+        call_command("backup", list=True)
+    with pytest.raises(CommandError, match="Nothing was restored: the store says: it is down"):
+        call_command("restore")
+    with pytest.raises(CommandError, match="was not sent: the store says: it is down"):
+        call_command("backup", send=str(settings.BACKUP_DIR))

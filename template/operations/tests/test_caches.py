@@ -9,9 +9,9 @@ import pytest
 from django.core.cache import CacheHandler, caches
 from django.core.cache.backends.redis import RedisCache
 
-from operations.data.caches import BREAKERS, RedisElseDatabaseCache
+from operations.caches import BREAKERS, RedisElseDatabaseCache
 
-CACHE = "operations.data.caches.RedisElseDatabaseCache"
+CACHE = "operations.caches.RedisElseDatabaseCache"
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisElseDatabaseCache]:
     """A cache in a Redis that nobody runs, with the cache of the tests behind it."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
-    monkeypatch.setattr("operations.data.caches.caches", {"database": caches["default"]})
+    monkeypatch.setattr("operations.caches.caches", {"database": caches["default"]})
     handler = CacheHandler({"default": {"BACKEND": CACHE, "LOCATION": url, "OPTIONS": {"fallback": "database"}}})
     cache = handler["default"]
     assert isinstance(cache, RedisElseDatabaseCache)

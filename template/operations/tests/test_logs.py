@@ -3,19 +3,21 @@
 import json
 import logging
 import logging.config
+import runpy
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.test import Client
 from gunicorn.config import Config
 
 from operations import logs
-from operations.logs.gunicorn import JsonLogger
-from operations.web.requests import ACCEPTED, current_id
+from operations.logs import current_id
+from operations.requests import ACCEPTED
 
 LogLines = Callable[[], list[dict[str, Any]]]
 
@@ -130,7 +132,7 @@ def test_the_servers_own_lines_are_like_all_others(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, level: str
 ) -> None:
     monkeypatch.setenv("LOG_LEVEL", level)
-    server = JsonLogger(Config())
+    server = runpy.run_path(str(settings.BASE_DIR / "gunicorn.conf.py"))["JsonLogger"](Config())
     server.info("Listening at: %s", "http://127.0.0.1:8000")
     server.access(None, None, {}, None)
     warnings.warn("a warning", stacklevel=1)

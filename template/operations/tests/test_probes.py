@@ -12,8 +12,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from pytest_django import Settings
 
-from operations.web import probes
-from operations.web.probes import Check
+from operations import probes
+from operations.probes import Check
 
 
 def passes() -> None:

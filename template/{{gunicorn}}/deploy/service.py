@@ -124,7 +124,7 @@ class Site:
         deploy, units = release.folder / "deploy", Path("/etc/systemd")
         installed = {
             deploy / "nginx.conf": Path("/etc/nginx/sites-available", self.name),
-            deploy / "run": Path(f"/usr/local/sbin/{self.name}-run"),
+            deploy / "run-as-site": Path(f"/usr/local/sbin/{self.name}-run"),
             deploy / "tmpfiles.conf": Path(f"/etc/tmpfiles.d/{self.name}.conf"),
             deploy / "systemd/journald.conf": units / f"journald.conf.d/{self.name}.conf",
             deploy / "systemd/site.conf": units / f"system/{self.name}-.service.d/site.conf",

@@ -1,4 +1,4 @@
-"""Writes the database into a file: for a scheduler, and before anything that is risky."""
+"""Back up the database into a file: from a scheduler, and before anything risky."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,59 +9,86 @@ from django.core.files.storage import Storage, storages
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from operations.data.backups import NAME, BackupError, back_up, backups, send, stored
+from operations.backups import BackupError, back_up, backups, check, chosen, send, stored, without_database
 
 
 class Command(BaseCommand):
-    """Backs the database up into BACKUP_DIR or a bucket or both, and keeps the last BACKUP_KEEP files there."""
+    """Back up the database into BACKUP_DIR, a bucket or both, and keep the last BACKUP_KEEP files there."""
 
-    help = "Writes the database into a new file, and deletes the oldest ones beyond BACKUP_KEEP."
+    help = "Writes the database into a new file, and deletes the oldest files beyond BACKUP_KEEP."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Whether only to look."""
-        parser.add_argument("--send", metavar="FOLDER", help="Make none, and send the newest one of a folder.")
-        parser.add_argument("--list", action="store_true", help="Name the backups that there are, newest first.")
+        """Add what to do instead of a backup."""
+        parser.add_argument("--list", action="store_true", help="List the backups, newest first.")
+        parser.add_argument(
+            "--check", nargs="?", const="", metavar="NAME", help="Check that a backup is complete; default: the newest."
+        )
+        parser.add_argument("--send", metavar="FOLDER", help="Send the newest backup of a folder to the bucket.")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Back up, and print where."""
+        """Back up, and print the file's path."""
         store = storages["backups"] if "backups" in settings.STORAGES else None
         if settings.BACKUP_DIR is None and store is None:
-            raise CommandError("It is not said where backups are: set BACKUP_DIR (docs/environment.md)")
+            raise CommandError("No backup destination: set BACKUP_DIR (docs/environment.md)")
         if options["list"]:
-            local = backups(settings.BACKUP_DIR) if settings.BACKUP_DIR and settings.BACKUP_DIR.is_dir() else []
-            for name in [*map(str, local), *(stored(store) if store else [])]:
-                self.stdout.write(name)
-            return
-        if options["send"]:
+            self.list_backups(store)
+        elif options["check"] is not None:
+            self.check_backup(options["check"], store)
+        elif options["send"]:
             self.send(Path(options["send"]), store)
-            return
+        else:
+            self.back_up(store, verbosity=options["verbosity"])
+
+    def list_backups(self, store: Storage | None) -> None:
+        """List the backups in the folder and the bucket, newest first in each."""
+        for path in backups(settings.BACKUP_DIR):
+            self.stdout.write(str(path))
+        try:
+            for name in stored(store) if store else []:
+                self.stdout.write(name)
+        except BackupError as error:
+            raise CommandError(f"The bucket was not listed: {error}") from None
+
+    def back_up(self, store: Storage | None, *, verbosity: int) -> None:
+        """Write a backup into the folder and the bucket, as far as there are any."""
         with TemporaryDirectory() as folder:
             try:
                 backup = back_up(connection, settings.BACKUP_DIR or Path(folder), keep=settings.BACKUP_KEEP)
             except BackupError as error:
                 raise CommandError(f"No backup was made: {error}") from None
-            if options["verbosity"] and settings.BACKUP_DIR:
+            if verbosity and settings.BACKUP_DIR:
                 self.stdout.write(str(backup))
             if store is None:
                 return
             try:
                 send(backup, store, keep=settings.BACKUP_KEEP)
             except BackupError as error:
-                kept = f"It is at {backup}, and only there" if settings.BACKUP_DIR else "No backup was made"
+                kept = f"It is only at {backup}" if settings.BACKUP_DIR else "No backup was made"
                 raise CommandError(f"{kept}: {error}") from None
-            if options["verbosity"]:
+            if verbosity:
                 self.stdout.write(f"{backup.name}, in the store")
 
-    def send(self, folder: Path, store: Storage | None) -> None:
-        """Send the newest backup of a folder, whoever has made it, into the bucket, under the time of its name."""
-        if store is None:
-            raise CommandError("It is not said where to: set BACKUP_BUCKET (docs/environment.md)")
-        found = {match[0]: path for path in folder.glob("*") if (match := NAME.search(path.name))}
-        if not found:
-            raise CommandError(f"There is no backup in {folder}")
-        name = max(found)
+    def check_backup(self, name: str, store: Storage | None) -> None:
+        """Check a backup, or the newest."""
         try:
-            send(found[name], store, keep=settings.BACKUP_KEEP, name=name)
+            with chosen(connection, name, settings.BACKUP_DIR, store) as backup:
+                if not backup.is_file():
+                    raise CommandError(f"There is no file {backup}")
+                check(connection, backup)
+                self.stdout.write(f"{backup.name} is complete")
         except BackupError as error:
-            raise CommandError(f"{found[name].name} was not sent: {error}") from None
+            raise CommandError(f"Check failed: {error}") from None
+
+    def send(self, folder: Path, store: Storage | None) -> None:
+        """Send the newest backup of a folder to the bucket, also one that another program made."""
+        if store is None:
+            raise CommandError("No bucket: set BACKUP_BUCKET (docs/environment.md)")
+        newest = next(iter(backups(folder)), None)
+        if newest is None:
+            raise CommandError(f"There is no backup in {folder}")
+        name = without_database(newest.name)
+        try:
+            send(newest, store, keep=settings.BACKUP_KEEP, name=name)
+        except BackupError as error:
+            raise CommandError(f"{newest.name} was not sent: {error}") from None
         self.stdout.write(f"{name}, in the store")

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from operations.data.cleanup import UploadsError, clean_up, due, not_done
+from operations.cleanup import UploadsError, clean_up, due, not_done
 
 
 class Command(BaseCommand):

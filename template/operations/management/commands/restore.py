@@ -1,7 +1,5 @@
-"""Puts a backup back."""
+"""Restore a backup."""
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.conf import settings
@@ -9,28 +7,31 @@ from django.core.files.storage import storages
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from operations.data.backups import NAME, BackupError, fetch, restore
+from operations.backups import BackupError, chosen, restore
 
 
 class Command(BaseCommand):
-    """Puts a backup into an empty database, or with --force in place of all that is in one."""
+    """Restore a backup into an empty database or, with --force, replace everything in the database."""
 
-    help = "Puts a file that `backup` has written into the database: all of it, or nothing."
+    help = "Restores a backup into the database: all of it, or nothing."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Which backup, and whether it may replace what is there."""
-        parser.add_argument("backup", type=Path, help="The file, or the name of one in the store.")
-        parser.add_argument("--force", action="store_true", help="Replace all that is in the database.")
+        """Add which backup, and whether it may replace what is there."""
+        parser.add_argument(
+            "backup",
+            nargs="?",
+            default="",
+            help="A path, or a name in BACKUP_DIR or the bucket; - reads standard input; default: the newest.",
+        )
+        parser.add_argument("--force", action="store_true", help="Replace everything in the database.")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Restore."""
-        backup: Path = options["backup"]
-        with TemporaryDirectory() as folder:
-            try:
-                if not backup.exists() and NAME.fullmatch(str(backup)) and "backups" in settings.STORAGES:
-                    backup = fetch(backup.name, storages["backups"], Path(folder))
+        """Restore, and print which backup it was."""
+        store = storages["backups"] if "backups" in settings.STORAGES else None
+        try:
+            with chosen(connection, str(options["backup"]), settings.BACKUP_DIR, store) as backup:
                 restore(connection, backup, force=options["force"])
-            except BackupError as error:
-                raise CommandError(f"Nothing was restored: {error}") from None
+        except BackupError as error:
+            raise CommandError(f"Nothing was restored: {error}") from None
         if options["verbosity"]:
-            self.stdout.write(f"Restored {options['backup']}. Now run migrate, which applies what came after it.")
+            self.stdout.write(f"Restored {backup.name}. Now run migrate, which applies newer migrations.")

@@ -21,7 +21,7 @@ from environs import EnvError
 from kombu import Connection
 from pytest_django import Settings
 
-from operations.web.requests import current_id
+from operations.logs import current_id
 from operations.workers import celery_backend
 from operations.workers.broker import broker, encryption, transport_options
 from operations.workers.celery_app import forget_request, make_app, take_request, tell_request
@@ -112,7 +112,9 @@ def test_tasks_are_taken_in_one_step() -> None:
     """What operations/workers/redis_transport.py changes is there to be changed, and the change is in use."""
     for scheme in ("redis", "rediss"):
         assert Connection(f"{scheme}://localhost").get_transport_cls() is Transport
-    assert {"_brpop_start", "_brpop_read", "basic_consume"} <= {*dir(kombu.transport.redis.Channel)}
+    channel = {"_brpop_start", "_brpop_read", "basic_consume", "_q_for_pri", "_in_poll", "conn_or_acquire"}
+    assert channel <= {*dir(kombu.transport.redis.Channel)}
+    assert {"append", "ack"} <= {*dir(kombu.transport.redis.QoS)}
     assert hasattr(kombu.transport.redis.MultiChannelPoller, "_in_protected_read")
 
 

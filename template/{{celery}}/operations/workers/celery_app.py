@@ -5,7 +5,7 @@ from typing import Any
 from celery import Celery, Task
 from celery.signals import before_task_publish, setup_logging, task_postrun, task_prerun
 
-from operations.web.requests import current_id
+from operations.logs import current_id
 from operations.workers import redis_transport
 from operations.workers.shutdown import EndWithTasks
 

@@ -9,6 +9,9 @@ from typing import Any, override
 from celery import bootsteps
 from celery.worker import state as worker_state
 
+# Seconds between two looks at whether the worker was told to end, and at Redis for new tasks (redis_transport.py).
+LOOK = 0.1
+
 # Celery's, of whose flags celery-types says that they are never set.
 state: Any = worker_state
 
@@ -48,8 +51,8 @@ class EndWithTasks(bootsteps.StartStopStep):
         signal.signal(signal.SIGTERM, tell)
 
     def register_with_event_loop(self, worker: Any, hub: Any) -> None:
-        """Let the loop of a worker that has reached its broker look once a second."""
-        hub.call_repeatedly(1, self.look, worker)
+        """Let the loop of a worker that has reached its broker come round every LOOK seconds."""
+        hub.call_repeatedly(LOOK, self.look, worker)
 
     def look(self, worker: Any) -> None:
         """Let the worker end where it was told to and has nothing to do."""

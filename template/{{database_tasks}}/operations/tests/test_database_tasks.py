@@ -20,7 +20,7 @@ from django.utils.safestring import SafeString
 from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
-from operations.web.requests import current_id
+from operations.logs import current_id
 from operations.workers import database_backend
 from operations.workers.database_backend import MOST_ATTEMPTS, UNKNOWN_TRIES, DatabaseBackend, TaskTimeoutError, Worker
 

@@ -24,7 +24,7 @@ from django_tasks_db.backend import DatabaseBackend as PlainBackend
 from django_tasks_db.management.commands.db_worker import Worker as PlainWorker
 from django_tasks_db.models import DBTaskResult, get_date_max
 
-from operations.web.requests import current_id
+from operations.logs import current_id
 
 log = logging.getLogger("tasks")
 
@@ -46,6 +46,7 @@ class DatabaseBackend(PlainBackend):
     def _task_to_db_task(self, task: Task, args: Any, kwargs: Any) -> DBTaskResult:
         given = {"args": args, "kwargs": kwargs, "request_id": current_id.get()}
         return DBTaskResult.objects.create(
+            id=self._get_id(),
             args_kwargs=normalize_json(given),
             priority=task.priority or PRIORITIES.get(task.queue_name, 0),
             task_path=task.module_path,

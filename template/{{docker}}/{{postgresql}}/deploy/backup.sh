@@ -1,85 +1,116 @@
 #!/bin/sh
-# Backs the database up into the volume at /backups, and restores it: the service `backup` of compose.yaml.
+# Backs up PostgreSQL and restores it: the services `backup` and `restore` of compose.yaml. It takes the options of
+# `manage.py backup` and `manage.py restore`, which need a pg_dump as new as the server: the site's image has none.
 #
-#   backup             write a backup; the last seven are kept
-#   list               name the backups, oldest first
-#   check [NAME]       see that a backup can be read; the newest where none is named
-#   restore [NAME]     put a backup in place of what the database holds; that stays beside it as NAME_before
-#   show [NAME]        write a backup to standard output, for a copy elsewhere
-#   take               read a backup from standard input, as the newest
+#   backup                         write a backup, and delete the oldest beyond BACKUP_KEEP
+#   backup --list                  list the backups, newest first
+#   backup --check [NAME]          check that a backup is complete; default: the newest
+#   restore [--force] [NAME | -]   restore a backup; default: the newest; - reads standard input
 #
-# Exit codes: 0, done; 1, not done, and what was there before is as it was; 2, asked for something else.
+# Without --force, only an empty database is restored. What --force replaces stays as the database NAME_before.
+# Exit codes: 0, done; 1, not done, and the database is unchanged; 2, wrong arguments.
 set -eu
 umask 077
-kept=7
 
 PGOPTIONS=--client-min-messages=warning
 PGPASSWORD=$(cat /run/secrets/database_password)
 export PGPASSWORD PGOPTIONS
-trap 'rm -f /backups/*.partial' EXIT
+unfinished=$(mktemp /backups/.unfinished-XXXXXX)
+trap 'rm -f "$unfinished"' EXIT
 trap 'exit 1' HUP INT TERM
 
 main() {
-  case ${1:-backup} in
-    backup)
-      pg_dump --format=custom --no-owner --no-privileges --file="$(partial)"
-      keep
+  case "${1:-} ${2:-}" in
+    "backup ") backup ;;
+    "backup --list") backups ;;
+    "backup --check")
+      backup=$(chosen "${3:-}")
+      check "$backup" "${backup##*/}"
+      echo "${backup##*/} is complete"
       ;;
-    take)
-      cat >"$(partial)"
-      keep
+    "restore "*)
+      shift
+      restore "$@"
       ;;
-    list) names ;;
-    check) pg_restore --file=/dev/null "/backups/$(chosen "${2:-}")" && echo "$(chosen "${2:-}") can be read" ;;
-    show) cat "/backups/$(chosen "${2:-}")" ;;
-    restore) restore "$(chosen "${2:-}")" ;;
-    *)
-      sed -n '4,9s/^# *//p' "$0" >&2
-      exit 2
-      ;;
+    *) usage ;;
   esac
 }
 
-name=$PGDATABASE-$(date -u +%Y%m%dT%H%M%SZ).dump
-partial() { echo "/backups/$name.partial"; }
-
-# A backup has its name from when it is whole and can be read. `--list` would read its beginning alone.
-keep() {
-  pg_restore --file=/dev/null "$(partial)" || { echo "this is no whole backup of pg_dump" >&2; exit 1; }
-  mv "$(partial)" "/backups/$name"
-  names | head -n "-$kept" | while read -r old; do rm "/backups/$old"; done
-  echo "$name"
+# A backup gets its name only after it was read back and found complete.
+backup() {
+  case $BACKUP_KEEP in
+    0* | *[!0-9]*) fail "BACKUP_KEEP is not a whole number from 1 up: $BACKUP_KEEP" ;;
+  esac
+  pg_dump --format=custom --no-owner --no-privileges --file="$unfinished"
+  check "$unfinished" "the new backup"
+  backup=/backups/$(date -u +%Y%m%dT%H%M%SZ).dump
+  mv "$unfinished" "$backup"
+  backups | tail -n "+$((BACKUP_KEEP + 1))" | while read -r old; do rm "$old"; done
+  echo "$backup"
 }
 
-names() {
-  for backup in /backups/*.dump; do
-    if [ -e "$backup" ]; then echo "${backup##*/}"; fi
-  done
+# By time, newest first. Older releases wrote the database's name before it.
+backups() {
+  for backup in /backups/*[0-9]T[0-9][0-9][0-9][0-9][0-9][0-9]Z.dump; do
+    [ ! -e "$backup" ] || echo "$backup"
+  done | sed 's/.*\(.\{16\}\)\.dump$/\1 &/' | sort -r | cut -d ' ' -f 2
 }
 
 chosen() {
-  found=${1:-$(names | tail -n 1)}
-  case $found in
-    "") echo "there is no backup" >&2; exit 1 ;;
-    */*) echo "a backup's name has no slash: $found" >&2; exit 1 ;;
-  esac
-  [ -f "/backups/$found" ] || { echo "there is no backup called $found" >&2; exit 1; }
+  if [ -n "$1" ]; then found=/backups/${1#/backups/}; else found=$(backups | head -n 1); fi
+  [ -n "$found" ] || fail "there is no backup"
+  [ -f "$found" ] || fail "there is no file $found"
   echo "$found"
 }
 
-# Into a database of its own, which takes the other's name once all of it is there.
+# `pg_restore --list` would only read the beginning.
+check() {
+  pg_restore --file=/dev/null "$1" || fail "$2 is damaged"
+}
+
+# Into a new database, which gets the other's name once everything is in it.
 restore() {
+  force=false name=""
+  for argument in "$@"; do
+    case $argument in
+      --force) force=true ;;
+      -?*) usage ;;
+      *) name=$argument ;;
+    esac
+  done
+  if [ "$name" = - ]; then
+    backup=$unfinished words="standard input"
+    cat >"$backup"
+  else
+    backup=$(chosen "$name")
+    words=${backup##*/}
+  fi
+  check "$backup" "$words"
+  tables=$(psql --no-psqlrc --tuples-only --no-align --command \
+    "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')")
+  [ "$tables" -eq 0 ] || "$force" || fail "$PGDATABASE is not empty: it has $tables tables. --force replaces them"
   dropdb --if-exists --force "${PGDATABASE}_restored"
   createdb "${PGDATABASE}_restored"
-  pg_restore --exit-on-error --no-owner --no-privileges --dbname="${PGDATABASE}_restored" "/backups/$1"
+  pg_restore --exit-on-error --no-owner --no-privileges --dbname="${PGDATABASE}_restored" "$backup"
   dropdb --if-exists --force "${PGDATABASE}_before"
-  psql --quiet --dbname=postgres --set=ON_ERROR_STOP=1 --single-transaction --variable=name="$PGDATABASE" \
+  psql --no-psqlrc --quiet --dbname=postgres --set=ON_ERROR_STOP=1 --single-transaction --variable=name="$PGDATABASE" \
     --variable=before="${PGDATABASE}_before" --variable=restored="${PGDATABASE}_restored" <<'SQL'
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :'name' \g /dev/null
 ALTER DATABASE :"name" RENAME TO :"before";
 ALTER DATABASE :"restored" RENAME TO :"name";
 SQL
-  echo "restored $1; what was there before is the database ${PGDATABASE}_before"
+  echo "Restored $words. Now run migrate, which applies newer migrations."
+  echo "The previous database is ${PGDATABASE}_before until the next restore."
+}
+
+usage() {
+  sed -n '5,8s/^# *//p' "$0" >&2
+  exit 2
+}
+
+fail() {
+  echo "$1" >&2
+  exit 1
 }
 
 main "$@"

@@ -20,9 +20,9 @@ from django.db.migrations.state import ProjectState
 from django.db.models.functions import Now
 from pytest_django import Settings
 
-from operations.data import migration_sql
-from operations.data.migration_sql import MigrationSQL, recorded
+from operations import migration_sql
 from operations.management.commands import lintmigrations
+from operations.migration_sql import MigrationSQL, recorded
 
 NOTE = migrations.CreateModel(
     "Note",

@@ -10,7 +10,7 @@ from django.core.files.storage import Storage
 from django.utils.module_loading import import_string
 from environs import EnvError
 
-from operations.data import s3
+from operations import s3
 
 Production = Callable[..., SimpleNamespace]
 
@@ -55,7 +55,7 @@ def test_backups_have_a_bucket_of_their_own(production: Production) -> None:
     keys = {"S3_ACCESS_KEY_ID": "id", "S3_SECRET_ACCESS_KEY": "s3cret"}
     stores = production(**keys, BACKUP_BUCKET="backups").STORAGES
     assert stores["backups"]["OPTIONS"]["bucket_name"] == "backups"
-    assert stores["default"]["BACKEND"] == "operations.data.uploads.NoUploads"
+    assert stores["default"]["BACKEND"] == "operations.uploads.NoUploads"
 
 
 @pytest.mark.parametrize("missing", BUCKET)

@@ -9,8 +9,8 @@ from unittest import mock
 import pytest
 from environs import EnvError
 
-from operations.logs import sentry
-from operations.web.requests import current_id
+from operations import sentry
+from operations.logs import current_id
 
 Production = Callable[..., SimpleNamespace]
 
@@ -21,7 +21,7 @@ DSN = "https://key@o1.ingest.sentry.io/2"
 def init(monkeypatch: pytest.MonkeyPatch) -> mock.Mock:
     """What the SDK is told, which would report the errors of other tests from then on."""
     init = mock.Mock()
-    monkeypatch.setattr("operations.logs.sentry.sentry_sdk.init", init)
+    monkeypatch.setattr("operations.sentry.sentry_sdk.init", init)
     return init
 
 

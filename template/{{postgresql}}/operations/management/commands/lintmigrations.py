@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from operations.data.migration_sql import POSTGRESQL, MigrationSQL, own_migrations
+from operations.migration_sql import POSTGRESQL, MigrationSQL, own_migrations
 
 # What squawk asks for that is no matter of locks (types, names), or not the migration's to say (timeouts).
 # https://squawkhq.com/docs/rules

@@ -1,0 +1,5 @@
+"""A stand-in of Heroku, on which a runbook can be run as it is written."""
+
+from stand_ins.heroku.platform import Heroku, heroku
+
+__all__ = ["Heroku", "heroku"]

@@ -1,0 +1,94 @@
+"""What is kept of an app: its releases, its add-ons, and the backups of those."""
+
+import secrets
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from stand_ins.heroku.broker import Broker
+from stand_ins.heroku.dynos import Slug
+from stand_ins.heroku.postgres import Database
+
+if TYPE_CHECKING:
+    from stand_ins.heroku.apps import App
+
+
+@dataclass
+class Release:
+    """A slug together with config vars: devcenter, "Releases".
+
+    Attributes:
+        status: pending, succeeded or failed.
+        output: what its release command printed; None where none ran.
+        done: set as soon as it is not pending.
+    """
+
+    version: int
+    description: str
+    slug: Slug | None
+    config: dict[str, str]
+    addons: list[str]
+    status: str = "pending"
+    output: bytearray | None = None
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    done: Event = field(default_factory=Event)
+
+
+@dataclass
+class AddOn:
+    """An add-on of an app's: a database, a broker, or nothing that has an address.
+
+    Attributes:
+        service: whose it is: `heroku-postgresql`.
+        resource: what is behind it, where that is no database.
+        state: provisioning, provisioned or deprovisioned.
+        attachments: the names under which it is attached, each with its id.
+    """
+
+    app: "App"
+    service: str
+    resource: Database | Broker | None
+    plan: str
+    name: str
+    state: str = "provisioning"
+    attachments: dict[str, str] = field(default_factory=dict)
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def config_vars(self) -> list[str]:
+        """The config vars that hold its address."""
+        return [f"{name}_URL" for name in self.attachments] if self.resource else []
+
+    @property
+    def database(self) -> Database:
+        """The database that it is.
+
+        Raises:
+            TypeError: it is none.
+        """
+        if not isinstance(self.resource, Database):
+            raise TypeError(f"{self.name} is no database")
+        return self.resource
+
+
+@dataclass
+class Transfer:
+    """A backup of a database, or the restoring of one."""
+
+    number: int
+    addon: AddOn
+    kind: str
+    file: Path
+    succeeded: bool = False
+    log: str = ""
+    size: int = 0
+    source_size: int = 0
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    key: str = field(default_factory=lambda: secrets.token_urlsafe(20))
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    finished_at: datetime = field(default_factory=lambda: datetime.now(UTC))

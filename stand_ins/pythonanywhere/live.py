@@ -1,0 +1,251 @@
+"""A project that is deployed to the stand-in: the machine that it is pushed from, and the account where it lives."""
+
+import contextlib
+import functools
+import http.client
+import json
+import shlex
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stand_ins.pythonanywhere.account import Account
+from stand_ins.pythonanywhere.platform import Platform, pythonanywhere
+from stand_ins.pythonanywhere.web import WebApp
+from tests.support import rendering
+from tests.support.environments import clean_environment, run, uv
+from tests.support.faults import LITTLE_TO_COMPRESS, Change, settings, text
+
+USER = "todolist"
+# An account and a project by the defaults of the questions.
+SITE = "todo-list"
+on_pythonanywhere = functools.partial(pythonanywhere, user=USER)
+HOST = f"{USER}@ssh.pythonanywhere.com"
+EXPORT = "export --quiet --locked --no-default-groups --group deploy --no-emit-project --output-file requirements.txt"
+# What ssh does for a key that the account knows; without a key it says no, as the real one would.
+SSH = """#!/bin/sh
+test "$1 $2 $3 $4" = "-T -o BatchMode=yes {host}" && test -s "$HOME/.ssh/id_ed25519" || {{
+  echo "$4: Permission denied (publickey)." >&2; exit 255
+}}
+exec env -i {environment} {command} sh -c "$5"
+"""
+
+
+def release(said: str) -> Change:
+    """Let the home page say something that tells a release from others."""
+    return text("templates/pages/home.html", "{% endblock content %}", f"  <p>{said}</p>\n{{% endblock content %}}")
+
+
+QUICK = (
+    # The real ones are slow on purpose.
+    settings("PASSWORD_HASHERS = ['django.contrib.auth.hashers.MD5PasswordHasher']"),
+    LITTLE_TO_COMPRESS,
+)
+
+
+class Laptop:
+    """The machine on which one works: the project, and the repository that it is pushed to."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take what lies in a folder, if anything does yet."""
+        self.folder = folder
+        self.project = folder / "project"
+        self.origin = folder / "origin.git"
+        self.home = folder / "home"
+
+    @classmethod
+    def fresh(cls, template: Path, folder: Path, **answers: str) -> "Laptop":
+        """A project just rendered, which git has and its remote too."""
+        laptop = cls(folder)
+        rendering.render(template, laptop.project, platform="pythonanywhere", **answers)
+        laptop.home.mkdir()
+        run(["git", "init", "--quiet", "--bare", "--initial-branch=main", str(laptop.origin)], folder)
+        laptop.git("init", "--quiet", "--initial-branch=main")
+        laptop.git("remote", "add", "origin", str(laptop.origin))
+        laptop.push("Start")
+        return laptop
+
+    def git(self, *arguments: str) -> str:
+        """What git says about the project."""
+        return run(["git", *arguments], self.project).strip()
+
+    def push(self, message: str) -> str:
+        """Commit all that was changed, and push it; gives the commit."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+        self.git("push", "--quiet", "--set-upstream", "origin", "main")
+        return self.git("rev-parse", "HEAD")
+
+    def change(self, *changes: Change) -> str:
+        """Change the project, and push it; gives the commit."""
+        for each in changes:
+            each(self.project)
+        return self.push("Change")
+
+    def lock(self) -> None:
+        """Write the lock, and what pip installs from."""
+        run([uv(), "lock", "--quiet"], self.project)
+        run([uv(), *EXPORT.split()], self.project)
+
+    def environment(self, account: Account, *, key: str = "key", **variables: str) -> dict[str, str]:
+        """The variables of a terminal with uv, and with an ssh that leads to the account by a key."""
+        bin_folder = self.home / "bin"
+        bin_folder.mkdir(exist_ok=True)
+        (self.home / ".ssh").mkdir(exist_ok=True)
+        if key:
+            (self.home / ".ssh/id_ed25519").write_text(key)
+        # Over ssh no console was started, and nothing has set what it sets.
+        inside = {
+            name: value
+            for name, value in account.environment.items()
+            if name not in ("API_TOKEN", "PYTHONANYWHERE_SITE")
+        }
+        script = SSH.format(
+            host=HOST,
+            environment=" ".join(shlex.quote(f"{name}={value}") for name, value in inside.items()),
+            command=shlex.join(account.command([])),
+        )
+        self.program("ssh", script)
+        for name, program in (("uv", uv()), ("python3.13", f"{sys.base_prefix}/bin/python3.13")):
+            with contextlib.suppress(FileExistsError):
+                (bin_folder / name).symlink_to(program)
+        clean = clean_environment(**variables)
+        return {**clean, "HOME": str(self.home), "PATH": f"{bin_folder}:/usr/bin:/bin"}
+
+    def program(self, name: str, script: str) -> None:
+        """Put a script where the terminal finds it first."""
+        path = self.home / "bin" / name
+        path.write_text(script)
+        path.chmod(0o755)
+
+
+@dataclass
+class Page:
+    """An answer of the live site."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+
+class Live:
+    """A site in an account of the stand-in."""
+
+    def __init__(self, platform: Platform, laptop: Laptop) -> None:
+        self.platform = platform
+        self.laptop = laptop
+        self.account = platform.account
+        self.folder = self.account.home / SITE
+
+    @property
+    def current(self) -> str:
+        """The name of the release that serves."""
+        return (self.folder / "current").readlink().name
+
+    def add_release(self, name: str, before: str) -> Path:
+        """Put another release there, like the one that serves; gives its folder."""
+        folder = self.folder / "releases" / name
+        shutil.copytree(self.folder / "releases" / self.current, folder, symlinks=True)
+        details = {"commit": name[5:], "before": before}
+        (folder / "release.json").write_text(json.dumps(details))
+        return folder
+
+    def link(self, name: str) -> None:
+        """Let `current` name a release."""
+        self.account.run("ln", "-sfn", f"/home/{USER}/{SITE}/releases/{name}", f"{SITE}/current")
+
+    @property
+    def releases(self) -> list[str]:
+        """The names of all releases, the oldest first."""
+        return sorted(path.name for path in (self.folder / "releases").iterdir())
+
+    def set_up(self, variables: Mapping[str, str]) -> None:
+        """Do what the runbook does before the first deploy."""
+        self.account.run("git", "clone", "--quiet", str(self.laptop.origin), f"{SITE}/repository")
+        (self.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+
+    def deploy(self, *options: str, code: int = 0, **variables: str) -> str:
+        """Run the deploy script in a console; gives what it printed."""
+        command = ["python3.13", f"{SITE}/repository/deploy/pythonanywhere.py", *options]
+        return self.account.run(*command, code=code, **variables)
+
+    def manage(self, *command: str) -> str:
+        """Run one of Django's commands in a console; gives what it printed."""
+        current = f"{SITE}/current"
+        return self.account.run(f"{current}/.venv/bin/python", f"{current}/manage.py", *command)
+
+    def ask(self, path: str = "/", **headers: str) -> Page:
+        """Ask for a page as a visitor does, by https; redirects are not followed."""
+        context = ssl.create_default_context(cafile=self.account.environment["REQUESTS_CA_BUNDLE"])
+        domain = self.platform.domain
+        with socket.create_connection((self.account.names.address, 443), timeout=30) as plain:
+            connection = http.client.HTTPConnection(domain)
+            connection.sock = context.wrap_socket(plain, server_hostname=domain)
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            page = Page(answer.status, dict(answer.getheaders()), answer.read().decode())
+            connection.close()
+        return page
+
+
+# --- A site that is live, made once and copied for each test
+
+
+def make_seed(template: Path, folder: Path) -> None:
+    """Deploy a project with SQLite for the first time, and keep what is there afterwards."""
+    (folder / "laptop").mkdir(parents=True)
+    laptop = Laptop.fresh(template, folder / "laptop", database="sqlite")
+    laptop.lock()
+    laptop.change(*QUICK)
+    with on_pythonanywhere(folder / "platform") as running:
+        live = Live(running, laptop)
+        live.set_up(variables())
+        live.deploy()
+
+
+def variables() -> dict[str, str]:
+    """What production needs, with SQLite."""
+    return {
+        "DJANGO_SETTINGS_MODULE": "config.settings.production",
+        "SECRET_KEY": "0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+        "ALLOWED_HOSTS": f"{USER}.pythonanywhere.com",
+        "DATABASE_URL": f"sqlite:////home/{USER}/{SITE}/db.sqlite3?init_command=PRAGMA%20journal_mode%3DDELETE",
+        "BACKUP_DIR": f"/home/{USER}/{SITE}/backups",
+        "LOG_FILE": f"/home/{USER}/{SITE}/logs/site.log",
+    }
+
+
+@contextlib.contextmanager
+def grown(seed: Path, folder: Path) -> Iterator[Live]:
+    """A copy of the site, which serves."""
+    shutil.copytree(seed / "laptop", folder / "laptop", symlinks=True)
+    laptop = Laptop(folder / "laptop")
+    laptop.git("remote", "set-url", "origin", str(laptop.origin))
+    with on_pythonanywhere(folder / "platform") as running:
+        live = Live(running, laptop)
+        before = seed / "platform/account"
+        # Packages are many files that nobody changes.
+        live.folder.mkdir()
+        subprocess.run(["cp", "-a", "--link", before / "home" / SITE / "environments", live.folder], check=True)
+        rest = shutil.ignore_patterns("environments")
+        shutil.copytree(before / "home" / SITE, live.folder, symlinks=True, ignore=rest, dirs_exist_ok=True)
+        run(["git", "remote", "set-url", "origin", str(laptop.origin)], live.folder / "repository")
+        shutil.copytree(before / "www", live.account.www, dirs_exist_ok=True)
+        home = f"/home/{USER}/{SITE}"
+        running.serve(
+            WebApp(
+                1,
+                running.domain,
+                "3.13",
+                f"{home}/current",
+                f"{home}/current/.venv",
+                force_https=True,
+                static_files=[],
+            )
+        )
+        yield live

@@ -1,0 +1,361 @@
+"""A stand-in for PythonAnywhere: its API, its web servers, and one account.
+
+The calls, their fields and the limit are those of https://help.pythonanywhere.com/pages/API, and the answers those that
+the platform's own library and program expect (pythonanywhere-core 0.3.3, pythonanywhere 0.19.3). What is not known
+here is refused.
+"""
+
+import contextlib
+import json
+import re
+import ssl
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import trustme
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+from stand_ins.pythonanywhere.account import API_HOST, TOKEN, Account
+from stand_ins.pythonanywhere.web import DEFAULT_WSGI, AlwaysOn, Exchange, Front, WebApp, WebServer
+from tests.support.names import loopback_names
+
+LIMIT = 40
+PYTHONS = {"python310": "3.10", "python311": "3.11", "python312": "3.12", "python313": "3.13"}
+FIELDS = ("id", "domain_name", "python_version", "source_directory", "virtualenv_path", "force_https")
+ANSWER = tuple[int, Any]
+
+
+class Platform:
+    """The platform, with one account.
+
+    Attributes:
+        account: it.
+        paid: whether it pays; a free one has one web app, no domain of its own and no scheduled tasks.
+        webapps: by their domain.
+        tasks: the scheduled ones.
+        always_on: what runs all the time, and is started again when it ends.
+        minute: how long the limit's minute is, in seconds.
+        broken: calls that fail, by method and the end of the path, with what they answer.
+        calls: each call that was let in, as "GET /webapps/".
+    """
+
+    def __init__(self, account: Account, folder: Path) -> None:
+        self.account = account
+        self.folder = folder
+        self.paid = True
+        self.webapps: dict[str, WebApp] = {}
+        self.servers: dict[str, WebServer] = {}
+        self.tasks: dict[int, dict[str, Any]] = {}
+        self.always_on: dict[int, AlwaysOn] = {}
+        self.minute = 60.0
+        self.recent: dict[str, deque[float]] = defaultdict(deque)
+        self.broken: dict[tuple[str, str], ANSWER] = {}
+        self.calls: list[str] = []
+        self.ids = iter(range(1, 1000))
+
+    @property
+    def domain(self) -> str:
+        """The web app's host name that every account has."""
+        return f"{self.account.user}.pythonanywhere.com"
+
+    def serve(self, webapp: WebApp) -> None:
+        """Have a web app, and start it."""
+        folder = self.folder / f"webapp-{webapp.id}"
+        folder.mkdir()
+        self.webapps[webapp.domain_name] = webapp
+        self.servers[webapp.domain_name] = WebServer(self.account, folder)
+        self.servers[webapp.domain_name].restart(webapp)
+
+    def answer(self, exchange: Exchange) -> None:
+        """Answer a request for any of the platform's hosts."""
+        if exchange.host == API_HOST:
+            status, content = self.called(exchange)
+            headers = {"Retry_After": str(wait_told(content))} if status == 429 else {}
+            exchange.reply(status, json.dumps(content).encode(), "application/json", **headers)
+        elif exchange.host in self.servers:
+            exchange.visit(self.webapps[exchange.host], self.servers[exchange.host])
+        else:
+            exchange.reply(404, b"<h1>Coming Soon!</h1>")
+
+    def called(self, exchange: Exchange) -> ANSWER:
+        """What the API answers a call."""
+        path, method = exchange.path.partition("?")[0], exchange.command
+        match = re.fullmatch(r"/api/v0/user/([^/]+)(/.*/)", path)
+        if not match or not exchange.server.context:
+            return 404, {"detail": "Not found."}
+        if exchange.headers.get("Authorization") != f"Token {TOKEN}":
+            return 401, {"detail": "Invalid token."}
+        if match[1] != self.account.user:
+            return 403, {"detail": "You do not have permission to perform this action."}
+        endpoint = match[2]
+        if left := self.over_the_limit(f"{method} {re.sub('[0-9]+', 'N', endpoint)}"):
+            return 429, {"detail": f"Request was throttled. Expected available in {left} seconds."}
+        self.calls.append(f"{method} {endpoint}")
+        for (broken, end), answer in self.broken.items():
+            if broken == method and endpoint.endswith(end):
+                return answer
+        for pattern, known in CALLS.items():
+            if parts := re.fullmatch(pattern, endpoint):
+                if method not in known:
+                    return 405, {"detail": f'Method "{method}" not allowed.'}
+                return known[method](self, given(exchange), *parts.groups())
+        return 404, {"detail": "Not found."}
+
+    def over_the_limit(self, endpoint: str) -> int:
+        """Seconds until the next call of an endpoint is taken; 0 for now."""
+        now, recent = time.monotonic(), self.recent[endpoint]
+        while recent and recent[0] <= now - self.minute:
+            recent.popleft()
+        if len(recent) >= LIMIT:
+            return int(recent[0] + self.minute - now) + 1
+        recent.append(now)
+        return 0
+
+    # --- Web apps
+
+    def list_webapps(self, _: dict[str, Any]) -> ANSWER:
+        """All web apps."""
+        return 200, [described(webapp) for webapp in self.webapps.values()]
+
+    def create_webapp(self, fields: dict[str, Any]) -> ANSWER:
+        """Make a web app, which greets the world."""
+        missing = {
+            name: ["This field is required."] for name in ("domain_name", "python_version") if not fields.get(name)
+        }
+        if missing:
+            return 400, missing
+        if fields["python_version"] not in PYTHONS:
+            return 400, {"python_version": [f'"{fields["python_version"]}" is not a valid choice.']}
+        domain = fields["domain_name"].lower()
+        if domain in self.webapps:
+            return 400, {
+                "status": "ERROR",
+                "error_type": "domain_in_use",
+                "error_message": f"{domain} is already in use",
+            }
+        if not self.paid and (self.webapps or domain != self.domain):
+            return 403, {"detail": "You have reached your maximum number of web apps."}
+        webapp = WebApp(next(self.ids), domain, PYTHONS[fields["python_version"]])
+        (self.account.www / Path(webapp.wsgi_file).name).write_text(DEFAULT_WSGI)
+        self.serve(webapp)
+        return 200, {"status": "OK"}
+
+    def get_webapp(self, _: dict[str, Any], domain: str) -> ANSWER:
+        """One web app."""
+        return (200, described(self.webapps[domain])) if domain in self.webapps else unknown()
+
+    def change_webapp(self, fields: dict[str, Any], domain: str) -> ANSWER:
+        """Change some fields; those that are settled at its making are refused."""
+        if domain not in self.webapps:
+            return unknown()
+        for name, value in fields.items():
+            if name == "force_https":
+                if str(value).lower() not in ("true", "false"):
+                    return 400, {name: ["Must be a valid boolean."]}
+                self.webapps[domain].force_https = str(value).lower() == "true"
+            elif name == "python_version":
+                if value not in PYTHONS:
+                    return 400, {name: [f'"{value}" is not a valid choice.']}
+                self.webapps[domain].python_version = PYTHONS[value]
+            elif name in ("source_directory", "virtualenv_path"):
+                setattr(self.webapps[domain], name, value)
+            else:
+                return 400, {name: ["This field is not known here."]}
+        return 200, described(self.webapps[domain])
+
+    def reload_webapp(self, _: dict[str, Any], domain: str) -> ANSWER:
+        """Start a web app anew."""
+        if domain not in self.webapps:
+            return unknown()
+        self.servers[domain].restart(self.webapps[domain])
+        if not domain.endswith(".pythonanywhere.com"):
+            # The web app is reloaded, and its domain's CNAME was not found.
+            return 409, {"status": "ERROR", "error": "cname_error"}
+        return 200, {"status": "OK"}
+
+    def list_static_files(self, _: dict[str, Any], domain: str) -> ANSWER:
+        """The folders that are served as they are."""
+        return (200, self.webapps[domain].static_files) if domain in self.webapps else unknown()
+
+    def map_static_files(self, fields: dict[str, Any], domain: str) -> ANSWER:
+        """Serve a folder as it is."""
+        if domain not in self.webapps:
+            return unknown()
+        if not str(fields.get("url", "")).startswith("/") or not str(fields.get("path", "")).startswith("/"):
+            return 400, {"url": ["This field is required."], "path": ["This field is required."]}
+        mapping = {"id": next(self.ids), "url": fields["url"], "path": fields["path"]}
+        self.webapps[domain].static_files.append(mapping)
+        return 201, mapping
+
+    def change_static_files(self, fields: dict[str, Any], domain: str, number: str) -> ANSWER:
+        """Serve another folder there."""
+        for mapping in self.webapps[domain].static_files if domain in self.webapps else []:
+            if mapping["id"] == int(number):
+                mapping.update({name: value for name, value in fields.items() if name in ("url", "path")})
+                return 200, mapping
+        return unknown()
+
+    def delete_static_files(self, _: dict[str, Any], domain: str, number: str) -> ANSWER:
+        """Serve a folder no more."""
+        for mapping in self.webapps[domain].static_files if domain in self.webapps else []:
+            if mapping["id"] == int(number):
+                self.webapps[domain].static_files.remove(mapping)
+                return 204, None
+        return unknown()
+
+    # --- Scheduled tasks
+
+    def list_tasks(self, _: dict[str, Any]) -> ANSWER:
+        """All tasks."""
+        return 200, list(self.tasks.values())
+
+    def create_task(self, fields: dict[str, Any]) -> ANSWER:
+        """Make a task, which needs its time."""
+        if not self.paid:
+            return 403, {"detail": "Your plan has no scheduled tasks."}
+        problems = {name: ["This field is required."] for name in ("command", "minute") if name not in fields}
+        if fields.get("interval") not in ("daily", "hourly"):
+            problems["interval"] = ['"" is not a valid choice.']
+        if fields.get("interval") == "daily" and not isinstance(fields.get("hour"), int):
+            problems["hour"] = ["This field is required."]
+        if problems:
+            return 400, problems
+        number = next(self.ids)
+        hour = fields.get("hour")
+        self.tasks[number] = {
+            **fields,
+            "id": number,
+            "user": self.account.user,
+            "can_enable": True,
+            "expiry": None,
+            "printable_time": f"{hour:02}:{fields['minute']:02}" if hour is not None else f"{fields['minute']} past",
+        }
+        return 201, self.tasks[number]
+
+    def delete_task(self, _: dict[str, Any], number: str) -> ANSWER:
+        """Delete a task."""
+        return (204, None) if self.tasks.pop(int(number), None) else unknown()
+
+    # --- Always-on tasks
+
+    def list_always_on(self, _: dict[str, Any]) -> ANSWER:
+        """All of them."""
+        return 200, [task.fields for task in self.always_on.values()]
+
+    def create_always_on(self, fields: dict[str, Any]) -> ANSWER:
+        """Make one, which starts unless it is told not to."""
+        if not self.paid:
+            return 403, {"detail": "Your plan has no always-on tasks."}
+        if not fields.get("command"):
+            return 400, {"command": ["This field is required."]}
+        number = next(self.ids)
+        told = {
+            "description": "",
+            "enabled": True,
+            **fields,
+            "id": number,
+            "user": self.account.user,
+            "state": "Running",
+        }
+        self.always_on[number] = AlwaysOn(self.account, self.folder / f"always-on-{number}.log", told)
+        if told["enabled"]:
+            self.always_on[number].restart()
+        return 201, told
+
+    def change_always_on(self, fields: dict[str, Any], number: str) -> ANSWER:
+        """Change one, and start it."""
+        if int(number) not in self.always_on:
+            return unknown()
+        task = self.always_on[int(number)]
+        task.fields.update({name: value for name, value in fields.items() if name in ("command", "enabled")})
+        if task.fields["enabled"]:
+            task.restart()
+        return 200, task.fields
+
+    def restart_always_on(self, _: dict[str, Any], number: str) -> ANSWER:
+        """Start one anew."""
+        if int(number) not in self.always_on:
+            return unknown()
+        self.always_on[int(number)].restart()
+        return 200, self.always_on[int(number)].fields
+
+
+Known = Callable[..., ANSWER]
+
+CALLS: dict[str, dict[str, Known]] = {
+    "/webapps/": {"GET": Platform.list_webapps, "POST": Platform.create_webapp},
+    "/webapps/([^/]+)/": {"GET": Platform.get_webapp, "PATCH": Platform.change_webapp, "PUT": Platform.change_webapp},
+    "/webapps/([^/]+)/reload/": {"POST": Platform.reload_webapp},
+    "/webapps/([^/]+)/static_files/": {"GET": Platform.list_static_files, "POST": Platform.map_static_files},
+    "/webapps/([^/]+)/static_files/([0-9]+)/": {
+        "PATCH": Platform.change_static_files,
+        "DELETE": Platform.delete_static_files,
+    },
+    "/always_on/": {"GET": Platform.list_always_on, "POST": Platform.create_always_on},
+    "/always_on/([0-9]+)/": {"PATCH": Platform.change_always_on},
+    "/always_on/([0-9]+)/restart/": {"POST": Platform.restart_always_on},
+    "/schedule/": {"GET": Platform.list_tasks, "POST": Platform.create_task},
+    "/schedule/([0-9]+)/": {"DELETE": Platform.delete_task},
+}
+
+
+def described(webapp: WebApp) -> dict[str, Any]:
+    """A web app as the API describes it."""
+    return {name: getattr(webapp, name) for name in FIELDS}
+
+
+def unknown() -> ANSWER:
+    """The answer for what there is not."""
+    return 404, {"detail": "Not found."}
+
+
+def wait_told(content: Any) -> int:
+    """The seconds that a refusal tells to wait."""
+    found = re.search("[0-9]+", content["detail"])
+    return int(found[0]) if found else 0
+
+
+def given(exchange: Exchange) -> dict[str, Any]:
+    """The fields of a call, sent as a form or as JSON."""
+    if not exchange.body:
+        return {}
+    if exchange.headers.get("Content-Type", "").startswith("application/json"):
+        fields: dict[str, Any] = json.loads(exchange.body)
+        return fields
+    return dict(parse_qsl(exchange.body.decode(), keep_blank_values=True))
+
+
+@contextlib.contextmanager
+def pythonanywhere(folder: Path, user: str) -> Iterator[Platform]:
+    """The platform with an account, until the end of the block; nothing of it is left then.
+
+    Raises:
+        pytest.skip.Exception: this process may not have host names of its own.
+    """
+    hosts = [API_HOST, f"{user}.pythonanywhere.com"]
+    with loopback_names(folder / "names", hosts) as names, contextlib.ExitStack() as stack:
+        authority = trustme.CA()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(*hosts, "www.example.com").configure_cert(context)
+        platform = Platform(Account(folder / "account", user, names, trusted(folder, authority)), folder)
+        for port, its_context in ((443, context), (80, None)):
+            stack.enter_context(Front((names.address, port), its_context, platform.answer).serving())
+        try:
+            yield platform
+        finally:
+            for task in platform.always_on.values():
+                task.stop()
+            for server in platform.servers.values():
+                server.stop()
+
+
+def trusted(folder: Path, authority: trustme.CA) -> Path:
+    """A file with the certificates that this machine trusts, and the platform's."""
+    file = folder / "ca.pem"
+    own = ssl.get_default_verify_paths().cafile or DEFAULT_CA_BUNDLE_PATH
+    file.write_text(f"{Path(own).read_text()}\n{authority.cert_pem.bytes().decode()}")
+    return file

@@ -1,0 +1,114 @@
+"""What belongs to a platform is valid by the rules of the language it is written in."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from honcho.environ import parse_procfile
+
+from tests.support.environments import Environments, project_environment, run
+from tests.support.rendered import files, run_tool
+from tests.support.rendering import question_choices
+
+Render = Callable[..., Path]
+
+
+def test_scripts_pass_shellcheck(render: Render) -> None:
+    for platform in question_choices("platform"):
+        project = render(platform=platform)
+        scripts = [path for path in project.rglob("*") if path.is_file() and path.read_text().startswith("#!/bin/sh")]
+        assert bool(scripts) == (platform in ("docker", "gunicorn"))
+        for script in scripts:
+            assert script.stat().st_mode & 0o111 == 0o111, f"{script.name} is not executable"
+            run_tool("shellcheck", str(script), folder=project)
+
+
+@pytest.mark.parametrize("tasks", question_choices("tasks"))
+@pytest.mark.parametrize("database", question_choices("database"))
+def test_the_compose_files_follow_the_specification(render: Render, database: str, tasks: str) -> None:
+    project = render(platform="docker", database=database, tasks=tasks)
+    for name in ("compose.yaml", "compose.dev.yaml"):
+        run_tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", name, folder=project)
+    services = yaml.safe_load((project / "compose.yaml").read_text())["services"]
+    expected = {"caddy", "web", "migrate", "backup", "restore", "smoke"}
+    if database == "postgresql":
+        expected.add("database")
+    roles = {"none": set(), "database": {"worker", "schedule"}, "celery": {"worker", "beat", "broker", "flower"}}
+    assert set(services) == expected | roles[tasks]
+
+
+@pytest.mark.parametrize("tasks", question_choices("tasks"))
+@pytest.mark.parametrize("name", ["compose.yaml", "deploy/swarm.yaml"])
+def test_containers_have_the_secrets_that_they_read(render: Render, name: str, tasks: str) -> None:
+    project = render(platform="docker", tasks=tasks, extras=["s3", "ai"])
+    file = yaml.safe_load((project / name).read_text())
+    read = 0
+    for service in file["services"].values():
+        for variable, value in service.get("environment", {}).items():
+            if variable.endswith("_FILE"):
+                assert value.removeprefix("/run/secrets/") in service["secrets"]
+                read += 1
+        assert set(service.get("secrets", [])) <= file["secrets"].keys()
+    assert read
+
+
+@pytest.mark.parametrize("tasks", question_choices("tasks"))
+def test_a_swarm_has_the_networks_of_compose(render: Render, tasks: str) -> None:
+    project = render(platform="docker", tasks=tasks)
+    one = yaml.safe_load((project / "compose.yaml").read_text())["services"]
+    many = yaml.safe_load((project / "deploy/swarm.yaml").read_text())["services"]
+    for name, service in many.items():
+        assert service["networks"] == one[name]["networks"], name
+
+
+def test_the_procfile_has_a_release_phase_and_a_web_process(render: Render) -> None:
+    processes = parse_procfile((render(platform="heroku") / "Procfile").read_text()).processes
+    assert list(processes) == ["release", "web"]
+    # The router keeps an idle connection for 90 s, and a server that closes it earlier loses the request that is on its way.
+    (keep_alive,) = re.findall(r"--keep-alive (\d+)", processes["web"])
+    assert int(keep_alive) > 90
+
+
+def test_a_shell_with_a_proxy_in_front_says_so(render: Render) -> None:
+    """Limits on logins count by the visitor's address, which the proxy tells."""
+    app = json.loads((render(platform="heroku") / "app.json").read_text())
+    assert app["env"]["TRUSTED_PROXY_COUNT"]["value"] == "1"
+    unit = (render(platform="gunicorn") / "deploy/systemd/site.conf").read_text().splitlines()
+    assert "Environment=TRUSTED_PROXY_COUNT=1" in unit
+
+
+def test_sqlite_on_a_network_disk_is_not_in_wal_mode(render: Render, environments: Environments) -> None:
+    project = render(platform="pythonanywhere", database="sqlite")
+    (url,) = re.findall("^DATABASE_URL=(.*)$", (project / ".env.example").read_text(), re.MULTILINE)
+    code = f"from operations.environment import parsers; print(parsers.database({url!r}.replace('/home/todolist/todo-list', ''))['OPTIONS'])"
+    env = project_environment(environments.install(project))
+    assert "'init_command': 'PRAGMA journal_mode=DELETE'" in run(["python", "-c", code], project, env=env)
+
+
+def test_every_answer_is_used(render: Render) -> None:
+    """An answer that no file depends on would be a question asked for nothing."""
+    for platform, answer in {
+        "heroku": "heroku_app",
+        "pythonanywhere": "pythonanywhere_user",
+        "docker": "domain",
+        "gunicorn": "domain",
+    }.items():
+        given = "unlikely.example.com" if answer == "domain" else "unlikely1"
+        project = render(platform=platform, **{answer: given})
+        told = [path for path in files(project) if given in path.read_text() and path.name != ".copier-answers.yml"]
+        assert told, answer
+
+
+def test_every_shell_names_the_production_settings(render: Render) -> None:
+    files = {
+        "heroku": "app.json",
+        "pythonanywhere": "deploy/pythonanywhere_wsgi.py",
+        "docker": "Dockerfile",
+        "gunicorn": "deploy/systemd/site.conf",
+    }
+    for platform, file in files.items():
+        text = (render(platform=platform) / file).read_text()
+        assert "config.settings.production" in text[text.index("DJANGO_SETTINGS_MODULE") :]
