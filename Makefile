@@ -49,7 +49,7 @@ format: $(UV) ## Format the code
 	@$(UV) run --quiet ruff format
 
 sizes: $(UV) ## Count files, lines and conditions into docs/sizes.md
-	@$(UV) run --quiet python -W ignore -m scripts.sizes
+	@$(UV) run --quiet python -m scripts.sizes
 
 benchmark: $(UV) ## Measure the way to the first page, and what a request's line in the log costs
 	@$(UV) run --quiet python -m benchmarks.first_page

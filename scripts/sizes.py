@@ -1,6 +1,7 @@
 """Count what a project has: files and lines by folder, and the share of conditions in the template."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -35,20 +36,20 @@ def files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
+def listed(*names: str) -> list[str]:
+    """Return the files that git has or would take of this repository, below these names."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *names]
+    found = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return [name for name in found.split("\0") if name and (ROOT / name).exists()]
+
+
 def conditions() -> tuple[int, int]:
     """Return how many of the template's lines have a Jinja statement, and how many lines there are."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "template"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    ).stdout
     found = total = 0
-    for path in (ROOT / name for name in listed.split("\0") if name and (ROOT / name).exists()):
-        text = lines(path)
+    for name in listed("template"):
+        text = lines(ROOT / name)
         total += len(text)
-        if path.suffix == ".jinja":
+        if name.endswith(".jinja"):
             found += sum(bool(CONDITION.search(line)) for line in text)
     return found, total
 
@@ -98,10 +99,14 @@ def main() -> None:
     """Render the projects, count, and write the page."""
     sizes = {}
     with tempfile.TemporaryDirectory() as folder:
+        template = Path(folder, "template")
+        for name in listed("copier.yml", "questions", "template"):
+            (template / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, template / name)
         for number, (name, answers) in enumerate(PROJECTS.items()):
             project = Path(folder, str(number))
             data = {"project_name": "Todo List", **answers}
-            copier.run_copy(str(ROOT), project, data=data, defaults=True, quiet=True, vcs_ref="HEAD")
+            copier.run_copy(str(template), project, data=data, defaults=True, quiet=True)
             sizes[name] = table(project)
     PAGE.write_text(page(sizes, conditions()), encoding="utf-8")
     sys.stdout.write(PAGE.read_text(encoding="utf-8"))
