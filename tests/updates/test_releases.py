@@ -11,6 +11,7 @@ from copier.errors import UnsafeTemplateError
 from tests.support.environments import run
 from tests.support.releases import (
     AGAIN,
+    BEFORE_THE_HOUSE,
     FOLLOWING,
     GONE,
     NEXT,
@@ -91,6 +92,18 @@ def test_what_was_taken_away_is_a_documented_decision() -> None:
     decisions = (ROOT / "docs/decisions.md").read_text()
     for name, decision in GONE.items():
         assert f"**{decision}" in decisions, f"docs/decisions.md does not say why {name} is gone"
+
+
+def test_the_changelog_says_what_to_do_about_the_files_that_moved() -> None:
+    """Copier deletes them, and what their owner changed in them, without a word."""
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    to_do = (
+        changelog[: changelog.index("## 0.5.0 - ")]
+        .partition("To do before the update")[2]
+        .partition("What else changed")[0]
+    )
+    for folder in BEFORE_THE_HOUSE:
+        assert f"`{folder}/" in to_do
 
 
 def test_what_vanishes_is_found(following: Path) -> None:

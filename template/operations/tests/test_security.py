@@ -74,6 +74,8 @@ def test_a_site_without_https_has_cookies_that_a_browser_sends(production: Produ
 def test_djangos_own_checks_find_nothing_in_production(production_environment: dict[str, str]) -> None:
     variables = {
         **production_environment,
+        # A folder that can be written, for models that take uploads.
+        "MEDIA_ROOT": str(site.BASE_DIR),
         "SECURE_HSTS_SECONDS": "31536000",
         "SECURE_HSTS_INCLUDE_SUBDOMAINS": "true",
         "SECURE_HSTS_PRELOAD": "true",

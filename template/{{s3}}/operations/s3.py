@@ -80,7 +80,7 @@ def s3_options(s3: dict[str, Any]) -> dict[str, Any]:
         "region_name": s3["region"],
         "aws_access_key_id": s3["key"],
         "aws_secret_access_key": s3["secret"],
-        "config": Config(  # type: ignore[no-untyped-call] # botocore has no types
+        "config": Config(
             signature_version="s3v4",
             # Amazon has a host name for each bucket. Other services may, and all know it in the path.
             s3={"addressing_style": "path" if s3["endpoint"] else "virtual"},
