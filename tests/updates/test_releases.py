@@ -103,7 +103,7 @@ def test_the_changelog_says_what_to_do_about_the_files_that_moved() -> None:
         .partition("What else changed")[0]
     )
     for folder in BEFORE_THE_HOUSE:
-        assert f"`{folder}/" in to_do
+        assert f"`{'/'.join(folder.split('/')[:2])}/" in to_do
 
 
 def test_what_vanishes_is_found(following: Path) -> None:
