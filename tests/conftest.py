@@ -193,7 +193,7 @@ def sqlite_site(template: Path, tmp_path_factory: pytest.TempPathFactory, enviro
     site.variables |= {"ALLOWED_HOSTS": "127.0.0.1", "TRUSTED_PROXY_COUNT": "1", "WEB_CONCURRENCY": "1"}
     # The suite needs no Django, and each run without pytest's plugin for it is a second shorter.
     site.variables["PYTEST_ADDOPTS"] = "-p no:django -o pythonpath=."
-    text("pyproject.toml", 'DJANGO_SETTINGS_MODULE = "config.settings.test"\n', "")(project)
+    text("pyproject.toml", ', "--ds=config.settings.test"', "")(project)
     # The real ones are slow on purpose.
     settings("PASSWORD_HASHERS = ['django.contrib.auth.hashers.MD5PasswordHasher']")(project)
     site.prepare()

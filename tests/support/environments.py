@@ -77,9 +77,8 @@ class Environments:
     def install(self, project: Path) -> Path:
         """The `bin` folder of an environment with what `project` needs; its `uv.lock` is written too."""
         settings = tomllib.loads((project / "pyproject.toml").read_text())
-        needs = repr(
-            (settings["project"]["dependencies"], settings["dependency-groups"], settings["project"]["requires-python"])
-        )
+        project_needs = settings["project"]["dependencies"], settings["project"]["requires-python"]
+        needs = repr((*project_needs, settings["dependency-groups"], settings["tool"]["uv"]))
         needs += (project / ".python-version").read_text()
         environment, locked = self._of(needs, settings["project"]["name"])
         lock = project / "uv.lock"
