@@ -15,6 +15,8 @@ from tests.support.servers import eventually, free_port
 from tests.support.smoke import CHECKS
 from tests.support.workers import ask_for_a_task, is_done
 
+# The runbook's section on them.
+TASKS = "Tasks and scheduled jobs"
 WORKERS = {"database": ["worker", "schedule"], "celery": ["worker", "beat"]}
 # Of the two databases one each.
 DATABASES = {"database": "sqlite", "celery": "postgresql"}
@@ -50,9 +52,9 @@ def test_the_runbooks_section_about_tasks_is_followed(working: tuple[str, Deploy
     (tmp_path / "state").mkdir()
     environment = {**site.engine.environment, **site.variables}
     reader = Reader(site.project / "docs/deploy.md", tmp_path / "state", environment)
-    reader.left = [block for block in reader.left if block.heading == "Tasks"]
+    reader.left = [block for block in reader.left if block.heading == TASKS]
     try:
-        assert "0 uploads would be deleted" in reader.follow("Tasks")
+        assert "0 uploads would be deleted" in reader.follow(TASKS)
         # As a deploy does. The others stay, which another test reads the logs of.
         site.up("--no-deps", "worker")
         assert len(site.compose("ps", "--quiet", "worker").split()) == 2

@@ -12,6 +12,7 @@ from tests.platforms.test_pythonanywhere import BROKEN, rows
 from tests.support.databases import PostgreSQL, programs
 from tests.support.environments import run
 from tests.support.faults import Change, text
+from tests.support.rendering import ROOT
 from tests.support.runbooks import Reader, blocks
 from tests.support.smoke import CHECKS
 from tests.support.workflows import Runner, github_workflow, gitlab_job
@@ -213,7 +214,7 @@ def test_gitlab_deploys_any_branch_to_staging_and_says_when_the_check_fails(live
 
 def as_of_gitlab(project: Path) -> None:
     """Have the pipeline that the answer `gitlab` renders."""
-    template = Path(__file__).parents[2] / "template"
+    template = ROOT / "template/{{pythonanywhere}}/{{gitlab}}"
     (project / ".gitlab").mkdir()
     name = ".gitlab/deploy-pythonanywhere.yml"
     (project / name).write_text((template / name).read_text())

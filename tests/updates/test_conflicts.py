@@ -26,7 +26,8 @@ BOTH_CHANGE = [
 
 def released_with(following: Path, name: str, old: str) -> None:
     """Release the template with a line changed."""
-    (path,) = (following / "template").glob(f"{name}*")
+    template = following / "template"
+    (path,) = [*template.glob(f"{name}*"), *template.glob(f"{{{{*}}}}/{name}*")]
     text(path.name, old.replace("3.13", "{{ python_version }}"), "theirs")(path.parent)
     release(following, FOLLOWING)
 

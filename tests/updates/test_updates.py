@@ -35,6 +35,7 @@ UPDATES: list[tuple[str, Answers]] = [
     ("0.4.0", {"platform": "pythonanywhere", "database": "sqlite", "ci": "gitlab", "python_version": "3.12"}),
     ("0.5.0", {"platform": "docker", "tasks": "celery", "extras": ["ai", "s3", "sentry"]}),
     ("0.5.0", {"platform": "gunicorn", "database": "sqlite", "tasks": "database", "ci": "gitlab"}),
+    ("0.6.0", {"platform": "heroku", "tasks": "celery", "extras": ["s3"]}),
 ]
 
 
