@@ -16,6 +16,7 @@ RELEASES = {
     "0.3.0": "51aacb9c87bd25fde2931ab4d22f718c1cf2c4ad",
     "0.4.0": "630df5565d7871b6c17d52a33a5c09ccb3f4277c",
     "0.5.0": "fecec9642ab98e4cc25b8d3b6319f2ec9b33dd72",
+    "0.6.0": "03b065f20f64f40815b57d5cd51047f86ccaa314",
 }
 # What 0.6.0 moved into operations/ or took away, by the folder where it was.
 HOUSE = "2026-11-28 · What runs a site has a folder of its own."
