@@ -12,9 +12,9 @@ from tests.support.sites import Site
 pytestmark = pytest.mark.alone
 
 
-def test_the_request_id_and_line_cost_at_most_60_microseconds(site: Site) -> None:
-    # The fastest rounds: what else this machine does only adds to the others.
-    assert measured(site.bin / "python", site.project)["fastest"] <= 60
+def test_the_request_id_and_line_cost_little_beside_a_bare_request(site: Site) -> None:
+    # A ratio, since microseconds say more of the machine: on one where they cost 77, the ratio is 1.84.
+    assert measured(site.bin / "python", site.project)["ratio"] <= 2.2
 
 
 def test_a_new_project_shows_its_first_page_soon(tmp_path: Path) -> None:
