@@ -89,7 +89,7 @@ def page(projects: dict[str, dict[str, tuple[int, int]]], share: tuple[int, int]
     questions = len(lines(ROOT / "copier.yml"))
     foot = [
         "",
-        f"The template has {total:,} lines, of which {found} ({found / total:.1%}) hold a condition or another statement of Jinja's. "
+        f"The template has {total:,} lines. {found} of them ({found / total:.1%}) hold a Jinja statement, such as a condition. "
         f"`copier.yml` has {questions} lines.",
     ]
     return "\n".join([*head, *body, *foot]) + "\n"

@@ -178,7 +178,7 @@ def stored(store: Storage) -> list[str]:
     """
     try:
         _, names = store.listdir("")
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:  # noqa: BLE001 - each kind of store has its own exceptions
         raise BackupError(f"the store says: {error}") from None
     return sorted(filter(NAME.fullmatch, names), reverse=True)
 
@@ -192,7 +192,7 @@ def fetch(name: str, store: Storage, folder: Path) -> Path:
     try:
         with store.open(name) as copy, (folder / name).open("wb") as file:
             shutil.copyfileobj(copy, file)
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:  # noqa: BLE001 - each kind of store has its own exceptions
         raise BackupError(f"the store says of {name}: {error}") from None
     return folder / name
 
