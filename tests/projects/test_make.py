@@ -94,9 +94,9 @@ def test_a_fresh_project_passes_its_lint(at_work: tuple[Path, dict[str, str]]) -
 def test_format_mends_what_can_be_mended(at_work: tuple[Path, dict[str, str]]) -> None:
     project, env = at_work
     before = (project / "config/urls.py").read_text()
-    (project / "config/urls.py").write_text(
-        before.replace("import admin\n", "import admin\nimport os\n").replace(" = ", "  =")
-    )
+    first, second = "from django.contrib import admin\n", "from django.urls import include, path\n"
+    assert first + second in before
+    (project / "config/urls.py").write_text(before.replace(first + second, second + first).replace(" = ", "  ="))
     run(["make", "format"], project, env=env)
     assert (project / "config/urls.py").read_text() == before
 
