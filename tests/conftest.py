@@ -20,13 +20,14 @@ from tests.support.releases import MissingReleaseError, repository_of_releases
 from tests.support.rendering import Once
 from tests.support.servers import free_port
 from tests.support.sites import Site
+from tests.support.times import Clock
 from tests.support.updating import render_release
 
 ADD_WHAT_IS_MISSING = "To add what is missing: sudo scripts/install-machine"
 
 
-def pytest_configure() -> None:
-    """Keep from what tests start what this run was started with.
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the tests' times, and keep from what they start what this run was started with.
 
     In the background Ctrl-C is ignored, and that is passed on; and a `make` that `make test` has started says so.
     """
@@ -34,6 +35,7 @@ def pytest_configure() -> None:
         os.environ.pop(name, None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.pluginmanager.register(Clock(), "clock")
 
 
 def pytest_xdist_auto_num_workers() -> int:
