@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from tests.support.containers import Deployment, Projects, make_secrets
-from tests.support.servers import eventually, free_port
+from tests.support.servers import HANGS, eventually, free_port
 from tests.support.smoke import CHECKS
 from tests.support.traffic import steady_traffic, visitors
 
@@ -70,13 +70,13 @@ def test_no_secret_stands_where_docker_shows_it(deployed: Deployment) -> None:
 def test_an_address_that_a_visitor_made_up_does_not_count(deployed: Deployment) -> None:
     """Ten wrong passwords from one address and the site asks to wait, whatever address the visitor claims."""
     with deployed.session() as visitor:
-        page = visitor.get(f"{deployed.url}/accounts/login/", timeout=30)
+        page = visitor.get(f"{deployed.url}/accounts/login/", timeout=HANGS)
         (token,) = re.findall('name="csrfmiddlewaretoken" value="(.*?)"', page.text)[:1]
         answers = []
         for attempt in range(14):
             form = {"login": f"{secrets.token_hex(4)}@example.com", "password": "wrong", "csrfmiddlewaretoken": token}
             told = {"X-Forwarded-For": f"192.0.2.{attempt}", "Referer": f"{deployed.url}/"}
-            answers.append(visitor.post(f"{deployed.url}/accounts/login/", form, headers=told, timeout=30).text)
+            answers.append(visitor.post(f"{deployed.url}/accounts/login/", form, headers=told, timeout=HANGS).text)
     refused = [TOO_MANY in answer for answer in answers]
     # Another test may have logged in from the same address a moment ago, which counts too.
     assert not refused[0]
@@ -85,7 +85,9 @@ def test_an_address_that_a_visitor_made_up_does_not_count(deployed: Deployment) 
 
 
 def test_plain_http_stays_plain_whatever_a_visitor_claims(deployed: Deployment) -> None:
-    answer = requests.get(deployed.http_url, headers={"X-Forwarded-Proto": "https"}, timeout=30, allow_redirects=False)
+    answer = requests.get(
+        deployed.http_url, headers={"X-Forwarded-Proto": "https"}, timeout=HANGS, allow_redirects=False
+    )
     assert (answer.status_code, answer.headers["Location"]) == (308, f"{deployed.url}/")
 
 
@@ -146,13 +148,10 @@ def test_stopping_loses_no_request_in_flight(own: Deployment) -> None:
         )
         # One of the two processes may have been given more than it has threads for.
         assert eventually(lambda: own.sql(waiting).count("| Lock ") >= 4), own.sql(waiting)
-        began = time.monotonic()
         own.compose("stop", "web")
-        took = time.monotonic() - began
         lock.result()
     assert [each.result().status_code for each in asked] == [200] * 8
-    # It waited for them, and no longer: after 30 s the engine would have killed it.
-    assert 1 < took < 25
+    # It waited for them, and no longer: after 30 s the engine would have killed it, which gives 137.
     assert own.container("web")["State"]["ExitCode"] == 0
 
 
@@ -220,7 +219,7 @@ def test_the_development_site_serves_what_is_changed(projects: Projects, tmp_pat
 
             def page() -> str:
                 try:
-                    return requests.get(f"http://localhost:{port}/", timeout=10).text
+                    return requests.get(f"http://localhost:{port}/", timeout=HANGS).text
                 except requests.RequestException:
                     return ""
 

@@ -1,7 +1,6 @@
 """The gunicorn shell, on a machine with a real systemd and nginx: its runbook as written, deploys, and going back."""
 
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,7 +86,7 @@ def accounts(owner: Owner) -> str:
 def test_ten_deploys_in_a_row_lose_no_request(owner: Owner, tmp_path: Path) -> None:
     authority = owner.machine.authority(tmp_path)
     lost: list[str] = []
-    slowest, succeeded = 0.0, 0
+    succeeded = 0
     for _ in range(10):
         # Clients for each, since they go on for a bounded time only.
         probes = callers(14, owner.machine.address, DOMAIN, "/health/", ca_file=authority)
@@ -95,11 +94,9 @@ def test_ten_deploys_in_a_row_lose_no_request(owner: Owner, tmp_path: Path) -> N
         with steady_traffic(*probes, *readers) as traffic:
             owner.ask("deploy")
         lost += traffic.failures
-        slowest = max(slowest, traffic.slowest)
         succeeded += traffic.succeeded.total()
     assert lost == []
     assert succeeded > 1000
-    assert slowest < 2, f"the slowest of {succeeded} took {slowest:.1f} s"
     # The five that are kept.
     assert len(owner.ask("status").splitlines()) == 5 + 1
 
@@ -136,12 +133,10 @@ def test_a_deploy_that_breaks_at_any_step_leaves_the_old_release_serving(owner: 
         owner.take_back()
 
 
-def test_going_back_takes_seconds(owner: Owner) -> None:
+def test_going_back_builds_and_migrates_nothing(owner: Owner) -> None:
     owner.ask("deploy")
-    started = time.monotonic()
-    said = owner.ask("rollback")
-    took = time.monotonic() - started
-    assert took < 10, f"{took:.1f} s\n{said}"
+    steps = re.findall(r"^(\d/\d \w+).*: done in", owner.ask("rollback"), re.MULTILINE)
+    assert steps == ["1/2 switch", "2/2 check"]
 
 
 def test_two_deploys_at_once_are_one_and_one_that_is_broken_off_changes_nothing(owner: Owner) -> None:

@@ -24,7 +24,6 @@ from tests.support.workflows import Runner, github_workflow, gitlab_job
 Render = Callable[..., Path]
 
 # Seconds after SIGTERM at which Heroku ends what is left.
-KILLED_AFTER = 30
 
 # What of the runbook cannot be executed here.
 NOT_RUN = {
@@ -153,7 +152,6 @@ def test_a_deploy_loses_no_request_in_flight(developer: Developer) -> None:
         developer.deploy()
     assert traffic.failures == slow_traffic.failures == []
     assert slow_traffic.succeeded.total() >= 4
-    assert traffic.slowest < KILLED_AFTER
     stopped = [dyno for dyno in app.ended if dyno.type == "web"]
     assert len(stopped) == 2
     assert [dyno.killed for dyno in stopped] == [[], []]

@@ -12,7 +12,7 @@ from honcho.environ import parse_procfile
 
 from tests.support.databases import postgresql
 from tests.support.environments import Environments, run
-from tests.support.servers import Running, running
+from tests.support.servers import HANGS, Running, running
 from tests.support.sites import HTTPS, Site
 
 Render = Callable[..., Path]
@@ -21,7 +21,7 @@ Render = Callable[..., Path]
 def assert_home_page(server: Running, url: str, headers: dict[str, str] | None = None) -> None:
     """See that `/` answers with 200, and with the site's name."""
     server.wait_until_it_answers(url)
-    answer = requests.get(url, headers=headers, allow_redirects=False, timeout=10)
+    answer = requests.get(url, headers=headers, allow_redirects=False, timeout=HANGS)
     assert (answer.status_code, "Todo List" in answer.text) == (200, True), server.output()
 
 

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tests.support.environments import Environments, run
-from tests.support.servers import eventually, free_port, running
+from tests.support.servers import HANGS, eventually, free_port, running
 
 Render = Callable[..., Path]
 
@@ -39,10 +39,10 @@ def test_a_fresh_project_serves_its_home_page(
     port = free_port()
     with running(["make", target, f"PORT={port}"], project, env, tmp_path / "log") as server:
         server.wait_until_it_answers(f"http://127.0.0.1:{port}/")
-        answer = requests.get(f"http://127.0.0.1:{port}/", timeout=10)
+        answer = requests.get(f"http://127.0.0.1:{port}/", timeout=HANGS)
         assert (answer.status_code, "Todo List" in answer.text) == (200, True), server.output()
         style = re.findall(r'href="(/static/site[^"]*\.css)"', answer.text)
-        assert requests.get(f"http://127.0.0.1:{port}{style[0]}", timeout=10).status_code == 200
+        assert requests.get(f"http://127.0.0.1:{port}{style[0]}", timeout=HANGS).status_code == 200
         server.stop(signal.SIGINT)
 
 

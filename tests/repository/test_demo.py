@@ -11,7 +11,7 @@ import requests
 
 from tests.support.environments import clean_environment, uv
 from tests.support.rendering import ROOT
-from tests.support.servers import PATIENCE, running
+from tests.support.servers import HANGS, PATIENCE, running
 
 
 def demo(**variables: str) -> dict[str, str]:
@@ -30,14 +30,14 @@ def test_the_demonstration_serves_a_fresh_project_and_leaves_it(tmp_path: Path) 
             assert time.monotonic() < deadline, server.output()
             time.sleep(0.1)
         server.wait_until_it_answers(found[1])
-        answer = requests.get(found[1], timeout=10)
+        answer = requests.get(found[1], timeout=HANGS)
         assert (answer.status_code, "Todo List" in answer.text) == (200, True)
         # Ctrl-C reaches make too, which then ends by it.
         assert server.stop(signal.SIGINT) == -signal.SIGINT
     assert f"The project is in {folder}" in server.output()
     assert (folder / "manage.py").exists()
     with pytest.raises(requests.ConnectionError):
-        requests.get(found[1], timeout=10)
+        requests.get(found[1], timeout=HANGS)
 
 
 @pytest.mark.parametrize(

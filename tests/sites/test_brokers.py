@@ -65,7 +65,7 @@ def ask_for_a_task(site: WorkingSite, number: int) -> requests.Response:
 
 def test_pages_go_on_while_the_broker_is_down_and_no_task_that_was_taken_is_lost(site: WorkingSite) -> None:
     answers: list[requests.Response] = []
-    pages: list[tuple[int, float]] = []
+    pages: list[int] = []
     site.prepare()
     with site.started(site.folder / "web.log"), site.worker() as worker:
         assert eventually(lambda: "ready" in worker.output())
@@ -73,16 +73,17 @@ def test_pages_go_on_while_the_broker_is_down_and_no_task_that_was_taken_is_lost
         back = Timer(DOWN, site.redis.start)
         back.start()
         try:
-            started = time.monotonic()
-            while time.monotonic() - started < DOWN + 4:
-                asked = time.monotonic()
-                pages.append((site.get("/").status_code, time.monotonic() - asked))
+            # Without the broker, and then until it does its work again.
+            while back.is_alive() or answers[-1].status_code != 202:
+                pages.append(site.get("/").status_code)
                 answers.append(ask_for_a_task(site, len(answers)))
+                assert len(answers) < 200
                 time.sleep(0.3)
         finally:
             back.join()
-        assert {status for status, _ in pages} == {200}
-        assert max(seconds for _, seconds in pages) < 5
+        assert set(pages) == {200}
+        # A page that waited for the broker would have been the only one meanwhile.
+        assert [answer.status_code for answer in answers].count(503) > 1
         # Whoever asked was told, or has it done.
         assert {answer.status_code for answer in answers} == {202, 503}
         keys = [answer.json()["key"] for answer in answers if answer.status_code == 202]
@@ -109,12 +110,9 @@ def test_a_broker_that_hangs_costs_who_asks_some_seconds_and_nobody_else_any(sit
         assert ask_for_a_task(site, 1).status_code == 202
         site.redis.send(signal.SIGSTOP)
         try:
-            started = time.monotonic()
+            # It hangs until both are answered, and longer.
             assert ask_for_a_task(site, 2).status_code == 503
-            assert time.monotonic() - started < 20
-            started = time.monotonic()
             assert site.get("/").status_code == 200
-            assert time.monotonic() - started < 2
         finally:
             site.redis.send(signal.SIGCONT)
 
@@ -123,16 +121,15 @@ def test_a_task_that_is_not_done_when_the_time_to_end_is_over_is_given_back(site
     # Far from a task's limit, so that what was given back is what the next worker does.
     site.variables |= {"TASK_TIME_LIMIT_SECONDS": "600", "CELERY_SHUTDOWN_SECONDS": "2"}
     site.prepare()
-    site.ask_for("tasks.write_down.enqueue(0)\ntasks.write_down.enqueue(1, 6)")
+    site.ask_for("tasks.write_down.enqueue(0)\ntasks.write_down.enqueue(1, 12)")
     with site.worker("before") as worker:
         site.wait_for(1)
         time.sleep(0.5)
         # As Heroku does.
         for _ in range(2):
             worker.process.send_signal(signal.SIGTERM)
-        started = time.monotonic()
         worker.process.wait(PATIENCE)
-        assert 1 < time.monotonic() - started < 5, worker.output()
+    # It has ended before its task has.
     assert site.done() == {0: 1}
     with site.worker("after") as worker:
         assert site.wait_for(2) == {0: 1, 1: 1}, worker.output()

@@ -5,6 +5,7 @@ import os
 import secrets
 import signal
 import textwrap
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import requests
 
 from tests.support.environments import Environments, run
 from tests.support.rendering import render
-from tests.support.servers import Running, eventually
+from tests.support.servers import HANGS, Running, eventually
 from tests.support.sites import HTTPS, Site
 from tests.support.visitors import Visitor
 
@@ -55,7 +56,7 @@ def test_every_line_is_json_whatever_happens(site: Site, tmp_path: Path) -> None
         site.get("/")
         site.get("/", Host="foreign.example.com")
         site.get("/nowhere/")
-        requests.post(f"{site.url}/accounts/login/", headers=HTTPS, timeout=10)
+        requests.post(f"{site.url}/accounts/login/", headers=HTTPS, timeout=HANGS)
         site.get("/accounts/password/reset/key/1-secretkey/")
         workers = [
             int(pid)
@@ -80,19 +81,21 @@ def test_every_line_is_json_whatever_happens(site: Site, tmp_path: Path) -> None
 
 def test_a_requests_line_says_who_what_and_how_long(site: Site, tmp_path: Path) -> None:
     with site.started(tmp_path / "log") as server:
+        asked = time.monotonic()
         assert site.get("/", **{"X-Request-ID": "from-the-proxy.7"}).headers["X-Request-ID"] == "from-the-proxy.7"
+        answered = time.monotonic()
         (line,) = request_lines(server)
     assert set(line) == REQUEST_KEYS
     assert (line["level"], line["message"]) == ("INFO", "GET / 200")
     assert (line["method"], line["path"], line["status_code"]) == ("GET", "/", 200)
     assert (line["request_id"], line["user_id"]) == ("from-the-proxy.7", None)
-    assert 0 < line["duration_ms"] < 20_000
+    assert 0 < line["duration_ms"] < 1000 * (answered - asked)
 
 
 @pytest.mark.parametrize("hostile", ["", "a b", "a" * 65, 'x"}', "ümlaut", "a;b", "../x", "%0d%0aSet-Cookie:x"])
 def test_a_hostile_request_id_is_replaced(started_site: Site, hostile: str) -> None:
     headers: dict[str, str | bytes] = {"X-Forwarded-Proto": "https", "X-Request-ID": hostile.encode()}
-    given = requests.get(f"{started_site.url}/", headers=headers, timeout=10).headers["X-Request-ID"]
+    given = requests.get(f"{started_site.url}/", headers=headers, timeout=HANGS).headers["X-Request-ID"]
     assert given != hostile
     assert len(given) == 32
 

@@ -10,6 +10,7 @@ import requests
 from tests.support.databases import postgresql
 from tests.support.environments import Environments
 from tests.support.rendering import render
+from tests.support.servers import HANGS, eventually
 from tests.support.sites import Site
 
 READY = {"database": True, "cache": True, "migrations": True}
@@ -19,12 +20,14 @@ def test_probes_answer_any_prober(site: Site, tmp_path: Path) -> None:
     with site.started(tmp_path / "log"):
         # Plain http, a foreign Host: elsewhere the one is redirected and the other refused.
         for path, said in (("/health/", {"status": "ok"}), ("/ready/", {"status": "ready", "checks": READY})):
-            answer = requests.get(f"{site.url}{path}", headers={"Host": "10.0.0.7"}, allow_redirects=False, timeout=10)
+            answer = requests.get(
+                f"{site.url}{path}", headers={"Host": "10.0.0.7"}, allow_redirects=False, timeout=HANGS
+            )
             assert (answer.status_code, answer.json()) == (200, said)
             assert answer.headers["Cache-Control"] == "no-store"
-        assert requests.get(f"{site.url}/", headers={"Host": "10.0.0.7"}, timeout=10).status_code == 400
+        assert requests.get(f"{site.url}/", headers={"Host": "10.0.0.7"}, timeout=HANGS).status_code == 400
         for path in ("/health/x", "/health", "/ready", "/ready/x/", "//health/"):
-            assert requests.get(f"{site.url}{path}", allow_redirects=False, timeout=10).status_code in (301, 404)
+            assert requests.get(f"{site.url}{path}", allow_redirects=False, timeout=HANGS).status_code in (301, 404)
 
 
 def test_a_database_that_hangs_or_is_down_shows_in_readiness_alone(
@@ -45,19 +48,17 @@ def test_a_database_that_hangs_or_is_down_shows_in_readiness_alone(
             for thread in hanging:
                 thread.start()
             time.sleep(1.2)
-            started = time.monotonic()
+            # The database hangs until these are answered, and longer.
             answer = site.get("/ready/")
             assert answer.status_code == 503, server.output()
             assert answer.json() == {"status": "not ready", "checks": dict.fromkeys(READY, False)}
-            assert time.monotonic() - started < 5
             for _ in range(5):
-                started = time.monotonic()
                 assert site.get("/health/").status_code == 200
-                assert time.monotonic() - started < 1
+            assert all(thread.is_alive() for thread in hanging)
 
             database.signal_all(signal.SIGCONT)
             for thread in hanging:
-                thread.join(20)
+                thread.join(HANGS)
             assert becomes(site, 200)
 
             database.stop()
@@ -87,17 +88,12 @@ def visit_admin(site: Site) -> None:
             headers={"X-Forwarded-Proto": "https"},
             cookies={"__Host-sessionid": "x" * 32},
             allow_redirects=False,
-            timeout=30,
+            timeout=HANGS,
         )
     except requests.RequestException:
         return
 
 
 def becomes(site: Site, status: int) -> bool:
-    """Whether readiness answers with `status` within 10 s; an answer is kept for one."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if site.get("/ready/").status_code == status:
-            return True
-        time.sleep(0.2)
-    return False
+    """Whether readiness comes to answer with `status`; an answer is kept for a second."""
+    return eventually(lambda: site.get("/ready/").status_code == status)

@@ -13,7 +13,7 @@ from stand_ins.services import StandIn, says, stand_in
 from tests.support.environments import Environments, clean_environment, uv
 from tests.support.faults import route
 from tests.support.rendering import render
-from tests.support.servers import eventually, free_port
+from tests.support.servers import HANGS, eventually, free_port
 from tests.support.sites import Site
 from tests.support.visitors import Visitor
 from tests.support.workflows import Runner, github_workflow, gitlab_job
@@ -23,6 +23,8 @@ Render = Callable[..., Path]
 SECRET = "hunter2"
 # What a visitor sends along; a report may hold none of it.
 PERSONAL = (SECRET, "member@example.com", "203.0.113.9", "cookie-value")
+# Pages that are asked for while Sentry does not answer.
+PAGES = 20
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +39,14 @@ def reporting_site(template: Path, tmp_path_factory: pytest.TempPathFactory, env
     return site
 
 
-def fail(site: Site) -> tuple[int, float]:
-    """Ask for the page that fails; gives the status, and the seconds that it took."""
+def fail(site: Site) -> int:
+    """Ask for the page that fails; gives the status."""
     headers = {"X-Forwarded-For": "203.0.113.9", "User-Agent": "Test", "X-Request-ID": "an-id"}
     visitor = Visitor(site.port, **headers)
     visitor.cookies["name"] = "cookie-value"
-    started = time.monotonic()
     answer = visitor.ask("POST", f"/fails/?token={SECRET}", {"email": "member@example.com", "password": SECRET})
     assert "an-id" in answer.text
-    return answer.status, time.monotonic() - started
+    return answer.status
 
 
 def items(service: StandIn) -> list[tuple[str, Any]]:
@@ -64,7 +65,7 @@ def test_an_error_is_reported_once_and_names_nobody(reporting_site: Site, tmp_pa
         dsn = sentry.url.replace("http://", "http://public:private@") + "/42"
         variables = {"SENTRY_DSN": dsn, "SENTRY_ENVIRONMENT": "staging"}
         with reporting_site.started(tmp_path / "log", **variables):
-            assert fail(reporting_site)[0] == 500
+            assert fail(reporting_site) == 500
             assert eventually(lambda: bool(sentry.requests))
             # A page that is well, and one that is not there, are nobody's business.
             assert reporting_site.get("/").status_code == 200
@@ -103,22 +104,21 @@ def test_no_page_waits_for_sentry(reporting_site: Site, tmp_path: Path, how: str
         url = f"http://127.0.0.1:{free_port()}" if how == "down" else sentry.url
         dsn = url.replace("http://", "http://public@") + "/42"
         with reporting_site.started(tmp_path / "log", SENTRY_DSN=dsn, WEB_CONCURRENCY="1") as server:
-            fail(reporting_site)
-            for _ in range(20):
-                status, seconds = fail(reporting_site)
-                assert (status, seconds < 2) == (500, True)
+            started = time.monotonic()
+            for _ in range(PAGES):
+                assert fail(reporting_site) == 500
+            # As generous as a busy machine wants it, and less than so many waits for what does not answer.
+            assert time.monotonic() - started < HANGS
             assert reporting_site.get("/").status_code == 200
             if how != "down":
                 assert eventually(lambda: bool(sentry.requests))
-            # Nor does a process that is told to end, for long.
-            started = time.monotonic()
+            # Nor does a process that is told to end, for long: `stop` does not.
             server.stop()
-            assert time.monotonic() - started < 10
 
 
 def test_without_a_project_nothing_is_sent(reporting_site: Site, tmp_path: Path) -> None:
     with stand_in() as sentry, reporting_site.started(tmp_path / "log"):
-        assert fail(reporting_site)[0] == 500
+        assert fail(reporting_site) == 500
         assert not sentry.requests
 
 

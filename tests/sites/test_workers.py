@@ -12,7 +12,7 @@ from tests.support.databases import PostgreSQL
 from tests.support.environments import Environments
 from tests.support.redis import Redis
 from tests.support.servers import PATIENCE, eventually
-from tests.support.workers import TIME_LIMIT, WorkingSite
+from tests.support.workers import WorkingSite
 
 Render = Callable[..., Path]
 
@@ -51,11 +51,9 @@ def test_a_deploy_ends_a_worker_and_loses_no_task(site: WorkingSite) -> None:
     site.ask_for("for number in range(60): tasks.write_down.enqueue(number, 0.1)")
     with site.worker("before") as worker:
         site.wait_for(10)
-        started = time.monotonic()
         # As systemd and Docker do, it is told to the first process alone.
         worker.process.send_signal(signal.SIGTERM)
         worker.process.wait(PATIENCE)
-        assert time.monotonic() - started < 10
         assert "Traceback" not in worker.output()
     assert 10 <= len(site.done()) < 60
     with site.worker("after"):
@@ -73,10 +71,9 @@ def test_a_worker_that_is_told_to_end_waits_for_its_tasks_and_no_longer(site: Wo
         site.wait_for(1)
         # The second one has begun by now.
         time.sleep(0.5)
-        started = time.monotonic()
         worker.process.send_signal(signal.SIGTERM)
+        assert float(site.variables["CELERY_SHUTDOWN_SECONDS"]) > PATIENCE
         worker.process.wait(PATIENCE)
-        assert time.monotonic() - started < 8, worker.output()
         assert worker.process.returncode == 0, worker.output()
     assert site.done() == {0: 1, 1: 1}
 
@@ -93,8 +90,8 @@ def test_urgent_tasks_are_done_first(site: WorkingSite) -> None:
 def test_a_task_that_takes_too_long_is_ended_and_the_others_go_on(site: WorkingSite) -> None:
     site.ask_for("tasks.fall_asleep.enqueue()\ntasks.write_down.enqueue(1)")
     with site.worker(CELERY_CONCURRENCY="1") as worker:
-        # The other one sleeps for a minute.
-        assert site.wait_for(1, PATIENCE + TIME_LIMIT), worker.output()
+        # The other one sleeps for ten minutes.
+        assert site.wait_for(1), worker.output()
         assert eventually(lambda: "TimeoutError" in worker.output() or "TimeLimitExceeded" in worker.output())
 
 

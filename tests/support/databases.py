@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.support.servers import PATIENCE, free_port
+from tests.support.servers import HANGS, PATIENCE, free_port
 
 
 def programs() -> Path:
@@ -68,10 +68,10 @@ class PostgreSQL:
             start_new_session=True,
         )
         ready: list[str | Path] = [programs() / "pg_isready", "--quiet", "--host=127.0.0.1", f"--port={self.port}"]
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + HANGS
         while subprocess.run(ready, cwd="/", check=False).returncode != 0:
             assert self.process.poll() is None, "PostgreSQL ended"
-            assert time.monotonic() < deadline, f"PostgreSQL was not ready within {PATIENCE} s"
+            assert time.monotonic() < deadline, f"PostgreSQL was not ready within {HANGS} s"
             time.sleep(0.05)
 
     def signal_all(self, sent: signal.Signals) -> None:

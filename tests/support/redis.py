@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.support.servers import PATIENCE, free_port
+from tests.support.servers import HANGS, PATIENCE, free_port
 
 
 def program() -> Path:
@@ -49,10 +49,10 @@ class Redis:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + HANGS
         while self.ask("PING") != "+PONG":
             assert self.process.poll() is None, f"Redis ended with {self.process.returncode}"
-            assert time.monotonic() < deadline, f"Redis was not ready within {PATIENCE} s"
+            assert time.monotonic() < deadline, f"Redis was not ready within {HANGS} s"
             time.sleep(0.02)
 
     def ask(self, command: str) -> str:

@@ -10,7 +10,7 @@ import requests
 
 from tests.support.environments import Environments, project_environment, run
 from tests.support.faults import LITTLE_TO_COMPRESS
-from tests.support.servers import Running, free_port, running
+from tests.support.servers import HANGS, Running, free_port, running
 
 # What a proxy that ends TLS tells the server behind it.
 HTTPS = {"X-Forwarded-Proto": "https"}
@@ -62,12 +62,12 @@ class Site:
 
     def get(self, path: str, **headers: str) -> requests.Response:
         """Ask for a page as the proxy in front would; redirects are not followed."""
-        return requests.get(f"{self.url}{path}", headers={**HTTPS, **headers}, allow_redirects=False, timeout=20)
+        return requests.get(f"{self.url}{path}", headers={**HTTPS, **headers}, allow_redirects=False, timeout=HANGS)
 
     def post(self, path: str, page: requests.Response, fields: dict[str, str], **headers: str) -> requests.Response:
         """Send a form of a page that was got, with its cookies; redirects are not followed."""
         sent = {**HTTPS, "Referer": f"https://localhost:{self.port}/", **headers}
         cookies = "; ".join(f"{name}={value}" for name, value in page.cookies.items())
         return requests.post(
-            f"{self.url}{path}", fields, headers={**sent, "Cookie": cookies}, allow_redirects=False, timeout=20
+            f"{self.url}{path}", fields, headers={**sent, "Cookie": cookies}, allow_redirects=False, timeout=HANGS
         )

@@ -106,7 +106,11 @@ class Clock:
         terminalreporter.write_line(table("level", grouped(self.times, level).items()))
         terminalreporter.write_line(f"{seconds:.0f} s, in which the processors were busy for {busy:.0%}")
         if file := os.environ.get(FILE_VARIABLE):
-            figures = {"seconds": seconds, "busy": busy, "tests": {name: asdict(taken) for name, taken in slowest.items()}}
+            figures = {
+                "seconds": seconds,
+                "busy": busy,
+                "tests": {name: asdict(taken) for name, taken in slowest.items()},
+            }
             with Path(file).open("a") as lines:
                 lines.write(json.dumps(figures) + "\n")
 

@@ -8,12 +8,14 @@ from http.cookies import SimpleCookie
 from typing import override
 from urllib.parse import urlencode
 
+from tests.support.servers import HANGS
+
 
 class UnixConnection(http.client.HTTPConnection):
     """HTTP over a unix socket."""
 
     def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=20)
+        super().__init__("localhost", timeout=HANGS)
         self.path = path
 
     @override
@@ -53,7 +55,7 @@ class Visitor:
         connection = (
             UnixConnection(self.where)
             if isinstance(self.where, str)
-            else http.client.HTTPConnection("127.0.0.1", self.where, timeout=20, source_address=(self.address, 0))
+            else http.client.HTTPConnection("127.0.0.1", self.where, timeout=HANGS, source_address=(self.address, 0))
         )
         headers = {**self.headers, "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
         if form is not None:

@@ -11,7 +11,7 @@ import requests
 
 from tests.support.environments import Environments
 from tests.support.redis import Redis
-from tests.support.servers import PATIENCE, Running, running
+from tests.support.servers import HANGS, Running, running
 from tests.support.sites import Site
 
 # Seconds that a task may take here: one whose worker was killed is done by another soon after.
@@ -35,7 +35,7 @@ def write_down(number: int, seconds: float = 0.0) -> None:
 
 @task
 def fall_asleep() -> None:
-    time.sleep(60)
+    time.sleep(600)
 
 
 @task
@@ -84,7 +84,7 @@ class WorkingSite(Site):
         """How often each task was done so far, by its number."""
         return Counter(int(line) for line in self.trace.read_text().splitlines())
 
-    def wait_for(self, number: int, seconds: float = PATIENCE) -> Counter[int]:
+    def wait_for(self, number: int, seconds: float = HANGS) -> Counter[int]:
         """Wait until so many different tasks were done, or for so long."""
         deadline = time.monotonic() + seconds
         while len(self.done()) < number and time.monotonic() < deadline:
@@ -94,7 +94,7 @@ class WorkingSite(Site):
 
 def ask_for_a_task(visitor: requests.Session, url: str) -> requests.Response:
     """The answer to a visitor of a site who asks for a task."""
-    page = visitor.get(f"{url}/accounts/login/", timeout=30)
+    page = visitor.get(f"{url}/accounts/login/", timeout=HANGS)
     token = re.findall('name="csrfmiddlewaretoken" value="(.*?)"', page.text)[0]
     fields = {"csrfmiddlewaretoken": token}
     return visitor.post(f"{url}/tasks/answer/", fields, headers={"Referer": f"{url}/"}, timeout=60)
@@ -102,4 +102,4 @@ def ask_for_a_task(visitor: requests.Session, url: str) -> requests.Response:
 
 def is_done(visitor: requests.Session, url: str, asked: requests.Response) -> bool:
     """Whether the task that was asked for is done."""
-    return bool(visitor.get(f"{url}/tasks/answer/?key={asked.json()['key']}", timeout=30).json()["done"])
+    return bool(visitor.get(f"{url}/tasks/answer/?key={asked.json()['key']}", timeout=HANGS).json()["done"])

@@ -46,6 +46,7 @@ def sleep_on() -> None:
         time.sleep(30)
     with suppress(Exception):
         time.sleep(30)
+    done.append(("slept on", None))
 
 
 @pytest.fixture(autouse=True)
@@ -161,9 +162,8 @@ def test_a_task_that_takes_no_notice_of_its_limit_fails_all_the_same(
 ) -> None:
     settings.TASK_TIME_LIMIT = 1
     result = DBTaskResult.objects.get(pk=sleep_on.enqueue().id)
-    started = time.monotonic()
     work()
-    assert time.monotonic() - started < 5
+    assert not done
     result.refresh_from_db()
     assert result.status == TaskResultStatus.FAILED
     assert TaskTimeoutError.__name__ in result.traceback
