@@ -22,15 +22,8 @@ $(CURDIR)/.tools/bin/uv:
 demo: $(UV) ## Render a project and serve it (PLATFORM=docker, DEST= a new folder)
 	@$(UV) run --quiet python -m scripts.demo
 
-# The levels of tests, which are CI's jobs: a folder each.
-LEVELS = rendering questions projects updates platforms sites repository
-
-test: $(UV) ## Run all tests that can run on this machine, or those of a level (LEVEL=rendering)
-	@$(if $(filter-out $(LEVELS),$(LEVEL)),echo "LEVEL is one of: $(LEVELS)" >&2; exit 2)
-	@# Code 5: what was chosen has none of these.
-	@$(UV) run --quiet pytest -m 'not alone' --numprocesses auto --dist worksteal $(addprefix tests/,$(LEVEL)) $(ARGS) || [ $$? -eq 5 ]
-	@# What measures time, or would disturb the others, has the machine to itself.
-	@$(UV) run --quiet pytest -m alone $(addprefix tests/,$(LEVEL)) $(ARGS) || [ $$? -eq 5 ]
+test: $(UV) ## Run all tests that can run here, those of a level (LEVEL=rendering), or what your changes reach (CHANGED=1)
+	@$(UV) run --quiet python -m scripts.run_tests $(if $(LEVEL),--level $(LEVEL)) $(if $(CHANGED),--changed) $(ARGS)
 
 check: $(UV) ## See in under a minute what a change broke
 	@$(UV) run --quiet ruff check

@@ -158,6 +158,7 @@ class Machines:
         with lock:
             users.mkdir(exist_ok=True)
             if not any(users.iterdir()):
+                self.engine.write_down(images=image)
                 with make() as machine:
                     self.engine.docker("stop", f"--time={BOOT}", machine.id)
                     self.engine.docker("commit", machine.id, image, timeout=PATIENCE)
@@ -176,9 +177,11 @@ class Machines:
         options = ["--privileged", "--cgroupns=private", "--stop-signal=SIGRTMIN+3", "--memory=3g", "--pids-limit=2000"]
         options += ["--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp:exec,size=1g"]
         options += [f"--add-host={name}:127.0.0.1" for name in names]
-        name = f"machine-{secrets.token_hex(4)}"
+        name, label = f"machine-{secrets.token_hex(4)}", self.engine.label()
         try:
-            self.engine.docker("run", "--detach", f"--name={name}", "--hostname=machine", *options, image)
+            self.engine.docker(
+                "run", "--detach", f"--name={name}", f"--label={label}", "--hostname=machine", *options, image
+            )
             yield Machine(self.engine, name)
         finally:
             self.engine.docker("rm", "--force", "--volumes", name, code=None)

@@ -4,7 +4,7 @@ import copy
 import os
 import shutil
 import signal
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +12,23 @@ import jinja2
 import pytest
 
 from tests.support import rendering
+from tests.support.containers import Engine, NoEngineError, running_engine
 from tests.support.databases import PostgreSQL, postgresql
 from tests.support.environments import Environments
 from tests.support.faults import settings, text
+from tests.support.left_out import LeftOut
 from tests.support.redis import Redis, redis
 from tests.support.releases import MissingReleaseError, repository_of_releases
 from tests.support.rendering import Once
 from tests.support.servers import free_port
 from tests.support.sites import Site
 from tests.support.times import Clock
+from tests.support.turns import turn
 from tests.support.updating import render_release
-
-ADD_WHAT_IS_MISSING = "To add what is missing: sudo scripts/install-machine"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the tests' times, and keep from what they start what this run was started with.
+    """Tell where the time went and what was left out, and keep from what they start what this run was started with.
 
     In the background Ctrl-C is ignored, and that is passed on; and a `make` that `make test` has started says so.
     """
@@ -36,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(Clock(), "clock")
+    config.pluginmanager.register(LeftOut(), "left out")
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -50,6 +52,13 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "shared"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def own_turn(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[None]:
+    """The time in which a test may run: beside others, or alone where it is marked so."""
+    with turn(shared_folder, alone=request.node.get_closest_marker("alone") is not None):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -168,6 +177,16 @@ def redis_server() -> Iterator[Redis]:
 
 
 @pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """A Docker engine, the machine's own or the one that scripts/docker-engine installs."""
+    try:
+        with running_engine() as engine:
+            yield engine
+    except NoEngineError:
+        pytest.skip("no Docker engine")
+
+
+@pytest.fixture(scope="session")
 def site(
     template: Path, tmp_path_factory: pytest.TempPathFactory, environments: Environments, database: PostgreSQL
 ) -> Site:
@@ -219,23 +238,3 @@ def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(rendering.ROOT / "copier.yml", folder)
     shutil.copytree(rendering.ROOT / "questions", folder / "questions")
     return folder
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """With CI set, let a test that cannot run fail: in CI nothing may be left out."""
-    report = yield
-    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI"):
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-        report.outcome = "failed"
-        report.longrepr = f"{item.nodeid} cannot run here, and CI is set: {reason}"
-    return report
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say in one line what was left out, and how to add it."""
-    skipped = terminalreporter.stats.get("skipped", [])
-    if skipped:
-        reasons = sorted({str(report.longrepr[2]).removeprefix("Skipped: ") for report in skipped})
-        line = f"left out {len(skipped)}: {'; '.join(reasons)}. {ADD_WHAT_IS_MISSING}"
-        terminalreporter.write_line(line, yellow=True)

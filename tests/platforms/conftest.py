@@ -15,7 +15,7 @@ from stand_ins.heroku.projects import Developer
 from stand_ins.machines import Machine, Machines
 from stand_ins.pythonanywhere.live import Live, grown, make_seed
 from tests.support import rendering
-from tests.support.containers import Deployment, Engine, NoEngineError, Projects, running_engine
+from tests.support.containers import Deployment, Engine, Projects
 from tests.support.databases import PostgreSQL
 from tests.support.environments import Environments
 from tests.support.faults import LITTLE_TO_COMPRESS
@@ -56,16 +56,6 @@ def developer(
         LITTLE_TO_COMPRESS(project)
         repository(project)
         yield Developer(platform, project, environments.install(project))
-
-
-@pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
-    """A Docker engine, the machine's own or the one that scripts/docker-engine installs."""
-    try:
-        with running_engine() as engine:
-            yield engine
-    except NoEngineError:
-        pytest.skip("no Docker engine")
 
 
 @pytest.fixture(scope="session")

@@ -166,7 +166,7 @@ def test_three_migrations_at_once_all_succeed(projects: Projects) -> None:
 def test_a_database_elsewhere_is_migrated(deployed: Deployment) -> None:
     """It is reached as a managed one is, by an address outside of compose's networks."""
     engine, password = deployed.engine, secrets.token_hex()
-    label, address = f"test={secrets.token_hex(4)}", f"{deployed.way_out()}:{free_port()}"
+    label, address = engine.label(), f"{deployed.way_out()}:{free_port()}"
     told = ("--env=POSTGRES_PASSWORD", f"--label={label}", f"--publish={address}:5432")
     try:
         name = engine.docker("run", "--detach", *told, "postgres:18", variables={"POSTGRES_PASSWORD": password}).strip()

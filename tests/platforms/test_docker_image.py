@@ -29,7 +29,7 @@ def image(projects: Projects) -> str:
 @pytest.fixture
 def container(engine: Engine) -> Iterator[Callable[..., str]]:
     """Start a container that production could not hold to less: `container(image, *command)` gives its name."""
-    label = f"test={secrets.token_hex(4)}"
+    label = engine.label()
 
     def start(image: str, *command: str, options: tuple[str, ...] = ("--network=none",), **variables: str) -> str:
         environment = {

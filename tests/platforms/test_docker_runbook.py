@@ -85,7 +85,7 @@ def passed(said: str) -> bool:
 @pytest.fixture
 def reading(request: pytest.FixtureRequest, engine: Engine, render: Render, tmp_path: Path) -> Iterator[Reading]:
     """A new repository with a project on the database that the test names; its images are called by its own name."""
-    slug = f"dk-{secrets.token_hex(4)}"
+    slug = engine.slug()
     project = render(project_slug=slug, database=request.param)
     LITTLE_TO_COMPRESS(project)
     run(["git", "init", "--quiet", "--initial-branch=main"], project)

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import re
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -84,7 +83,8 @@ def left(engine: Engine) -> bool:
 @pytest.fixture
 def stack(engine: Engine, render: Render) -> Iterator[Stack]:
     """A committed project, a registry, and a swarm; a machine has but one."""
-    slug, label, port = f"dk-{secrets.token_hex(4)}", f"test={secrets.token_hex(4)}", free_port()
+    slug, label, port = engine.slug(), engine.label(), free_port()
+    engine.write_down(images=f"localhost:{port}/*")
     with FileLock("/tmp/copier-django-swarm.lock"):  # noqa: S108 - all runs on this machine share it
         if OURS in engine.docker("node", "inspect", "self", code=None):
             # A run that was broken off has left it.
@@ -101,6 +101,7 @@ def stack(engine: Engine, render: Render) -> Iterator[Stack]:
         run(["git", "commit", "--quiet", "--message", "Start"], project)
         make_secrets(project)
         engine.docker("run", "--detach", f"--label={label}", f"--publish=127.0.0.1:{port}:5000", "registry:2")
+        engine.write_down(last=["swarm", "leave", "--force"])
         engine.docker("swarm", "init", "--advertise-addr=127.0.0.1")
         engine.docker("node", "update", f"--label-add={OURS}=true", engine.docker("node", "ls", "--quiet").strip())
         variables = {

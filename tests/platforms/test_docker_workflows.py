@@ -50,7 +50,8 @@ class Remote:
 @pytest.fixture
 def remote(engine: Engine, tmp_path: Path) -> Iterator[Remote]:
     """A registry and a server of this test's own."""
-    label, port = f"test={secrets.token_hex(4)}", free_port()
+    label, port = engine.label(), free_port()
+    engine.write_down(images=f"localhost:{port}/*/*/*")
     engine.docker("run", "--detach", f"--label={label}", f"--publish=127.0.0.1:{port}:5000", "registry:2")
     folder = tmp_path / "server"
     folder.mkdir()
@@ -84,7 +85,7 @@ def remote(engine: Engine, tmp_path: Path) -> Iterator[Remote]:
 @pytest.fixture
 def repository(engine: Engine, render: Render, remote: Remote, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A committed project, whose secrets are on the server."""
-    slug = f"dk-{secrets.token_hex(4)}"
+    slug = engine.slug()
     project = render(project_slug=slug, database="sqlite", ci=request.param)
     LITTLE_TO_COMPRESS(project)
     engine.docker("build", "--target", "lock", "--output", ".", ".", folder=project)

@@ -21,7 +21,7 @@ def test_in_a_browser():
     ("ci", "code", "said"),
     [
         ("", 0, "left out 1: no Chromium. To add what is missing: sudo scripts/install-machine"),
-        ("true", 1, "test_in_a_browser cannot run here, and CI is set: Skipped: no Chromium"),
+        ("true", 1, "test_in_a_browser cannot run here, and CI is set: no Chromium"),
     ],
 )
 def test_what_cannot_run_is_said_or_fails(tmp_path: Path, ci: str, code: int, said: str) -> None:

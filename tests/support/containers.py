@@ -7,19 +7,21 @@ import secrets
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import requests
 
-from tests.support.environments import clean_environment
+from tests.support.environments import clean_environment, run_folder, run_process
 from tests.support.faults import LITTLE_TO_COMPRESS
 from tests.support.rendering import ROOT
 from tests.support.runbooks import PASTED, blocks
 from tests.support.servers import free_port
 
 SCRIPT = ROOT / "scripts/docker-engine"
+# In the folder of a run: what was made on the engine.
+RECORDS = "made-on-the-engine"
 
 
 class NoEngineError(Exception):
@@ -27,10 +29,42 @@ class NoEngineError(Exception):
 
 
 class Engine:
-    """The `docker` program, told which engine to talk to."""
+    """The `docker` program, told which engine to talk to.
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    What is made on it is written down first, so that whoever runs the tests can remove it when they are broken off.
+    """
+
+    def __init__(self, environment: Mapping[str, str], records: Path | None = None) -> None:
+        """Take the variables that the program needs, and the file to write into."""
         self.environment = dict(environment)
+        self.records = records
+
+    def label(self) -> str:
+        """A label of its own for what a test makes."""
+        label = f"test={secrets.token_hex(4)}"
+        self.write_down(label)
+        return label
+
+    def slug(self) -> str:
+        """A project's slug of its own, by which its images are called."""
+        slug = f"dk-{secrets.token_hex(4)}"
+        self.write_down(f"com.docker.compose.project={slug}", f"com.docker.stack.namespace={slug}", images=slug)
+        return slug
+
+    def write_down(self, *labels: str, images: str = "", last: Sequence[str] = ()) -> None:
+        """Write down what will be made, as `remove` takes it, and one of Docker's commands by which it ends."""
+        if self.records:
+            with self.records.open("a") as file:
+                file.write(json.dumps([labels, images, last]) + "\n")
+
+    def remove_what_was_written_down(self) -> None:
+        """Remove all of it that is still there."""
+        if self.records and self.records.exists():
+            for line in self.records.read_text().splitlines():
+                labels, images, last = json.loads(line)
+                if last:
+                    self.docker(*last, code=None)
+                self.remove(*labels, images=images)
 
     def run(
         self,
@@ -99,30 +133,46 @@ class Engine:
             self.docker("image", "rm", "--force", *set(names), code=None)
 
 
+def engine_of(run: Path | None) -> Engine | None:
+    """The engine for a run of tests that has a folder, or for one that has none; None where no test needed it."""
+    records = run / RECORDS if run else None
+    if records and not records.exists():
+        return None
+    told = subprocess.run(
+        ["bash", "-ec", 'eval "$("$0" env)"; exec env --null', SCRIPT],
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    environment = dict(line.split("=", 1) for line in told.split("\0") if line)
+    return Engine(environment, records)
+
+
 @contextlib.contextmanager
 def running_engine() -> Iterator[Engine]:
-    """An engine until the end of the block; one that this machine has already goes on after it.
+    """An engine until the end of the block, or of the run; one that this machine has already goes on after it.
 
     Raises:
         NoEngineError: there is none.
     """
-    own = clean_environment()
+    run = run_folder()
+    # All processes of a run use one, which goes on from the first to the end.
+    user = run_process() or os.getpid()
     started = subprocess.run(
-        [SCRIPT, "start", str(os.getpid())], env=own, capture_output=True, text=True, timeout=180, check=False
+        [SCRIPT, "start", str(user)], env=clean_environment(), capture_output=True, text=True, timeout=180, check=False
     )
     if started.returncode != 0:
         raise NoEngineError(started.stderr.strip())
     try:
-        told = subprocess.run(
-            ["bash", "-ec", 'eval "$("$0" env)"; exec env --null', SCRIPT],
-            env=own,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        ).stdout
-        yield Engine(dict(line.split("=", 1) for line in told.split("\0") if line))
+        if run:
+            (run / RECORDS).touch()
+        engine = engine_of(run)
+        assert engine is not None
+        yield engine
     finally:
-        subprocess.run([SCRIPT, "stop", str(os.getpid())], env=own, timeout=180, check=True)
+        if not run:
+            subprocess.run([SCRIPT, "stop", str(user)], env=clean_environment(), timeout=180, check=True)
 
 
 def make_secrets(project: Path) -> None:
@@ -142,6 +192,7 @@ class Deployment:
         self.engine = engine
         self.project = project
         self.name = f"test-{secrets.token_hex(4)}"
+        engine.write_down(f"com.docker.compose.project={self.name}")
         self.role = ""
         self.fetching = threading.Lock()
         self.http_port, self.https_port = free_port(), free_port()
@@ -225,6 +276,7 @@ class Projects:
     def __init__(self, engine: Engine, render: Any, folder: Path, slug: str, tag: str) -> None:
         self.engine, self.render, self.folder, self.slug, self.tag = engine, render, folder, slug, tag
         self.made: dict[str, Path] = {}
+        engine.write_down(images=f"{slug}:*")
 
     def image(self, name: str) -> dict[str, str]:
         """The variables that name a project's images."""

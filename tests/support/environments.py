@@ -17,9 +17,27 @@ FOREIGN = (
     "DATABASE_URL",
     "PYTEST_ADDOPTS",
     "PYTEST_CURRENT_TEST",
+    "TEST_RUN_FOLDER",
+    "TEST_RUN_PROCESS",
     "UV_PROJECT_ENVIRONMENT",
     "VIRTUAL_ENV",
 )
+
+
+# What scripts/run_tests.py tells the tests: the folder of the run, and its own process's number.
+RUN_FOLDER, RUN_PROCESS = "TEST_RUN_FOLDER", "TEST_RUN_PROCESS"
+
+
+def run_folder() -> Path | None:
+    """The folder of this run, which goes with all that is in it at the run's end; None where nobody made one."""
+    folder = os.environ.get(RUN_FOLDER)
+    return Path(folder) if folder else None
+
+
+def run_process() -> int | None:
+    """The process that clears up after this run; None where pytest was started by itself."""
+    number = os.environ.get(RUN_PROCESS)
+    return int(number) if number else None
 
 
 def uv() -> str:
@@ -86,7 +104,9 @@ class Environments:
             environment, locked = self._of(needs + lock.read_text(), settings["project"]["name"])
         with FileLock(f"{environment}.lock"):
             if not locked.exists():
-                run([uv(), "sync", "--quiet"], project, env=clean_environment(UV_PROJECT_ENVIRONMENT=str(environment)))
+                # Nor does a project's owner need a compiler.
+                own = {"UV_PROJECT_ENVIRONMENT": str(environment), "UV_NO_BUILD": "1"}
+                run([uv(), "sync", "--quiet"], project, env=clean_environment(**own))
                 shutil.copyfile(lock, locked)
             elif not lock.exists():
                 shutil.copyfile(locked, lock)

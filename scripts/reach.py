@@ -1,0 +1,107 @@
+"""Which tests a change can reach, told by the paths of the files that it touches."""
+
+import ast
+import fnmatch
+import subprocess
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+# Beside these: a test module is reached by itself, and by what it imports of this repository.
+# Patterns of paths, as fnmatch takes them, and the tests; the first pattern that fits counts.
+REACH: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
+    (("template/{{heroku}}/*",), ("rendering", "platforms/test_heroku*.py")),
+    (("template/{{pythonanywhere}}/*",), ("rendering", "platforms/test_pythonanywhere*.py")),
+    (("template/{{docker}}/*",), ("rendering", "platforms/test_docker*.py")),
+    (("template/{{gunicorn}}/*",), ("rendering", "platforms/test_gunicorn*.py")),
+    (
+        ("template/*{{celery}}/*", "template/*{{database_tasks}}/*", "template/*{{workers}}/*"),
+        ("rendering", "projects", "sites/test_workers.py", "sites/test_brokers.py", "platforms/test_*_tasks.py"),
+    ),
+    (("template/*{{sentry}}/*",), ("rendering", "projects", "sites/test_sentry.py")),
+    (("template/*{{s3}}/*",), ("rendering", "projects", "sites/test_s3.py")),
+    (("template/*{{ai}}/*",), ("rendering", "projects", "sites/test_assistant.py")),
+    (
+        ("template/*{{github}}/*", "template/*{{gitlab}}/*"),
+        ("rendering", "projects", "updates/test_update_workflow.py", "platforms/test_docker_workflows.py"),
+    ),
+    (("template/smoke/*",), ("rendering", "projects", "sites/test_smoke*.py", "platforms/test_start_commands.py")),
+    (
+        ("template/docs/*", "template/README*"),
+        ("rendering", "updates/test_updating_pages.py", "sites/test_operations.py"),
+    ),
+    (("template/*",), ("rendering", "projects", "sites", "platforms/test_start_commands.py")),
+    (("copier.yml", "questions/*"), ("rendering", "questions", "projects", "updates")),
+    (("tests/conftest.py", "pyproject.toml", ".python-version"), ("",)),
+    (("stand_ins/heroku/*",), ("platforms/test_heroku*.py",)),
+    (("stand_ins/pythonanywhere/*",), ("platforms/test_pythonanywhere*.py",)),
+    (("stand_ins/machine/*",), ("platforms/test_gunicorn*.py",)),
+    (("tests/platforms/conftest.py",), ("platforms",)),
+    (("tests/support/actionlint.mjs",), ("rendering/test_ci.py", "repository/test_own_ci.py")),
+    (("tests/support/left_out.py", "tests/support/times.py", "tests/support/turns.py"), ("repository",)),
+    (("stand_ins/*", "tests/*"), ()),
+    (("benchmarks/*", "scripts/*", "docs/*", ".ci/*", ".github/*", "Makefile", "*.md"), ("repository",)),
+]
+
+
+def changed_files(root: Path) -> list[str]:
+    """The files that differ from the newest commit that the main branch's origin has, or from the last commit's parent."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False
+        )
+        return done.stdout
+
+    since = git("merge-base", "HEAD", "origin/main").strip()
+    if not since or since == git("rev-parse", "HEAD").strip():
+        since = "HEAD"
+    changed = git("diff", "--name-only", "-z", since) + git("ls-files", "-z", "--others", "--exclude-standard")
+    return sorted(set(filter(None, changed.split("\0"))))
+
+
+def reached_by(changed: Iterable[str], root: Path) -> list[str]:
+    """The folders and files of tests that changed files can break, and no file of a folder that is there already.
+
+    Args:
+        changed: the files' paths in the repository.
+        root: the repository.
+    """
+    files = set(changed)
+    reached = {f"tests/{test}".rstrip("/") for name in files for test in of_a_file(name)}
+    expanded = {str(path.relative_to(root)) for pattern in reached for path in root.glob(pattern) if path.exists()}
+    for module in root.glob("tests/*/test_*.py"):
+        if files & {str(path.relative_to(root)) for path in imported(module, root)}:
+            expanded.add(str(module.relative_to(root)))
+    return sorted(name for name in expanded if not any(name.startswith(f"{other}/") for other in expanded))
+
+
+def of_a_file(name: str) -> tuple[str, ...]:
+    """The tests that REACH names for a file."""
+    return next((tests for patterns, tests in REACH if any(fnmatch.fnmatchcase(name, each) for each in patterns)), ())
+
+
+def imported(module: Path, root: Path) -> set[Path]:
+    """A module of this repository, its folder's conftest.py, those that the module imports, and those that these do.
+
+    What a conftest.py imports is for some of its folder's tests, which import the types of what they are given.
+    """
+    found: set[Path] = {module.parent / "conftest.py"}
+    left = {module}
+    while left:
+        path = left.pop()
+        found.add(path)
+        left |= imports(path, root) - found
+    return found
+
+
+@cache
+def imports(module: Path, root: Path) -> frozenset[Path]:
+    """The modules of this repository that one imports itself."""
+    names = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
+    return frozenset(path for name in names if (path := root / f"{name.replace('.', '/')}.py").exists())

@@ -1,0 +1,107 @@
+"""Run the tests and leave nothing behind, also where they are broken off: what `make test` does.
+
+    python -m scripts.run_tests [--level LEVEL | --changed] [arguments of pytest ...]
+
+A level is a folder of tests/. `--changed` takes what the changes since the main branch can reach: scripts/reach.py.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from scripts.leftovers import leaving_nothing, variables
+from scripts.reach import changed_files, reached_by
+
+ROOT = Path(__file__).resolve().parents[1]
+LEVELS = sorted({path.parent.name for path in ROOT.glob("tests/*/test_*.py")})
+# Seconds that tests have to end by themselves when they are broken off.
+GRACE = 20.0
+
+
+class BrokenOffError(Exception):
+    """A signal asks the run to end."""
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def chosen(level: str | None, *, changed: bool) -> list[str]:
+    """The files and folders of tests that are asked for; none where it is all of them.
+
+    Raises:
+        SystemExit: nothing is to be run.
+    """
+    if level:
+        return [f"tests/{level}"]
+    if not changed:
+        return []
+    files = changed_files(ROOT)
+    reached = reached_by(files, ROOT)
+    say(f"{len(files)} changed files reach {' '.join(reached) or 'no test'}")
+    if not reached:
+        raise SystemExit(0)
+    return reached
+
+
+def check_the_machine() -> None:
+    """Say before the first test what this machine lacks.
+
+    Raises:
+        SystemExit: it lacks something, and CI is set.
+    """
+    command = [str(ROOT / "scripts/install-machine"), "--check"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        if os.environ.get("CI"):
+            raise SystemExit(f"{done.stdout.strip()}\nWith CI set, no test may be left out.")
+        say(done.stdout.strip())
+
+
+def run(arguments: list[str]) -> int:
+    """Run pytest; gives its exit code, or a shell's code for the signal that broke it off."""
+
+    def break_off(number: int, _: FrameType | None) -> None:
+        raise BrokenOffError(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, break_off)
+    with leaving_nothing() as folder:
+        command = [sys.executable, "-m", "pytest", f"--basetemp={folder / 'pytest'}", *arguments]
+        # In a session of its own, so that Ctrl-C reaches this process first.
+        tests = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **variables(folder)}, start_new_session=True)
+        try:
+            return tests.wait()
+        except BrokenOffError as broken_off:
+            say("\nBroken off; clearing up ...")
+            tests.send_signal(signal.SIGINT)
+            try:
+                tests.wait(GRACE)
+            except (subprocess.TimeoutExpired, BrokenOffError):
+                tests.kill()
+            return 128 + int(broken_off.args[0])
+
+
+def main() -> int:
+    """Choose the tests, run them, and clear up; gives the exit code."""
+    parser = argparse.ArgumentParser(description="Run the tests, and leave nothing behind.", allow_abbrev=False)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--level", choices=LEVELS)
+    which.add_argument("--changed", action="store_true")
+    ours, pytests = parser.parse_known_args()
+    paths = chosen(ours.level, changed=ours.changed)
+    check_the_machine()
+    code = run(["--numprocesses=auto", "--dist=worksteal", *paths, *pytests])
+    return 0 if code == pytest.ExitCode.NO_TESTS_COLLECTED else code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Tests that are marked `alone` have the machine to themselves, and no stream of others keeps them out."""
+
+from pathlib import Path
+from threading import Event, Thread
+
+from tests.support.servers import HANGS
+from tests.support.turns import turn
+
+# Seconds in which one that may come in would have.
+AT_ONCE = 0.3
+
+
+class Someone:
+    """A test that wants its turn."""
+
+    def __init__(self, folder: Path, *, alone: bool = False) -> None:
+        self.folder, self.alone = folder, alone
+        self.came_in, self.may_go = Event(), Event()
+        self.thread = Thread(target=self.be, daemon=True)
+        self.thread.start()
+
+    def be(self) -> None:
+        """Come in, stay until told, and go."""
+        with turn(self.folder, alone=self.alone):
+            self.came_in.set()
+            self.may_go.wait(HANGS)
+
+    def leaves(self) -> None:
+        """Let it go, and wait until it has."""
+        self.may_go.set()
+        self.thread.join(HANGS)
+
+
+def test_others_share_the_machine(tmp_path: Path) -> None:
+    first, second = Someone(tmp_path), Someone(tmp_path)
+    assert first.came_in.wait(HANGS)
+    assert second.came_in.wait(HANGS)
+    first.leaves()
+    second.leaves()
+
+
+def test_one_that_is_alone_waits_for_those_before_and_not_for_those_after(tmp_path: Path) -> None:
+    before = Someone(tmp_path)
+    assert before.came_in.wait(HANGS)
+    alone = Someone(tmp_path, alone=True)
+    assert not alone.came_in.wait(AT_ONCE)
+    after = Someone(tmp_path)
+    assert not after.came_in.wait(AT_ONCE)
+    before.leaves()
+    assert alone.came_in.wait(HANGS)
+    assert not after.came_in.wait(AT_ONCE)
+    alone.leaves()
+    assert after.came_in.wait(HANGS)
+    after.leaves()

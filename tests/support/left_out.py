@@ -1,0 +1,75 @@
+"""What a run of the tests left out or did not take seriously: one table at its end."""
+
+import os
+from collections import Counter
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+ADD_WHAT_IS_MISSING = "To add what is missing: sudo scripts/install-machine"
+# Why CI let a test fail that was skipped: a property of its report.
+PROPERTY = "left out because"
+# Where a process of several puts the number of tests that were not asked for.
+COUNT = "not asked for"
+
+
+class LeftOut:
+    """A plugin for pytest: in CI nothing may be left out, and elsewhere it is said."""
+
+    def __init__(self) -> None:
+        self.deselected = 0
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """With CI set, let a test that cannot run fail."""
+        report = yield
+        if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI"):
+            reason = reason_of(report)
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid} cannot run here, and CI is set: {reason}"
+            report.user_properties = [*report.user_properties, (PROPERTY, reason)]
+        return report
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """Count the tests that were not asked for."""
+        self.deselected += len(items)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Let a process of several tell its count."""
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput[COUNT] = self.deselected
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take the count of such a process; each of them has chosen among all tests."""
+        self.deselected = getattr(node, "workeroutput", {}).get(COUNT, self.deselected)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print a line for each reason, and one where there is none."""
+        stats = terminalreporter.stats
+        rows = Counter(("skipped", reason_of(report)) for report in stats.get("skipped", []))
+        rows += Counter(
+            ("failed, since CI is set", str(reason))
+            for report in stats.get("failed", [])
+            for name, reason in getattr(report, "user_properties", [])
+            if name == PROPERTY
+        )
+        for outcome, words in (("xfailed", "expected to fail"), ("xpassed", "expected to fail, and did not")):
+            rows += Counter((words, report.wasxfail) for report in stats.get(outcome, []))
+        if self.deselected:
+            rows["not asked for", "-m, -k or --deselect"] = self.deselected
+        terminalreporter.section("left out")
+        for (how, why), number in sorted(rows.items()):
+            terminalreporter.write_line(f"{number:6}  {how:31}  {why}")
+        if not rows:
+            terminalreporter.write_line("nothing: every test ran, and none was expected to fail")
+        if skipped := stats.get("skipped"):
+            why = "; ".join(sorted({reason_of(report) for report in skipped}))
+            terminalreporter.write_line(f"left out {len(skipped)}: {why}. {ADD_WHAT_IS_MISSING}", yellow=True)
+
+
+def reason_of(report: pytest.TestReport) -> str:
+    """Why a test was skipped."""
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix("Skipped: ")
