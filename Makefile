@@ -1,7 +1,7 @@
 # What one does with this repository; `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help uv demo test check docs format sizes benchmark release-notes
+.PHONY: help uv demo test times check docs format sizes benchmark release-notes
 
 # uv, or the one that is brought into .tools where there is none.
 export UV := $(shell command -v uv || echo $(CURDIR)/.tools/bin/uv)
@@ -24,6 +24,11 @@ demo: $(UV) ## Render a project and serve it (PLATFORM=docker, DEST= a new folde
 
 test: $(UV) ## Run all tests that can run here, those of a level (LEVEL=rendering), or what your changes reach (CHANGED=1)
 	@$(UV) run --quiet python -m scripts.run_tests $(if $(LEVEL),--level $(LEVEL)) $(if $(CHANGED),--changed) $(ARGS)
+
+times: $(UV) ## Run all tests, and write down in docs/test-times.md where the time went
+	@mkdir -p .cache
+	@TEST_TIMES=$(CURDIR)/.cache/test-times $(MAKE) --no-print-directory test
+	@$(UV) run --quiet python -m scripts.test_times .cache/test-times
 
 check: $(UV) ## See in under a minute what a change broke
 	@$(UV) run --quiet ruff check

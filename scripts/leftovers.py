@@ -18,7 +18,7 @@ from tests.support.containers import SCRIPT, engine_of
 from tests.support.environments import RUN_FOLDER, RUN_PROCESS
 
 # Seconds that processes have to end after SIGTERM, and after SIGKILL.
-GRACE = 5.0
+GRACE = 2.0
 PR_SET_CHILD_SUBREAPER = 36
 # The folder of scripts/docker-engine, whose engine other runs may use at the same time.
 ENGINE = Path(os.environ.get("COPIER_DJANGO_ENGINE", "/var/lib/copier-django/engine"))

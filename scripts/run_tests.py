@@ -6,6 +6,7 @@ A level is a folder of tests/. `--changed` takes what the changes since the main
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -82,7 +83,9 @@ def run(arguments: list[str]) -> int:
             return tests.wait()
         except BrokenOffError as broken_off:
             say("\nBroken off; clearing up ...")
-            tests.send_signal(signal.SIGINT)
+            # All of pytest's processes, so that each gives up its test and clears up after it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(tests.pid, signal.SIGINT)
             try:
                 tests.wait(GRACE)
             except (subprocess.TimeoutExpired, BrokenOffError):

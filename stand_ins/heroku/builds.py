@@ -87,7 +87,7 @@ def build(tree: Path, commit: str, config: dict[str, str], say: Say) -> Slug:
     say("")
     slug = Slug(str(uuid.uuid4()), tree, python, processes, commit)
     say("-----> Compressing...")
-    say(f"       Done: {slug.size() / 1024**2:.1f}M")
+    say(f"       Done: {slug.size / 1024**2:.1f}M")
     return slug
 
 

@@ -62,6 +62,7 @@ def environment(folder: Path, ca_file: Path) -> dict[str, str]:
         "HOME": str(folder / "home"),
         # The program need not be compiled at each start.
         "NODE_COMPILE_CACHE": str(ROOT / ".tools/node-cache"),
+        "NODE_OPTIONS": f"--import={Path(__file__).with_name('without-telemetry.mjs').as_uri()}",
         "NO_PROXY": "*",
         "PATH": f"{folder / 'bin'}{os.pathsep}{kept['PATH']}",
         # The same packages need not come twice.

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from threading import Event, Lock, Thread
 from types import MappingProxyType
@@ -54,8 +55,9 @@ class Slug:
     processes: dict[str, str]
     commit: str
 
+    @cached_property
     def size(self) -> int:
-        """Bytes of all its files."""
+        """Bytes of all its files, which are asked for each time that somebody looks at the app."""
         return sum(file.lstat().st_size for part in (self.tree, self.python) for file in part.rglob("*"))
 
 

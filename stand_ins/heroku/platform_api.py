@@ -35,7 +35,7 @@ def app_json(app: App) -> dict[str, Any]:
         "region": {"id": "us", "name": "us"},
         "released_at": time(app.releases[-1].created_at),
         "repo_size": 0,
-        "slug_size": deployed.size() if deployed else None,
+        "slug_size": deployed.size if deployed else None,
         "space": None,
         "stack": {"id": app.stack, "name": app.stack},
         "team": None,

@@ -146,7 +146,6 @@ def test_a_request_that_is_too_large_is_refused_before_the_site_sees_it(machine:
     assert machine.run(f"{send} https://{DOMAIN}/accounts/login/").strip() == "413"
 
 
-@pytest.mark.alone
 def test_a_hundred_connections_that_never_finish_hold_nobody_up(machine: Machine) -> None:
     """A slowloris: headers, and a body, that come a byte at a time; and honest visitors meanwhile."""
     slow = []

@@ -58,7 +58,6 @@ def is_there(process: int) -> bool:
     [
         ("SIGINT", 128 + signal.SIGINT, True),
         ("SIGTERM", 128 + signal.SIGTERM, False),
-        ("SIGHUP", 128 + signal.SIGHUP, False),
         # One of its processes vanishes, and pytest goes on to the end.
         ("FAILS", 1, False),
     ],

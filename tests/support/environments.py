@@ -107,6 +107,8 @@ class Environments:
                 # Nor does a project's owner need a compiler.
                 own = {"UV_PROJECT_ENVIRONMENT": str(environment), "UV_NO_BUILD": "1"}
                 run([uv(), "sync", "--quiet"], project, env=clean_environment(**own))
+                take_over(environment, self._like(environment))
+                (environment / "mypy").symlink_to(self._types_of(project), target_is_directory=True)
                 shutil.copyfile(lock, locked)
             elif not lock.exists():
                 shutil.copyfile(locked, lock)
@@ -116,6 +118,20 @@ class Environments:
         """The environment with what is needed, and what projects of a name that have it are locked to."""
         environment = self.folder / hashlib.sha256(needs.encode()).hexdigest()[:12]
         return environment, Path(f"{environment}-{name}-uv.lock")
+
+    def _types_of(self, project: Path) -> Path:
+        """The folder in which mypy keeps what it found out: for all projects with these settings, on which its plugin stands."""
+        settings = [path for path in sorted(project.glob("config/settings/*.py")) if path.name != "site.py"]
+        text = "".join(path.read_text() for path in settings) + (project / ".python-version").read_text()
+        folder = self.folder / f"mypy-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _like(self, environment: Path) -> Path | None:
+        """The environment of the same Python that has most compiled; None where there is none yet."""
+        (python,) = environment.glob("lib/python*")
+        others = [other for other in self.folder.glob(f"*/lib/{python.name}") if other != python]
+        return max(others, key=lambda other: len(list(other.rglob("*.pyc"))), default=None)
 
     def at_work(self, project: Path) -> dict[str, str]:
         """The variables of somebody who works on `project`: its `make` finds uv, and what the project needs."""
@@ -128,6 +144,35 @@ class Environments:
                 (tools / "uv").symlink_to(uv())
         path = f"{tools}{os.pathsep}{clean_environment()['PATH']}"
         return clean_environment(PATH=path, UV_PROJECT_ENVIRONMENT=str(environment), **caches(environment))
+
+
+def take_over(environment: Path, other: Path | None) -> None:
+    """Give an environment what Python has compiled of the same packages in another one.
+
+    Args:
+        environment: a new one.
+        other: the folder of the other's Python, with its packages.
+    """
+    if other is None:
+        return
+    own = environment / "lib" / other.name
+    for compiled in other.rglob("__pycache__/*.pyc"):
+        source = compiled.parents[1] / f"{compiled.name.split('.')[0]}.py"
+        target = own / compiled.relative_to(other)
+        twin = own / source.relative_to(other)
+        # Which is how Python tells that what it has compiled is of this very file.
+        if is_same(source, twin) and not target.exists():
+            target.parent.mkdir(exist_ok=True)
+            os.link(compiled, target)
+
+
+def is_same(file: Path, other: Path) -> bool:
+    """Whether two files are the same to Python, which looks at size and time."""
+    try:
+        one, two = file.stat(), other.stat()
+    except FileNotFoundError:
+        return False
+    return (one.st_size, one.st_mtime) == (two.st_size, two.st_mtime)
 
 
 def caches(environment: Path) -> dict[str, str]:

@@ -109,6 +109,7 @@ class Clock:
             figures = {
                 "seconds": seconds,
                 "busy": busy,
+                "processors": os.cpu_count(),
                 "tests": {name: asdict(taken) for name, taken in slowest.items()},
             }
             with Path(file).open("a") as lines:
