@@ -16,7 +16,7 @@ from types import FrameType
 
 import pytest
 
-from scripts.leftovers import leaving_nothing, variables
+from scripts.leftovers import leaving_nothing
 from scripts.reach import changed_files, reached_by
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,10 +75,10 @@ def run(arguments: list[str]) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, break_off)
-    with leaving_nothing() as folder:
-        command = [sys.executable, "-m", "pytest", f"--basetemp={folder / 'pytest'}", *arguments]
+    with leaving_nothing() as variables:
+        command = [sys.executable, "-m", "pytest", f"--basetemp={variables['TMPDIR']}/pytest", *arguments]
         # In a session of its own, so that Ctrl-C reaches this process first.
-        tests = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **variables(folder)}, start_new_session=True)
+        tests = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **variables}, start_new_session=True)
         try:
             return tests.wait()
         except BrokenOffError as broken_off:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import copier._main
 import jinja2
 import pytest
 
 from tests.support import rendering
 from tests.support.containers import Engine, NoEngineError, running_engine
 from tests.support.databases import PostgreSQL, postgresql
-from tests.support.environments import Environments
+from tests.support.environments import Environments, run_folder
 from tests.support.faults import settings, text
 from tests.support.left_out import LeftOut
 from tests.support.redis import Redis, redis
@@ -130,8 +131,13 @@ def render(template: Path, once: Once, tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def environments(shared_folder: Path) -> Environments:
-    """Installed environments, shared between projects that need the same."""
-    return Environments(shared_folder)
+    """Installed environments, shared between projects that need the same.
+
+    They are on the disk that uv's cache is on, so that they have their files in common with it.
+    """
+    folder = (run_folder() or shared_folder) / "environments"
+    folder.mkdir(exist_ok=True)
+    return Environments(folder)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -139,9 +145,12 @@ def nobodys_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Git and Copier as on a machine whose user has told git a name, and nothing else."""
     copier_settings = tmp_path_factory.mktemp("copier") / "settings.yml"
     copier_settings.write_text("defaults: {}\n")
+    git_settings = copier_settings.with_name("gitconfig")
+    # Nobody pulls this machine's plug.
+    git_settings.write_text("[core]\n\tfsync = none\n")
     settings = {
         "COPIER_SETTINGS_PATH": str(copier_settings),
-        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_GLOBAL": str(git_settings),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_AUTHOR_NAME": "Test",
         "GIT_AUTHOR_EMAIL": "test@example.com",
@@ -155,10 +164,15 @@ def nobodys_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def templates_compiled_once() -> Iterator[None]:
-    """Let Jinja keep what it has compiled, in this process."""
+def copier_at_speed() -> Iterator[None]:
+    """Spare Copier in this process what it does again for each file: it gives the same, in half of the time.
+
+    Jinja keeps what it has compiled. And git is not asked about each file whether it keeps the right to execute it by
+    itself, which it does wherever these tests run: only on Windows has Copier anything to do then.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jinja2.Environment, "compile", rendering.compiling_once(jinja2.Environment.compile))
+        patch.setattr(copier._main.Worker, "_sync_git_index_executable_bit", lambda *_: None)
         yield
 
 

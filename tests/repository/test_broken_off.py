@@ -33,7 +33,7 @@ def test_at_work(tmp_path, ENGINE):
             ENGINE.docker("network", "create", f"--label={label}", label.replace("=", "-"))
             ENGINE.docker("volume", "create", f"--label={label}")
             ENGINE.docker("run", "--detach", f"--label={label}", "debian:trixie-slim", "sleep", "600")
-        told = {"deaf": deaf, "database": database.process.pid, "folder": os.environ["TMPDIR"], "label": label}
+        told = {"deaf": deaf, "database": database.process.pid, "folders": [os.environ["TMPDIR"], os.environ["TEST_RUN_FOLDER"]], "label": label}
         Path(os.environ["TOLD"]).write_text(json.dumps(told))
         if "FAILS" in os.environ:
             os._exit(1)
@@ -72,13 +72,13 @@ def test_nothing_is_left(
         assert eventually(lambda: bool(told.exists() and told.read_text())), run.output()
         made = json.loads(told.read_text())
         assert is_there(made["deaf"])
-        assert Path(made["folder"]).exists()
+        assert all(Path(folder).exists() for folder in made["folders"])
         if name != "FAILS":
             run.process.send_signal(signal.Signals[name])
         assert run.process.wait(HANGS) == code, run.output()
         assert not is_there(made["deaf"]), run.output()
         assert not is_there(made["database"])
-        assert not Path(made["folder"]).exists()
+        assert not any(Path(folder).exists() for folder in made["folders"])
         if engine:
             for kind in ("container", "network", "volume"):
                 everything = ["--all"] if kind == "container" else []
