@@ -8,10 +8,14 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from tests.support.servers import HANGS, PATIENCE, free_port
+
+# Starts a program whose shared memory goes with it: unshare(1).
+OWN_MEMORY = ["unshare", "--ipc"]
 
 
 def programs() -> Path:
@@ -20,6 +24,15 @@ def programs() -> Path:
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent / "pginstall18" / "bin"
+
+
+@cache
+def has_own_memory() -> bool:
+    """Whether this process may start programs whose shared memory is their own."""
+    try:
+        return subprocess.run([*OWN_MEMORY, "setpriv", "--version"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
 
 
 class PostgreSQL:
@@ -58,9 +71,14 @@ class PostgreSQL:
     def start(self) -> None:
         """Start, and wait until connections are accepted."""
         settings = [f"-p{self.port}", "-h127.0.0.1", "-k", "", "-cfsync=off", "-cshared_buffers=16MB"]
+        # No shared memory is left by one that is killed: what it has are files, and a namespace of its own.
+        settings += ["-cdynamic_shared_memory_type=mmap"]
+        own = (
+            [*OWN_MEMORY, "setpriv", f"--reuid={self.user}", "--clear-groups"] if self.user and has_own_memory() else []
+        )
         self.process = subprocess.Popen(
-            [programs() / "postgres", "-D", self.folder, *settings],
-            user=self.user,
+            [*own, programs() / "postgres", "-D", self.folder, *settings],
+            user=None if own else self.user,
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
