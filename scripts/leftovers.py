@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.support.containers import SCRIPT, engine_of
@@ -20,6 +20,8 @@ from tests.support.environments import RUN_FOLDER, RUN_PROCESS
 # Seconds that processes have to end after SIGTERM, and after SIGKILL.
 GRACE = 2.0
 PR_SET_CHILD_SUBREAPER = 36
+# What asks a run to end.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Where Linux has files in memory, and the bytes that must be free there, and twice as many in memory.
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of this run's own is made in it
 MEMORY = 6 * 1024**3
@@ -27,11 +29,30 @@ MEMORY = 6 * 1024**3
 ENGINE = Path(os.environ.get("COPIER_DJANGO_ENGINE", "/var/lib/copier-django/engine"))
 
 
+def with_all_descendants(main: Callable[[], int]) -> int:
+    """Run `main` in a process of its own, and give its exit code; this one waits for whatever is left to it meanwhile.
+
+    So a process that has ended is gone, as it is below a machine's first process, and none of them gets away.
+    """
+    if not Path("/proc/self/stat").exists():
+        return main()
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    child = os.fork()
+    if child == 0:
+        # In a group of its own, so that what a terminal sends comes once, by way of the other.
+        os.setpgid(0, 0)
+        return main()
+    for number in ENDING:
+        signal.signal(number, lambda sent, _: os.kill(child, sent))
+    while True:
+        process, status = os.waitpid(-1, 0)
+        if process == child:
+            return os.waitstatus_to_exitcode(status)
+
+
 @contextlib.contextmanager
 def leaving_nothing() -> Iterator[dict[str, str]]:
     """Gives the variables that programs of a run are started with; at its end nothing of the run is there any more."""
-    if Path("/proc/self/stat").exists():
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     folder = Path(tempfile.mkdtemp(prefix="tests-"))
     in_memory = folder_in_memory()
     # Other users pass through to what is theirs: PostgreSQL does not run as root.
@@ -42,7 +63,7 @@ def leaving_nothing() -> Iterator[dict[str, str]]:
     try:
         yield own
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in ENDING:
             signal.signal(number, signal.SIG_IGN)
         end_processes()
         engine = engine_of(folder)
@@ -103,9 +124,9 @@ def is_engine(process: int) -> bool:
 
 
 def end_processes() -> None:
-    """End this process's descendants, but for the engine and what runs in its containers."""
+    """End what this run has started, but for the engine and what runs in its containers."""
     for sent in (signal.SIGTERM, signal.SIGKILL):
-        left = descendants(os.getpid())
+        left = descendants(os.getppid()) - {os.getpid()}
         engine = set(filter(is_engine, left))
         left -= engine | descendants(*engine)
         for process in left:
@@ -115,7 +136,5 @@ def end_processes() -> None:
                 os.kill(process, signal.SIGCONT)
         deadline = time.monotonic() + GRACE
         while left and time.monotonic() < deadline:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(-1, os.WNOHANG)
-            left &= descendants(os.getpid())
+            left &= descendants(os.getppid())
             time.sleep(0.02)

@@ -16,7 +16,7 @@ from types import FrameType
 
 import pytest
 
-from scripts.leftovers import leaving_nothing
+from scripts.leftovers import ENDING, leaving_nothing, with_all_descendants
 from scripts.reach import changed_files, reached_by
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,7 +73,7 @@ def run(arguments: list[str]) -> int:
     def break_off(number: int, _: FrameType | None) -> None:
         raise BrokenOffError(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING:
         signal.signal(number, break_off)
     with leaving_nothing() as variables:
         command = [sys.executable, "-m", "pytest", f"--basetemp={variables['TMPDIR']}/pytest", *arguments]
@@ -107,4 +107,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(with_all_descendants(main))

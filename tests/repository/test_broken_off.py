@@ -27,6 +27,11 @@ def test_at_work(tmp_path, ENGINE):
         away = f"import os, subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {DEAF!r}], start_new_session=True, stdout=subprocess.DEVNULL).pid)"
         namespaces = ["unshare", "--mount", "--net"] if os.geteuid() == 0 else []
         deaf = int(subprocess.run([*namespaces, sys.executable, "-c", away], stdout=subprocess.PIPE, text=True, check=True).stdout)
+        # One that has lost its parent and ends is gone, as it would be without a run around it.
+        orphan = "import subprocess; print(subprocess.Popen(['true'], stdout=subprocess.DEVNULL).pid)"
+        ended = int(subprocess.run([sys.executable, "-c", orphan], stdout=subprocess.PIPE, text=True, check=True).stdout)
+        while Path(f"/proc/{ended}").exists():
+            time.sleep(0.05)
         label = ""
         if "engine" == "ENGINE":
             label = ENGINE.label()
