@@ -35,16 +35,16 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def step(project: Path, *command: str) -> None:
-    """Run a command in the project, and show it first.
+def step(project: Path, *command: str, **variables: str) -> None:
+    """Run a command in the project with some variables, and show it first.
 
     Raises:
         subprocess.CalledProcessError: it failed.
     """
-    say(f"$ {shlex.join(command)}")
+    say("$ " + " ".join([*(f"{name}={value}" for name, value in variables.items()), shlex.join(command)]))
     # What this environment is for would mislead the project's.
     env = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "DJANGO_SETTINGS_MODULE")}
-    subprocess.run(command, cwd=project, env=env, check=True)
+    subprocess.run(command, cwd=project, env={**env, **variables}, check=True)
 
 
 def destination() -> Path:
@@ -78,7 +78,7 @@ def main() -> None:
     try:
         step(folder, UV, "sync", "--quiet")
         say(f"\nServing at http://127.0.0.1:{port}/ (Ctrl-C stops it)\n")
-        step(folder, UV, "run", "python", "manage.py", "runserver", "--migrate", f"127.0.0.1:{port}")
+        step(folder, UV, "run", "python", "manage.py", "runserver", f"127.0.0.1:{port}", MIGRATE="yes")
     except KeyboardInterrupt:
         pass
     except subprocess.CalledProcessError as error:

@@ -42,8 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores: tests wait for servers and disks a good part of their time."""
-    return (os.cpu_count() or 1) + 1
+    """Two processes for each core: tests wait for servers, containers and each other a good part of their time."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session")

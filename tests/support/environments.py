@@ -17,6 +17,7 @@ FOREIGN = (
     "DATABASE_URL",
     "PYTEST_ADDOPTS",
     "PYTEST_CURRENT_TEST",
+    "TEST_TIMES",
     "TEST_RUN_FOLDER",
     "TEST_RUN_PROCESS",
     "UV_PROJECT_ENVIRONMENT",
@@ -24,6 +25,8 @@ FOREIGN = (
 )
 
 
+# Where mypy keeps what it finds out.
+CACHE = "MYPY_CACHE_DIR"
 # What scripts/run_tests.py tells the tests: the folder of the run, and its own process's number.
 RUN_FOLDER, RUN_PROCESS = "TEST_RUN_FOLDER", "TEST_RUN_PROCESS"
 
@@ -74,7 +77,7 @@ def run(command: list[str], project: Path, *, env: Mapping[str, str] | None = No
     done = subprocess.run(
         command,
         cwd=project,
-        env=dict(env) if env is not None else clean_environment(),
+        env=with_cache_of(project, env if env is not None else clean_environment()),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -84,6 +87,15 @@ def run(command: list[str], project: Path, *, env: Mapping[str, str] | None = No
     )
     assert done.returncode == 0, f"{' '.join(command)} exited {done.returncode}:\n{done.stdout}"
     return done.stdout
+
+
+def with_cache_of(project: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """Variables by which mypy keeps what it finds out for projects with the same settings, on which its plugin stands."""
+    settings = [path for path in sorted(project.glob("config/settings/*.py")) if path.name != "site.py"]
+    if not settings or CACHE not in env:
+        return dict(env)
+    text = "".join(path.read_text() for path in settings) + (project / ".python-version").read_text()
+    return {**env, CACHE: f"{env[CACHE]}/{hashlib.sha256(text.encode()).hexdigest()[:12]}"}
 
 
 class Environments:
@@ -108,7 +120,6 @@ class Environments:
                 own = {"UV_PROJECT_ENVIRONMENT": str(environment), "UV_NO_BUILD": "1"}
                 run([uv(), "sync", "--quiet"], project, env=clean_environment(**own))
                 take_over(environment, self._like(environment))
-                (environment / "mypy").symlink_to(self._types_of(project), target_is_directory=True)
                 shutil.copyfile(lock, locked)
             elif not lock.exists():
                 shutil.copyfile(locked, lock)
@@ -118,14 +129,6 @@ class Environments:
         """The environment with what is needed, and what projects of a name that have it are locked to."""
         environment = self.folder / hashlib.sha256(needs.encode()).hexdigest()[:12]
         return environment, Path(f"{environment}-{name}-uv.lock")
-
-    def _types_of(self, project: Path) -> Path:
-        """The folder in which mypy keeps what it found out: for all projects with these settings, on which its plugin stands."""
-        settings = [path for path in sorted(project.glob("config/settings/*.py")) if path.name != "site.py"]
-        text = "".join(path.read_text() for path in settings) + (project / ".python-version").read_text()
-        folder = self.folder / f"mypy-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-        folder.mkdir(exist_ok=True)
-        return folder
 
     def _like(self, environment: Path) -> Path | None:
         """The environment of the same Python that has most compiled; None where there is none yet."""
@@ -176,8 +179,8 @@ def is_same(file: Path, other: Path) -> bool:
 
 
 def caches(environment: Path) -> dict[str, str]:
-    """The variables by which tools keep in an environment what they have found out of its packages."""
-    return {"MYPY_CACHE_DIR": str(environment / "mypy")}
+    """The variables by which tools keep beside environments what they have found out of packages."""
+    return {CACHE: str(environment.parent / "mypy")}
 
 
 def project_environment(bin_folder: Path, **variables: str) -> dict[str, str]:

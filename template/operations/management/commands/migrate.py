@@ -5,20 +5,27 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management import call_command
 from django.core.management.base import CommandError, CommandParser
-from django.core.management.commands.migrate import Command as DjangoMigrate
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from operations.apps import next_command
+
+if TYPE_CHECKING:
+    from django.core.management.commands.migrate import Command as Migrate
+else:
+    # Another app may have one of its own, such as one that migrates several schemas.
+    Migrate = next_command("migrate")
 
 # Any number will do for the key of PostgreSQL's lock, if it is the same for all.
 LOCK_KEY = 7_236_811_204_559_871
 POLL = 0.2
 
 
-class Command(DjangoMigrate):
+class Command(Migrate):
     """Applies migrations under a lock, and makes the cache's table."""
 
     def add_arguments(self, parser: CommandParser) -> None:
