@@ -35,16 +35,16 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def step(project: Path, *command: str, **variables: str) -> None:
-    """Run a command in the project with some variables, and show it first.
+def step(project: Path, *command: str) -> None:
+    """Run a command in the project, and show it first.
 
     Raises:
         subprocess.CalledProcessError: it failed.
     """
-    say("$ " + " ".join([*(f"{name}={value}" for name, value in variables.items()), shlex.join(command)]))
+    say(f"$ {shlex.join(command)}")
     # What this environment is for would mislead the project's.
     env = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "DJANGO_SETTINGS_MODULE")}
-    subprocess.run(command, cwd=project, env={**env, **variables}, check=True)
+    subprocess.run(command, cwd=project, env=env, check=True)
 
 
 def destination() -> Path:
@@ -78,7 +78,7 @@ def main() -> None:
     try:
         step(folder, UV, "sync", "--quiet")
         say(f"\nServing at http://127.0.0.1:{port}/ (Ctrl-C stops it)\n")
-        step(folder, UV, "run", "python", "manage.py", "runserver", f"127.0.0.1:{port}", MIGRATE="yes")
+        step(folder, UV, "run", "python", "manage.py", "runserver", "--migrate", f"127.0.0.1:{port}")
     except KeyboardInterrupt:
         pass
     except subprocess.CalledProcessError as error:

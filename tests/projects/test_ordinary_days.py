@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.edits import added, behind, edit
 from tests.support.environments import Environments, project_environment, run
+from tests.support.faults import text
 
 Render = Callable[..., Path]
 Project = tuple[Path, dict[str, str]]
@@ -122,3 +123,45 @@ def test_the_tests_have_their_own_settings_whatever_the_environment_names(projec
     # Nothing listens there; a test that empties the cache would fail.
     variables = {"DJANGO_SETTINGS_MODULE": settings, "CACHE_URL": "redis://127.0.0.1:1/0"}
     assert " failed" not in run(["pytest", "--quiet"], folder, env={**env, **variables})
+
+
+@pytest.mark.parametrize(("name", "before"), [("runserver", '"operations",'), ("runserver", ""), ("migrate", "")])
+def test_a_command_of_another_app_is_gone_on_from(project: Project, name: str, before: str) -> None:
+    """As Channels' daphne has a `runserver`, of an app that shall be the first, and django-tenants a `migrate`."""
+    folder, env = project
+    command = f'''"""A command in the place of Django's."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.core.management.commands.{name} import Command as Before
+
+
+class Command(Before):
+    """It can be loud."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add an option."""
+        super().add_arguments(parser)
+        parser.add_argument("--loud", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Say that it is this one."""
+        self.stdout.write("LOUD")
+        if not options.pop("loud"):
+            super().handle(*args, **options)
+'''
+    commands = "apps/loud/management/commands"
+    edit(
+        folder,
+        added({"apps/loud/__init__.py": "", f"{commands}/{name}.py": command}),
+        text("config/settings/base.py", before, f'"apps.loud",\n    {before}')
+        if before
+        else behind("config/settings/base.py", '    "apps.pages",', '    "apps.loud",'),
+    )
+    # With the option of the one and of the other; runserver would go on without end.
+    options = ["--loud", "--migrate"] if name == "runserver" else ["--lock-timeout=5"]
+    said = run(["python", "manage.py", name, *options], folder, env=env)
+    assert "LOUD" in said
+    assert "Applying accounts.0001_initial" in said
+    run(["mypy"], folder, env=env)

@@ -4,6 +4,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from django.core.management import call_command
+from django.core.management.base import CommandParser
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
 from operations.apps import next_command
@@ -16,10 +17,15 @@ else:
 
 
 class Command(Runserver):
-    """Serves the site while one works on it. Where MIGRATE is set, it applies migrations before the first start."""
+    """Serves the site while one works on it."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The arguments that there are already, and whether to migrate."""
+        super().add_arguments(parser)
+        parser.add_argument("--migrate", action="store_true", help="Apply migrations before the first start.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Serve; one process does both at the start, where a `migrate` of its own would load the project once more."""
-        if os.environ.get("MIGRATE") and DJANGO_AUTORELOAD_ENV not in os.environ:
+        if options.pop("migrate") and DJANGO_AUTORELOAD_ENV not in os.environ:
             call_command("migrate", verbosity=options["verbosity"])
         super().handle(*args, **options)
