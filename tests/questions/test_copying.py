@@ -99,7 +99,7 @@ def test_a_terminal_shows_why_an_answer_is_refused_and_asks_again(template: Path
         terminal.type(CLEAR_LINE + "list-2" + ENTER)
         terminal.wait_for("Where will it run")
         for choice in ("Heroku: ", "PythonAnywhere: ", "Docker: ", "gunicorn: "):
-            assert choice in terminal.text
+            terminal.wait_for(choice)
         terminal.type(ENTER)
         terminal.wait_for("What is the app called at Heroku")
         terminal.type(ENTER)
