@@ -23,8 +23,6 @@ from tests.support.workflows import Runner, github_workflow, gitlab_job
 
 Render = Callable[..., Path]
 
-# Seconds after SIGTERM at which Heroku ends what is left.
-
 # What of the runbook cannot be executed here.
 NOT_RUN = {
     "npm install --global heroku\nheroku login": "installs a program, and opens a browser",

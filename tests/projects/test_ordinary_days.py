@@ -127,7 +127,7 @@ def test_the_tests_have_their_own_settings_whatever_the_environment_names(projec
 
 @pytest.mark.parametrize(("name", "before"), [("runserver", '"operations",'), ("runserver", ""), ("migrate", "")])
 def test_a_command_of_another_app_is_gone_on_from(project: Project, name: str, before: str) -> None:
-    """As Channels' daphne has a `runserver`, of an app that shall be the first, and django-tenants a `migrate`."""
+    """Channels' daphne has a `runserver` and must be the first app; django-tenants has a `migrate`."""
     folder, env = project
     command = f'''"""A command in the place of Django's."""
 

@@ -15,5 +15,4 @@ def test_the_request_id_and_line_cost_little_beside_a_bare_request(site: Site) -
 
 def test_the_benchmark_goes_the_way_to_the_first_page(tmp_path: Path) -> None:
     """How long it takes is for `make benchmark` to say, on a machine with nothing else to do."""
-    seconds = one_run(tmp_path / "project", template_copy(tmp_path / "template"))
-    assert 0 < seconds["render"] < seconds["first page"]
+    assert set(one_run(tmp_path / "project", template_copy(tmp_path / "template"))) == {"render", "first page"}

@@ -15,6 +15,26 @@ import pytest
 def test_in_a_browser():
     pytest.skip("no Chromium")
 """
+# Other ways to leave a test out: by a mark, and by what it is given.
+OTHERWISE = (
+    """
+import pytest
+
+@pytest.mark.skipif(True, reason="no Chromium")
+def test_in_a_browser():
+    pass
+""",
+    """
+import pytest
+
+@pytest.fixture
+def browser():
+    pytest.skip("no Chromium")
+
+def test_in_a_browser(browser):
+    pass
+""",
+)
 
 
 @pytest.mark.parametrize(
@@ -24,8 +44,9 @@ def test_in_a_browser():
         ("true", 1, "test_in_a_browser cannot run here, and CI is set: no Chromium"),
     ],
 )
-def test_what_cannot_run_is_said_or_fails(tmp_path: Path, ci: str, code: int, said: str) -> None:
-    (tmp_path / "test_it.py").write_text(CANNOT_RUN)
+@pytest.mark.parametrize("text", [CANNOT_RUN, *OTHERWISE], ids=["by itself", "by a mark", "by a fixture"])
+def test_what_cannot_run_is_said_or_fails(tmp_path: Path, ci: str, code: int, said: str, text: str) -> None:
+    (tmp_path / "test_it.py").write_text(text)
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", os.devnull, "--rootdir", tmp_path, tmp_path],

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from stand_ins.services import StandIn, says, stand_in
 from tests.support.environments import Environments, clean_environment, uv
 from tests.support.faults import route
 from tests.support.rendering import render
-from tests.support.servers import HANGS, eventually, free_port
+from tests.support.servers import eventually, free_port
 from tests.support.sites import Site
 from tests.support.visitors import Visitor
 from tests.support.workflows import Runner, github_workflow, gitlab_job
@@ -104,11 +103,11 @@ def test_no_page_waits_for_sentry(reporting_site: Site, tmp_path: Path, how: str
         url = f"http://127.0.0.1:{free_port()}" if how == "down" else sentry.url
         dsn = url.replace("http://", "http://public@") + "/42"
         with reporting_site.started(tmp_path / "log", SENTRY_DSN=dsn, WEB_CONCURRENCY="1") as server:
-            started = time.monotonic()
             for _ in range(PAGES):
                 assert fail(reporting_site) == 500
-            # As generous as a busy machine wants it, and less than so many waits for what does not answer.
-            assert time.monotonic() - started < HANGS
+            if how == "hanging":
+                # A page that waits for its report would have sent it. One thread sends all, and is held by the first.
+                assert len(sentry.requests) <= 1
             assert reporting_site.get("/").status_code == 200
             if how != "down":
                 assert eventually(lambda: bool(sentry.requests))

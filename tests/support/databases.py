@@ -6,13 +6,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.support.servers import HANGS, PATIENCE, free_port
+from tests.support.servers import PATIENCE, eventually, free_port
 
 # Starts a program whose shared memory goes with it: unshare(1).
 OWN_MEMORY = ["unshare", "--ipc"]
@@ -86,11 +85,13 @@ class PostgreSQL:
             start_new_session=True,
         )
         ready: list[str | Path] = [programs() / "pg_isready", "--quiet", "--host=127.0.0.1", f"--port={self.port}"]
-        deadline = time.monotonic() + HANGS
-        while subprocess.run(ready, cwd="/", check=False).returncode != 0:
-            assert self.process.poll() is None, "PostgreSQL ended"
-            assert time.monotonic() < deadline, f"PostgreSQL was not ready within {HANGS} s"
-            time.sleep(0.05)
+        process = self.process
+
+        def is_ready() -> bool:
+            assert process.poll() is None, "PostgreSQL ended"
+            return subprocess.run(ready, cwd="/", check=False).returncode == 0
+
+        assert eventually(is_ready), "PostgreSQL was not ready"
 
     def signal_all(self, sent: signal.Signals) -> None:
         """Send a signal to each of the server's processes: SIGSTOP makes it hang, SIGCONT go on."""

@@ -9,12 +9,11 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.support.servers import HANGS, PATIENCE, free_port
+from tests.support.servers import PATIENCE, eventually, free_port
 
 
 def program() -> Path:
@@ -54,11 +53,13 @@ class Redis:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        deadline = time.monotonic() + HANGS
-        while self.ask("PING") != "+PONG":
-            assert self.process.poll() is None, f"Redis ended with {self.process.returncode}"
-            assert time.monotonic() < deadline, f"Redis was not ready within {HANGS} s"
-            time.sleep(0.02)
+        process = self.process
+
+        def is_ready() -> bool:
+            assert process.poll() is None, f"Redis ended with {process.returncode}"
+            return self.ask("PING") == "+PONG"
+
+        assert eventually(is_ready), "Redis was not ready"
 
     def ask(self, command: str) -> str:
         """The first line of the answer to a command without spaces in its words; empty where there is none."""

@@ -117,10 +117,11 @@ class Clock:
 
 
 def level(test: str) -> str:
-    """The folder under `tests/` in which a test stands."""
-    return test.split("/")[1]
+    """Return the folder under `tests/` that has a test, or its file where it is elsewhere."""
+    folders = module(test).split("/")
+    return folders[min(1, len(folders) - 1)]
 
 
 def module(test: str) -> str:
-    """The file in which a test stands."""
+    """Return the file that has a test."""
     return test.split("::")[0]

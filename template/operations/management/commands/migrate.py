@@ -4,25 +4,39 @@ import fcntl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from django.core.management import call_command
-from django.core.management.base import CommandError, CommandParser
+from django.apps import apps
+from django.core.management import call_command, find_commands
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from operations.apps import next_command
+# Any number will do for the key of PostgreSQL's lock, if it is the same for all.
+LOCK_KEY = 7_236_811_204_559_871
+POLL = 0.2
+
+
+def next_command(name: str) -> type[BaseCommand]:
+    """Return the command of a name that would be used without this app: that of a later app in INSTALLED_APPS, or Django's.
+
+    Raises:
+        ModuleNotFoundError: there is none.
+    """
+    configs = list(apps.get_app_configs())
+    behind = configs[[config.name for config in configs].index("operations") + 1 :]
+    found = [config.name for config in behind if name in find_commands(str(Path(config.path, "management")))]
+    command: type[BaseCommand] = import_module(f"{[*found, 'django.core'][0]}.management.commands.{name}").Command
+    return command
+
 
 if TYPE_CHECKING:
     from django.core.management.commands.migrate import Command as Migrate
 else:
     # Another app may have one of its own, such as one that migrates several schemas.
     Migrate = next_command("migrate")
-
-# Any number will do for the key of PostgreSQL's lock, if it is the same for all.
-LOCK_KEY = 7_236_811_204_559_871
-POLL = 0.2
 
 
 class Command(Migrate):

@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandParser
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
-from operations.apps import next_command
+from operations.management.commands.migrate import next_command
 
 if TYPE_CHECKING:
     from django.core.management.commands.runserver import Command as Runserver
