@@ -1,4 +1,4 @@
-"""Ending what a run of tests has left: its processes, what it made on a Docker engine, and its folder.
+"""Remove what a run of tests leaves: its processes, its folders, and what it made on a Docker engine.
 
 Linux gives a process that asks for it the descendants that lose their parents, so that none of them gets away: prctl(2).
 """
@@ -76,7 +76,7 @@ def leaving_nothing() -> Iterator[dict[str, str]]:
 
 
 def folder_in_memory() -> Path | None:
-    """A new folder that no disk has to keep up with, which halves the time of what writes many files.
+    """Make a folder in memory, which halves the time of tests that write many files, and return it.
 
     None where the machine has not that much memory, or no such folder from which programs can be run.
     """
@@ -102,7 +102,7 @@ def folder_in_memory() -> Path | None:
 
 
 def descendants(*ancestors: int) -> set[int]:
-    """The processes that these and their descendants have started, and that are still there."""
+    """Return the running processes that these and their descendants have started."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -116,7 +116,7 @@ def descendants(*ancestors: int) -> set[int]:
 
 
 def is_engine(process: int) -> bool:
-    """Whether a process runs a program of the Docker engine."""
+    """Return True for a process that runs a program of the Docker engine."""
     try:
         return Path(f"/proc/{process}/exe").readlink().is_relative_to(ENGINE / "bin")
     except OSError:

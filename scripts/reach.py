@@ -45,7 +45,7 @@ REACH: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
 
 
 def changed_files(root: Path) -> list[str]:
-    """The files that differ from the newest commit that the main branch's origin has, or from the last commit's parent."""
+    """Return the files that differ from origin/main; where HEAD is that already, or there is none, those not committed."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(
@@ -61,7 +61,7 @@ def changed_files(root: Path) -> list[str]:
 
 
 def reached_by(changed: Iterable[str], root: Path) -> list[str]:
-    """The folders and files of tests that changed files can break, and no file of a folder that is there already.
+    """Return the folders and files of tests that changed files can break, and no file of a folder that is listed already.
 
     Args:
         changed: the files' paths in the repository.
@@ -77,12 +77,12 @@ def reached_by(changed: Iterable[str], root: Path) -> list[str]:
 
 
 def of_a_file(name: str) -> tuple[str, ...]:
-    """The tests that REACH names for a file."""
+    """Return the tests that REACH names for a file."""
     return next((tests for patterns, tests in REACH if any(fnmatch.fnmatchcase(name, each) for each in patterns)), ())
 
 
 def imported(module: Path, root: Path) -> set[Path]:
-    """A module of this repository, its folder's conftest.py, those that the module imports, and those that these do.
+    """Return a module of this repository, its folder's conftest.py, and all modules that the module imports in turn.
 
     What a conftest.py imports is for some of its folder's tests, which import the types of what they are given.
     """
@@ -97,7 +97,7 @@ def imported(module: Path, root: Path) -> set[Path]:
 
 @cache
 def imports(module: Path, root: Path) -> frozenset[Path]:
-    """The modules of this repository that one imports itself."""
+    """Return the modules of this repository that a module imports directly."""
     names = set()
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, ast.Import):

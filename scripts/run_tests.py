@@ -36,7 +36,7 @@ def say(text: str) -> None:
 
 
 def chosen(level: str | None, *, changed: bool) -> list[str]:
-    """The files and folders of tests that are asked for; none where it is all of them.
+    """Return the files and folders of tests that are asked for; an empty list means all.
 
     Raises:
         SystemExit: nothing is to be run.

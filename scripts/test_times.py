@@ -23,7 +23,7 @@ started; what the Docker engine does for it is in its seconds alone. Several tes
 
 
 def table(title: str, times: dict[str, Times]) -> str:
-    """A table of Markdown, in the order of `times`."""
+    """Return a Markdown table in the order of `times`."""
     rows = [
         f"| {name.replace('|', '/')} | {taken.seconds:.0f} | {taken.processor:.0f} |" for name, taken in times.items()
     ]
@@ -31,7 +31,7 @@ def table(title: str, times: dict[str, Times]) -> str:
 
 
 def page(line: str) -> str:
-    """The page that a run's line makes."""
+    """Return the page for one run, given its line of JSON."""
     run = json.loads(line)
     tests = {name: Times(**taken) for name, taken in run["tests"].items()}
     slowest = dict(list(grouped(tests, lambda name: name.removeprefix("tests/")).items())[:LISTED])

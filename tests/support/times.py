@@ -1,4 +1,4 @@
-"""How long tests take and how much of it keeps processors busy, which a run tells at its end."""
+"""Measure how long tests take and how much processor time they use, and print it at the end of a run."""
 
 import collections
 import json
@@ -19,9 +19,9 @@ PROPERTY = "processor seconds"
 
 @dataclass
 class Times:
-    """What one test, or several, took: seconds with set-up and clearing away, and seconds of processors.
+    """Hold what one test, or several, took: seconds including set-up and teardown, and seconds of processor time.
 
-    What the Docker engine does for a test is in the first and not in the second.
+    The work of the Docker engine counts in the first and not in the second.
     """
 
     seconds: float = 0
@@ -29,13 +29,13 @@ class Times:
 
 
 def processor_seconds() -> float:
-    """What this process and its ended children have used of processors."""
+    """Return the processor time of this process and its ended children, in seconds."""
     used = os.times()
     return used.user + used.system + used.children_user + used.children_system
 
 
 def busy_seconds() -> float:
-    """How long this machine's processors have worked since it started, for whatever; 0 where it does not tell."""
+    """Return the seconds that all processors have been busy since the machine started; 0 where Linux does not say."""
     try:
         line = Path("/proc/stat").read_text().split("\n", 1)[0]
     except OSError:
@@ -45,7 +45,7 @@ def busy_seconds() -> float:
 
 
 def grouped(times: dict[str, Times], group: Callable[[str], str]) -> dict[str, Times]:
-    """The sums of groups of tests, the longest first.
+    """Return the sums of groups of tests, the longest first.
 
     Args:
         times: what each test took, by its name.
