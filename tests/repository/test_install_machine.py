@@ -100,6 +100,16 @@ def test_what_is_there_is_not_named(bare: Bare) -> None:
     assert said.startswith("This machine lacks: the heroku program, actionlint, ")
 
 
+def test_uv_is_found_where_make_brought_it(bare: Bare) -> None:
+    """On a new machine it is on no path, and what asks it for a Python does so from another folder."""
+    bare.has("uv", "chromium", "jq")
+    (bare.folder / ".tools/bin").mkdir(parents=True)
+    (bare.programs / "uv").rename(bare.folder / ".tools/bin/uv")
+    code, said = bare.install("--check")
+    assert code == 1
+    assert said.startswith("This machine lacks: the heroku program, actionlint, ")
+
+
 def test_what_was_broken_off_counts_as_missing(bare: Bare) -> None:
     """A program's package is there, and not all that it stands on."""
     bare.has("uv", "chromium", "jq")
