@@ -70,9 +70,11 @@ class Check:
         with self.lock:
             asking = self.thread is not None and self.thread.is_alive() and time.monotonic() - self.asked_at < GIVEN_UP
             if not asking and time.monotonic() - self.answered_at > KEPT:
-                self.thread = threading.Thread(target=self.run, name=f"readiness-{self.name}", daemon=True)
+                thread = threading.Thread(target=self.run, name=f"readiness-{self.name}", daemon=True)
                 self.asked_at = time.monotonic()
-                self.thread.start()
+                thread.start()
+                # Only now: another prober may be about to join it, and a thread that has not started cannot be joined.
+                self.thread = thread
 
     def result(self, deadline: float) -> bool:
         """Whether it passed; False if no answer came by `deadline` (on the monotonic clock)."""

@@ -133,6 +133,26 @@ def test_a_check_that_hangs_is_not_asked_again_meanwhile(
     assert check.thread is asking
 
 
+def test_probers_that_meet_all_get_an_answer(
+    client: Client, checks: Callable[..., list[Check]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One comes for the answer just when another one's question begins."""
+    (check,) = checks(database=passes)
+    assert client.get("/ready/").status_code == 200
+    met = []
+
+    class Meeting(threading.Thread):
+        def start(self) -> None:
+            met.append(check.result(time.monotonic() + probes.BOUND))
+            super().start()
+
+    monkeypatch.setattr(probes, "KEPT", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "Thread", Meeting)
+        assert client.get("/ready/").status_code == 200
+    assert met == [True]
+
+
 def test_an_answer_is_kept_for_a_moment_and_then_asked_for_again(
     client: Client, checks: Callable[..., list[Check]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
