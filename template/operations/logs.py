@@ -2,9 +2,12 @@
 
 import logging
 import re
+import sys
+import time
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, override
+from typing import Any, TextIO, override
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -15,6 +18,8 @@ current_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 SECRET_PATHS = re.compile(r"(/accounts/(?:password/reset/key|confirm-email)/)[^/\s\"']+")
 LOG_FILE_BYTES = 10_000_000
 LOG_FILES_KEPT = 5
+# Seconds between two lines which say that the log's file cannot be written.
+COMPLAINTS_APART = 60.0
 
 
 def masked(text: str) -> str:
@@ -54,6 +59,45 @@ class TextLines(logging.Formatter):
         return masked(super().format(record))
 
 
+class SaysSoNowAndThen(logging.Handler):
+    """Say in one line a minute that a log cannot be written, such as on a full disk, instead of a traceback for each line."""
+
+    said_at = float("-inf")
+
+    @override
+    def handleError(self, record: logging.LogRecord) -> None:
+        error, now = sys.exception(), time.monotonic()
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        if now - self.said_at < COMPLAINTS_APART or sys.stderr is None:
+            return
+        self.said_at = now
+        text = f"The log cannot be written: {error}"
+        told = {"name": __name__, "levelno": logging.ERROR, "levelname": "ERROR", "msg": text}
+        with suppress(OSError):
+            sys.stderr.write(f"{self.format(logging.makeLogRecord(told))}\n")
+
+
+class LogStream(SaysSoNowAndThen, logging.StreamHandler[TextIO]):
+    """Standard output."""
+
+
+def log_file(path: str) -> logging.Handler:
+    """Return a handler that writes to a file, which is rotated at 10 MB. Five are kept, and several processes may write to it.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    # The standard library's loses lines when a second process writes to the file. Importing this one takes a while.
+    from concurrent_log_handler import ConcurrentRotatingFileHandler
+
+    class LogFile(SaysSoNowAndThen, ConcurrentRotatingFileHandler):
+        """The log's file."""
+
+    return LogFile(path, maxBytes=LOG_FILE_BYTES, backupCount=LOG_FILES_KEPT, encoding="utf-8")
+
+
 def has_traceback(record: logging.LogRecord) -> bool:
     """Whether a record tells more than the request's own line does."""
     return record.exc_info is not None
@@ -66,22 +110,13 @@ def configuration(*, level: str, request_level: str, formatter: str, file: str |
         level: the least level of a line that is written.
         request_level: the same for the lines that each request writes.
         formatter: "json" or "text".
-        file: the path of a file that gets each line too. It is rotated at 10 MB, five are kept,
-            and several processes may write to it.
+        file: the path of a file that gets each line too, as `log_file` writes it.
     """
     handlers: dict[str, dict[str, Any]] = {
-        "stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": formatter},
+        "stdout": {"()": LogStream, "stream": "ext://sys.stdout", "formatter": formatter},
     }
     if file:
-        handlers["file"] = {
-            # The standard library's loses lines when a second process writes to the file.
-            "class": "concurrent_log_handler.ConcurrentRotatingFileHandler",
-            "filename": file,
-            "maxBytes": LOG_FILE_BYTES,
-            "backupCount": LOG_FILES_KEPT,
-            "encoding": "utf-8",
-            "formatter": formatter,
-        }
+        handlers["file"] = {"()": log_file, "path": file, "formatter": formatter}
     return {
         "version": 1,
         "disable_existing_loggers": False,

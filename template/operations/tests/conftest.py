@@ -9,6 +9,7 @@ import os
 import runpy
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from io import StringIO
 from types import SimpleNamespace
 from typing import Any
@@ -131,6 +132,8 @@ def own_logging() -> Iterator[None]:
     yield
     logging.captureWarnings(capture=False)
     for handler in set(root.handlers) - set(handlers):
-        handler.close()
+        # What a full disk did not take is lost.
+        with suppress(OSError):
+            handler.close()
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -125,6 +125,27 @@ def test_lines_go_to_standard_output_and_to_a_file(tmp_path: Path, capsys: pytes
     assert '"message": "grüße"' in written
 
 
+@pytest.mark.usefixtures("own_logging")
+def test_a_full_disk_costs_one_line_a_minute(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The files of /dev/full are a full disk: whatever is written to them fails as there."""
+    file = tmp_path / "site.log"
+    file.symlink_to("/dev/full")
+    logging.config.dictConfig(logs.configuration(level="INFO", request_level="INFO", formatter="json", file=str(file)))
+    for number in range(100):
+        logging.getLogger("apps").info("line %s", number)
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 100
+    (line,) = said.err.splitlines()
+    assert json.loads(line)["message"] == "The log cannot be written: [Errno 28] No space left on device"
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_a_line_that_is_written_wrongly_still_shows_where(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.config.dictConfig(logs.configuration(level="INFO", request_level="INFO", formatter="json"))
+    logging.getLogger("apps").info("%d", "text")
+    assert "Traceback" in capsys.readouterr().err
+
+
 @pytest.mark.filterwarnings("always")
 @pytest.mark.usefixtures("own_logging")
 @pytest.mark.parametrize("level", ["INFO", "no level"])
