@@ -14,13 +14,17 @@ help: ## Show this list
 uv: $(UV)
 
 $(CURDIR)/.tools/bin/uv:
+	@echo "Installing uv into .tools ..."
 	@python3 -m venv .tools || { \
 	  echo "python3 cannot make virtual environments. On Debian: apt install python3-venv, or install uv." >&2; \
 	  rm -rf .tools; exit 1; }
 	@.tools/bin/python -m pip install --quiet uv==0.13.8
 
-demo: $(UV) ## Render a project and serve it (PLATFORM=docker, DEST= a new folder)
-	@$(UV) run --quiet python -m scripts.demo
+demo: $(UV) ## Render a project and serve it (PLATFORM=docker, DEST= a new folder, DEMO_OPEN=0 for no browser)
+	@echo "Installing Copier ..."
+	@$(UV) venv --quiet --allow-existing --python 3.13 .cache/demo
+	@$(UV) pip install --quiet --python .cache/demo --group demo
+	@.cache/demo/bin/python -m scripts.demo
 
 test: $(UV) ## Run all tests that can run here, those of a level (LEVEL=rendering), or what your changes reach (CHANGED=1)
 	@$(UV) run --quiet python -m scripts.run_tests $(if $(LEVEL),--level $(LEVEL)) $(if $(CHANGED),--changed) $(ARGS)

@@ -1,10 +1,11 @@
 """Render a project with the default answers, and serve it: `make demo`.
 
-PLATFORM chooses the platform (docker unless told otherwise, though nothing of it is needed),
-DEST the folder to render to (a new temporary one unless told otherwise). The project stays
-where it is when the demonstration ends.
+PLATFORM chooses the platform: docker unless it says otherwise, though Docker is not needed. DEST is the folder to render
+to: a new temporary one unless it says otherwise. DEMO_OPEN=0 opens no browser. The project stays where it is when the
+demonstration ends.
 """
 
+import http.client
 import os
 import secrets
 import shlex
@@ -12,7 +13,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
+import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 
 import copier
@@ -35,16 +39,72 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def step(project: Path, *command: str) -> None:
-    """Run a command in the project, and show it first.
+def at_work() -> dict[str, str]:
+    """Return this process's variables without those that would mislead the project's programs."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "DJANGO_SETTINGS_MODULE")}
+    # Everybody knows that a demonstration is no production.
+    return {**kept, "DJANGO_RUNSERVER_HIDE_WARNING": "true"}
+
+
+def show(command: Sequence[str]) -> None:
+    """Print a command as one would type it."""
+    say(f"$ {shlex.join([Path(command[0]).name, *command[1:]])}")
+
+
+def run(project: Path, *command: str) -> None:
+    """Show a command, and run it in the project.
 
     Raises:
         subprocess.CalledProcessError: it failed.
     """
-    say(f"$ {shlex.join(command)}")
-    # What this environment is for would mislead the project's.
-    env = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "DJANGO_SETTINGS_MODULE")}
-    subprocess.run(command, cwd=project, env=env, check=True)
+    show(command)
+    subprocess.run(command, cwd=project, env=at_work(), check=True)
+
+
+def answers(port: int) -> bool:
+    """Whether a web server answers at a port of this machine."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("HEAD", "/")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def has_a_browser() -> bool:
+    """Whether somebody sits in front of a screen that a browser can open on, and did not ask for none."""
+    has_screen = sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    return sys.stdout.isatty() and has_screen and os.environ.get("DEMO_OPEN") != "0"
+
+
+def serve(project: Path) -> None:
+    """Serve the project until Ctrl-C, and say where as soon as it answers.
+
+    Raises:
+        subprocess.CalledProcessError: the server ended by itself.
+    """
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/"
+    command = [UV, "run", "python", "manage.py", "runserver", "--migrate", f"127.0.0.1:{port}"]
+    show(command)
+    with subprocess.Popen(command, cwd=project, env=at_work()) as server:
+        try:
+            while server.poll() is None and not answers(port):
+                time.sleep(0.1)
+            if server.returncode is None:
+                say(f"\nServing at {url} (Ctrl-C stops it)\n")
+                if has_a_browser():
+                    webbrowser.open(url)
+            server.wait()
+        except KeyboardInterrupt:
+            server.terminate()
+            server.wait()
+            raise
+    if server.returncode:
+        raise subprocess.CalledProcessError(server.returncode, command)
 
 
 def destination() -> Path:
@@ -66,19 +126,19 @@ def main() -> None:
     """Render, install, migrate and serve, until Ctrl-C."""
     platform = os.environ.get("PLATFORM") or "docker"
     folder = destination()
-    answers = {"project_name": "Todo List", "platform": platform}
     # The working tree is what a contributor wants to see.
     warnings.simplefilter("ignore", copier.errors.DirtyLocalWarning)
+    say(f"Rendering a project for {platform} ...")
+    chosen = {"project_name": "Todo List", "platform": platform}
     try:
-        copier.run_copy(str(ROOT), folder, data=answers, defaults=True, quiet=True, vcs_ref="HEAD")
+        copier.run_copy(str(ROOT), folder, data=chosen, defaults=True, quiet=True, vcs_ref="HEAD")
     except ValueError as error:
         raise SystemExit(f"{error}\nExample: make demo PLATFORM=heroku") from None
-    say(f"Rendered for {platform} in {folder}")
-    port = free_port()
+    say(f"It is in {folder}")
     try:
-        step(folder, UV, "sync", "--quiet")
-        say(f"\nServing at http://127.0.0.1:{port}/ (Ctrl-C stops it)\n")
-        step(folder, UV, "run", "python", "manage.py", "runserver", "--migrate", f"127.0.0.1:{port}")
+        say("Installing what it needs ...")
+        run(folder, UV, "sync", "--quiet")
+        serve(folder)
     except KeyboardInterrupt:
         pass
     except subprocess.CalledProcessError as error:

@@ -1,17 +1,21 @@
 """`make demo` renders a project, serves it, says where, and stops at Ctrl-C."""
 
 import re
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 import requests
 
-from tests.support.environments import clean_environment, uv
+from tests.support.environments import clean_environment, run, uv
 from tests.support.rendering import ROOT
-from tests.support.servers import HANGS, PATIENCE, running
+from tests.support.servers import HANGS, Running, eventually, running
+
+COMPILERS = re.compile(r"(^|-)(cc|c89|c99|gcc|g\+\+|c\+\+|clang|clang\+\+|tcc|ld|rustc|cargo|uv)(-[\d.]+)?$")
 
 
 def demo(**variables: str) -> dict[str, str]:
@@ -19,25 +23,68 @@ def demo(**variables: str) -> dict[str, str]:
     return clean_environment(UV=uv(), **variables)
 
 
+def address_of(server: Running) -> str:
+    """Wait for the demonstration's address, for as long as a slow network needs for the packages; return it."""
+    deadline = time.monotonic() + 10 * HANGS
+    while not (found := re.search(r"Serving at (http://127\.0\.0\.1:\d+/)", server.output())):
+        assert server.process.poll() is None, server.output()
+        assert time.monotonic() < deadline, server.output()
+        time.sleep(0.1)
+    return found[1]
+
+
 def test_the_demonstration_serves_a_fresh_project_and_leaves_it(tmp_path: Path) -> None:
     # Signs that a shell, a URL and a format string would take for their own.
     folder = tmp_path / "todo #1 (50%)?"
     env = demo(DEST=str(folder))
     with running(["make", "demo"], ROOT, env, tmp_path / "log") as server:
-        deadline = time.monotonic() + 4 * PATIENCE
-        while not (found := re.search(r"Serving at (http://127\.0\.0\.1:\d+/)", server.output())):
-            assert server.process.poll() is None, server.output()
-            assert time.monotonic() < deadline, server.output()
-            time.sleep(0.1)
-        server.wait_until_it_answers(found[1])
-        answer = requests.get(found[1], timeout=HANGS)
+        address = address_of(server)
+        # It says so when the site answers, and not before.
+        answer = requests.get(address, timeout=HANGS)
         assert (answer.status_code, "Todo List" in answer.text) == (200, True)
         # Ctrl-C reaches make too, which then ends by it.
         assert server.stop(signal.SIGINT) == -signal.SIGINT
     assert f"The project is in {folder}" in server.output()
     assert (folder / "manage.py").exists()
     with pytest.raises(requests.ConnectionError):
-        requests.get(found[1], timeout=HANGS)
+        requests.get(address, timeout=HANGS)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone of this repository with the working tree's files, and nothing that has been installed."""
+    folder = tmp_path / "clone"
+    run(["git", "clone", "--quiet", str(ROOT), str(folder)], tmp_path)
+    listed = run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], ROOT).splitlines()
+    for name in listed:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def test_a_new_clone_needs_no_compiler_and_says_at_once_what_it_does(clone: Path, tmp_path: Path) -> None:
+    """With empty caches, and without a program that compiles."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for program in Path("/usr/bin").iterdir():
+        if not COMPILERS.search(program.name):
+            (programs / program.name).symlink_to(program)
+    # The one that pyenv or uv has brought, and not what starts it.
+    (programs / "python3").unlink(missing_ok=True)
+    (programs / "python3").symlink_to(Path(sys.base_prefix, "bin/python3"))
+    env = demo(DEST=str(tmp_path / "todo"), UV_CACHE_DIR=str(tmp_path / "cache"), CC="false", CXX="false")
+    env = {**env, "PATH": str(programs), "UV": ""}
+    with running(["make", "demo"], clone, env, tmp_path / "log") as server:
+        assert eventually(lambda: bool(server.output()))
+        # Said before anything is there.
+        assert server.output().startswith("Installing")
+        address_of(server)
+    said = server.output()
+    assert [word for word in ("Installing Copier", "Rendering", "$ uv sync", "Serving") if word not in said] == []
+    assert "pytest" not in {path.name for path in clone.glob(".cache/demo/lib/python*/site-packages/*")}
+    assert not (clone / ".venv").exists()
+    assert "WARNING: This is a development server" not in said
 
 
 @pytest.mark.parametrize(
