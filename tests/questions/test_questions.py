@@ -158,6 +158,7 @@ def test_a_bad_answer_is_refused_with_the_reason_and_an_example(
     answers_of(questions, **on_its_platform(refused.question, example_in(message)))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("question", "answer"), ACCEPTED, ids=question_id)
 def test_a_good_answer_renders_a_clean_project(render: Render, question: str, answer: str) -> None:
     assert_whole_and_clean(render(**on_its_platform(question, answer)))
