@@ -1,7 +1,7 @@
 # What one does with this repository; `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help uv demo test times check docs format sizes benchmark release-notes
+.PHONY: help uv demo test times check docs format sizes benchmark release tags release-notes
 
 # uv, or the one that is brought into .tools where there is none.
 export UV := $(shell command -v uv || echo $(CURDIR)/.tools/bin/uv)
@@ -42,6 +42,14 @@ check: $(UV) ## See in under a minute what a change broke
 
 docs: $(UV) ## Build the documentation into site/; a link that leads nowhere is an error
 	@$(UV) run --quiet zensical build --strict --clean
+
+release: $(UV) ## Try all updates, then make a release's commits and its tag (VERSION=0.7.0)
+	@$(UV) run --quiet python -m scripts.release --check '$(VERSION)'
+	@$(MAKE) --no-print-directory test LEVEL=updates
+	@$(UV) run --quiet python -m scripts.release '$(VERSION)'
+
+tags: $(UV) ## Make the tags of all releases that this clone lacks
+	@$(UV) run --quiet python -m scripts.release --tags
 
 release-notes: $(UV) ## Print a release's section of CHANGELOG.md (VERSION=0.1.0)
 	@$(UV) run --quiet python -m scripts.release_notes '$(VERSION)'

@@ -1,7 +1,6 @@
 """`make demo` renders a project, serves it, says where, and stops at Ctrl-C."""
 
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.support.environments import clean_environment, run, uv
+from tests.support.environments import clean_environment, uv
 from tests.support.rendering import ROOT
 from tests.support.servers import HANGS, Running, eventually, running
 
@@ -48,19 +47,6 @@ def test_the_demonstration_serves_a_fresh_project_and_leaves_it(tmp_path: Path) 
     assert (folder / "manage.py").exists()
     with pytest.raises(requests.ConnectionError):
         requests.get(address, timeout=HANGS)
-
-
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """A clone of this repository with the working tree's files, and nothing that has been installed."""
-    folder = tmp_path / "clone"
-    run(["git", "clone", "--quiet", str(ROOT), str(folder)], tmp_path)
-    listed = run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], ROOT).splitlines()
-    for name in listed:
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    return folder
 
 
 def test_a_new_clone_needs_no_compiler_and_says_at_once_what_it_does(clone: Path, tmp_path: Path) -> None:
