@@ -85,25 +85,46 @@ def test_copying_needs_no_trust_no_network_and_no_program_but_git(
     assert not any(Path(bare_machine["HOME"]).iterdir())
 
 
+def refused(terminal: Terminal, question: str, typed: dict[str, str]) -> None:
+    """Type answers and see that each is refused, and that all of what to do about it is on the screen."""
+    for answer, what_to_do in typed.items():
+        terminal.type(CLEAR_LINE + answer + ENTER)
+        terminal.wait_for(f"Validation error for question '{question}': {what_to_do}")
+
+
 def test_a_terminal_shows_why_an_answer_is_refused_and_asks_again(template: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     with closing(Terminal(copier_command(template, project, {}), clean_environment())) as terminal:
-        terminal.wait_for("What is the site called, on its pages and in its mails?")
-        terminal.type("  " + ENTER)
-        terminal.wait_for("must be something like Todo List")
+        terminal.wait_for("What is the site called, for example Todo List?")
+        # Nothing looks like a default where there is none.
+        assert terminal.text.count("Todo List") == 1
+        names = {
+            "": "enter a name, like Todo List",
+            "Todo\u202eList": "use one line, like Todo List",
+            "Todo ": "remove the spaces, like Todo List",
+            "x" * 101: "too long: use one like Todo List",
+        }
+        refused(terminal, "project_name", names)
         terminal.type(CLEAR_LINE + "Todo List" + ENTER)
-        terminal.wait_for("What is its short name")
+        terminal.wait_for("Project slug")
         terminal.wait_for("todo-list")
-        terminal.type(CLEAR_LINE + "Todo_List" + ENTER)
-        terminal.wait_for("Validation error for question 'project_slug': must look like todo-list")
+        slugs = {
+            "Todo_List": "use one like todo-list",
+            "x" * 31: "too long: use one like todo-list",
+            "docker": "taken: use docker-site",
+            "jsonschema-specifications": "taken: use jsonschema-specifi-site",
+            "pg-stats": "taken: use site-pg-stats",
+        }
+        refused(terminal, "project_slug", slugs)
         terminal.type(CLEAR_LINE + "list-2" + ENTER)
         terminal.wait_for("Where will it run")
         for choice in ("Heroku: ", "PythonAnywhere: ", "Docker: ", "gunicorn: "):
             terminal.wait_for(choice)
         terminal.type(ENTER)
-        terminal.wait_for("What is the app called at Heroku")
-        terminal.type(ENTER)
-        terminal.wait_for("SQLite: one file, for a small site (Heroku loses its disk at each restart")
+        terminal.wait_for("What is the app called on Heroku")
+        refused(terminal, "heroku_app", {"ab": "use one like todo-list"})
+        terminal.type(CLEAR_LINE + "list-2" + ENTER)
+        terminal.wait_for("SQLite: one file, for small sites (Heroku keeps no files: use postgresql)")
         # The choice that is not to be had is stepped over.
         terminal.type(DOWN + ENTER)
         # Whatever is asked after these has a default.
@@ -111,6 +132,26 @@ def test_a_terminal_shows_why_an_answer_is_refused_and_asks_again(template: Path
     answers = parse(project / ".copier-answers.yml")
     assert (answers["project_name"], answers["project_slug"]) == ("Todo List", "list-2")
     assert (answers["platform"], answers["database"]) == ("heroku", "postgresql")
+
+
+@pytest.mark.parametrize(
+    ("platform", "question", "answer", "what_to_do"),
+    [
+        ("gunicorn", "domain", "localhost", "use one like www.example.com"),
+        ("docker", "domain", "https://example.com", "use one like www.example.com"),
+        ("pythonanywhere", "pythonanywhere_user", "me@example.com", "use one like todolist"),
+    ],
+)
+def test_a_terminal_shows_what_to_do_about_a_platforms_own_answer(
+    template: Path, tmp_path: Path, platform: str, question: str, answer: str, what_to_do: str
+) -> None:
+    given = {"project_slug": "list-2", "platform": platform}
+    with closing(Terminal(copier_command(template, tmp_path / "project", given), clean_environment())) as terminal:
+        terminal.wait_for("What is the site called")
+        terminal.type("Todo List" + ENTER)
+        terminal.wait_for("domain name?" if question == "domain" else "user name?")
+        refused(terminal, question, {answer: what_to_do})
+    assert not any(tmp_path.iterdir())
 
 
 def test_without_a_terminal_a_question_says_how_to_answer_it(template: Path, tmp_path: Path) -> None:

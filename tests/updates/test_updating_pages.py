@@ -54,7 +54,7 @@ def test_the_page_on_updating_is_followed(
     person = reader("updating.md", project, tmp_path / "state", machine)
     said = person.follow("Update")
     assert "New template version available" in said
-    assert "Todo List is up to date. Next:" in said
+    assert "Todo List is up to date. Next steps:" in said
     assert status(project) == []
     assert answers_of(project)["_commit"] == tag(AGAIN)
 
