@@ -8,16 +8,17 @@ repeats text that may hold a password.
 import os
 import re
 from email.utils import parseaddr
-from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import dj_database_url
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from environs import EnvError
+
+from operations.environment import databases
+from operations.environment.databases import database, is_cut_short
 
 __all__ = [
     "address",
@@ -37,19 +38,16 @@ __all__ = [
     "secret_keys",
 ]
 
-BASE_DIR = Path(__file__).resolve().parents[2]
-
 MAKE_A_KEY = "Make one: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
 PLACEHOLDERS = ("django-insecure", "change-me", "changeme", "change_me", "placeholder", "your-secret", "example")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 HOST = re.compile(r"\.?([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?|\[[0-9a-f:.]+\]", re.I)
-DATABASE_EXAMPLES = "Examples: postgresql://user:password@host:5432/name or sqlite:////absolute/path/db.sqlite3"
 HOST_EXAMPLE = "Example: www.example.com"
 ADDRESS_EXAMPLE = "Example: Todo List <site@example.com>"
 # What to write where a variable that is required is not set.
 EXAMPLES = {
     "ALLOWED_HOSTS": HOST_EXAMPLE,
-    "DATABASE_URL": DATABASE_EXAMPLES,
+    "DATABASE_URL": databases.EXAMPLES,
     "DEFAULT_FROM_EMAIL": f"EMAIL_URL needs it. {ADDRESS_EXAMPLE}",
     "SECRET_KEY": MAKE_A_KEY,
 }
@@ -128,49 +126,6 @@ def proxies(text: str) -> str:
     return ",".join(items(text))
 
 
-def database(text: str) -> dict[str, Any]:
-    """Django's settings of the database at a URL, tuned for serving a site.
-
-    Options stand in the URL's query (`?sslmode=require`), and win over what is set here.
-    """
-    try:
-        settings: dict[str, Any] = dict(dj_database_url.parse(text))
-    except Exception:  # noqa: BLE001 - whatever it is, its text may hold the password
-        raise EnvError(f"not a database's URL. {DATABASE_EXAMPLES}") from None
-    # Where the path is missing, dj-database-url takes a database in memory.
-    if not settings.get("NAME") or (settings["NAME"] == ":memory:" and ":memory:" not in text):
-        raise EnvError(f"names no database. {DATABASE_EXAMPLES}")
-    options = settings.setdefault("OPTIONS", {})
-    if settings["ENGINE"] == "django.db.backends.sqlite3":
-        if settings["NAME"] != ":memory:":
-            # A relative path counts from the project, not from where a command was started.
-            path = BASE_DIR / settings["NAME"]
-            if not path.parent.is_dir():
-                raise EnvError(f"the folder {path.parent} is not there. Make it, or name another")
-            settings["NAME"] = str(path)
-        # Writers queue instead of failing: https://docs.djangoproject.com/en/6.1/ref/databases/#sqlite-notes
-        options.setdefault("transaction_mode", "IMMEDIATE")
-        options.setdefault("timeout", 20)
-        # Readers go on while one writes. Not on a network disk: ?init_command=PRAGMA journal_mode=DELETE
-        options.setdefault("init_command", "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
-    elif settings["ENGINE"] == "django.db.backends.postgresql":
-        if find_spec("psycopg") is None:
-            raise EnvError("PostgreSQL needs psycopg, which is not installed: uv add 'psycopg[binary]'")
-        # A server that hangs, or whose machine is gone without a word, shall not hang the site:
-        # seconds for a new connection, milliseconds for what a kept one has sent, and seconds
-        # after which a silent one is asked whether it is still there.
-        options.setdefault("connect_timeout", 5)
-        options.setdefault("tcp_user_timeout", 5000)
-        options.setdefault("keepalives_idle", 10)
-        options.setdefault("keepalives_interval", 5)
-        options.setdefault("keepalives_count", 2)
-        # A kept connection may have died since; without this its next request fails.
-        settings["CONN_HEALTH_CHECKS"] = True
-    else:
-        raise EnvError(f"neither PostgreSQL nor SQLite, which this project is made for. {DATABASE_EXAMPLES}")
-    return settings
-
-
 def cache_url(text: str | None) -> str | None:
     """The URL of a Redis server, which the cache is in.
 
@@ -185,7 +140,8 @@ def cache_url(text: str | None) -> str | None:
         url = urlsplit(text)
         # It looks at the query too, and opens no connection.
         redis.ConnectionPool.from_url(text).make_connection()
-        valid = url.scheme in ("redis", "rediss") and bool(url.hostname) and re.fullmatch(r"/?|/\d+", url.path)
+        complete = bool(url.hostname) and re.fullmatch(r"/?|/\d+", url.path) and not is_cut_short(text)
+        valid = url.scheme in ("redis", "rediss") and complete
     except Exception:  # noqa: BLE001 - whatever it is, its text may hold the password
         valid = None
     if not valid:

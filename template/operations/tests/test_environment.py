@@ -18,7 +18,7 @@ from django.core.servers.basehttp import get_internal_wsgi_application
 from environs import EnvError
 
 from operations import environment
-from operations.environment import parsers
+from operations.environment import databases, parsers
 from operations.mail import NO_MAIL_SERVER
 
 Production = Callable[..., SimpleNamespace]
@@ -90,10 +90,18 @@ def test_a_value_is_read(parser: Callable[[Any], Any], text: Any, value: Any) ->
         (parsers.database, "postgresql://user:s3cret@host", "names no database"),
         (parsers.database, "sqlite:///", "names no database"),
         (parsers.database, "sqlite:////no/such/folder/db.sqlite3", "the folder /no/such/folder is not there"),
+        (parsers.database, "sqlite:////usr", "/usr is a folder"),
+        (parsers.database, "sqlite:///db.sqlite3 ", "a space around the database's name"),
+        (parsers.database, "sqlite:///db.sqlite3?s3cret-=1", "its option"),
+        (parsers.database, "postgresql://user:1/s3cret@host/name", "cut short by a sign in its password"),
+        (parsers.database, "postgresql://user:1#s3cret@host/name", "cut short by a sign in its password"),
+        (parsers.database, "postgresql://user:1?s3cret@host/name", "cut short by a sign in its password"),
         (parsers.proxies, "10.0.0.1,proxy", "'proxy' is not an address"),
         (parsers.database, "mysql://user:s3cret@host/name", "neither PostgreSQL nor SQLite"),
         (parsers.cache_url, "s3cret", "not a Redis server's URL"),
         (parsers.cache_url, "memcached://user:s3cret@host", "not a Redis server's URL"),
+        (parsers.cache_url, "redis://user:42#s3cret@host", "not a Redis server's URL"),
+        (parsers.cache_url, "redis://user:42/s3cret@host", "not a Redis server's URL"),
         (parsers.cache_url, "redis://user:s3cret@", "not a Redis server's URL"),
         (parsers.cache_url, "redis://user:s3cret@host:port", "not a Redis server's URL"),
         (parsers.cache_url, "redis://user:s3cret@host/cache", "not a Redis server's URL"),
@@ -141,24 +149,8 @@ def test_a_mail_server_is_read(url: str, port: int, use_tls: bool, use_ssl: bool
     }
 
 
-def test_a_server_of_databases_that_hangs_does_not_hang_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parsers, "find_spec", lambda name: name)
-    settings = parsers.database("postgresql://user:p%40ss@host:5433/name?sslmode=require")
-    assert (settings["HOST"], settings["PORT"]) == ("host", 5433)
-    assert (settings["USER"], settings["PASSWORD"]) == ("user", "p@ss")
-    assert settings["OPTIONS"] == {
-        "sslmode": "require",
-        "connect_timeout": 5,
-        "tcp_user_timeout": 5000,
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
-        "keepalives_count": 2,
-    }
-    assert settings["CONN_HEALTH_CHECKS"]
-
-
 def test_a_server_of_databases_needs_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parsers, "find_spec", lambda _: None)
+    monkeypatch.setattr(databases, "find_spec", lambda _: None)
     with pytest.raises(EnvError, match="psycopg"):
         parsers.database("postgresql://host/name")
 
@@ -261,7 +253,7 @@ def test_what_is_logged_can_be_set(production: Production, tmp_path: Path) -> No
     logging = production(LOG_LEVEL="debug", REQUEST_LOG_LEVEL="warning", LOG_FILE=file).LOGGING
     assert logging["root"]["level"] == "DEBUG"
     assert logging["loggers"]["requests"]["level"] == "WARNING"
-    assert logging["handlers"]["file"]["filename"] == file
+    assert logging["handlers"]["file"]["path"] == file
 
 
 def test_what_is_set_wins_over_the_file_of_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from environs import EnvError
 
+from operations.environment.databases import is_cut_short
 from operations.environment.parsers import EXAMPLES
 
 EXAMPLE = "Examples: redis://localhost:6379/0 or amqp://user:password@host:5672/site"
@@ -22,7 +23,7 @@ def broker(text: str) -> str:
     """The address of Redis, of RabbitMQ, or of PostgreSQL through SQLAlchemy."""
     try:
         url = urlsplit(text)
-        complete = bool(url.hostname) and (url.port or 1) > 0
+        complete = bool(url.hostname) and (url.port or 1) > 0 and not is_cut_short(text)
     except ValueError:
         complete, url = False, urlsplit("")
     if not complete or url.scheme not in (*REDIS, *RABBITMQ, POSTGRESQL):

@@ -1,0 +1,94 @@
+"""A database's URL is taken as its driver takes it, or refused in a line that names the option and shows no password."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.environments import Environments, project_environment, run
+from tests.support.rendering import render
+
+# Reads the URLs that are its arguments in one process: each gives settings, or the text of a refusal.
+READ = """
+import json, sys
+from environs import EnvError
+from operations.environment.databases import database
+def read(url):
+    try:
+        return database(url)
+    except EnvError as error:
+        return str(error)
+print(json.dumps([read(url) for url in sys.argv[1:]]))
+"""
+WITHIN = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 5000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+}
+HOST = "postgresql://user:p%40ss@host:5433/name"
+READABLE: dict[str, dict[str, Any]] = {
+    HOST: WITHIN,
+    f"{HOST}?sslmode=verify-full&sslrootcert=/etc/ca.pem": {
+        **WITHIN,
+        "sslmode": "verify-full",
+        "sslrootcert": "/etc/ca.pem",
+    },
+    f"{HOST}?connect_timeout=9&application_name=site": {**WITHIN, "connect_timeout": 9, "application_name": "site"},
+    f"{HOST}?options=-c%20statement_timeout%3D30s": {**WITHIN, "options": "-c statement_timeout=30s"},
+    f"{HOST}?server_side_binding=true&assume_role=site": {
+        **WITHIN,
+        "server_side_binding": True,
+        "assume_role": "site",
+    },
+    f"{HOST}?disable_server_side_cursors=true": WITHIN,
+    f"{HOST}?pool=false": {**WITHIN, "pool": False},
+    "postgresql:///name?host=/var/run/postgresql": {**WITHIN, "host": "/var/run/postgresql"},
+    "postgres://user:p%2F%3F%23ss@host/name": WITHIN,
+}
+REFUSED = {
+    f"{HOST}?sslmode=reqire": "its option sslmode is none of disable, allow, prefer, require, verify-ca, verify-full",
+    f"{HOST}?target_session_attrs=primry": "its option target_session_attrs is none of any, ",
+    f"{HOST}?connect_timeout=abc": "its option connect_timeout is not a whole number",
+    f"{HOST}?connect_timeout=true": "its option connect_timeout is not a whole number",
+    f"{HOST}?keepalives_idle=1.5": "its option keepalives_idle is not a whole number",
+    f"{HOST}?pgbouncer=true": "its option pgbouncer is not known. For PgBouncer write disable_server_side_cursors=true",
+    f"{HOST}?schema=public": "its option schema is not known. There are: ",
+    f"{HOST}?disable_server_side_cursors=yes-please": "is neither true nor false",
+    f"{HOST}?pool=true": "its option pool needs a package that is not installed: uv add 'psycopg[pool]'",
+    f"{HOST}?conn_max_age=60": "its option conn_max_age is not known",
+    "postgresql://user:42/s3cret@host/name": "cut short by a sign in its password",
+    "postgresql://user:s3cret#@host/name": "",
+    "postgresql://user:4?s3cret@host/name": "cut short by a sign in its password",
+    "postgresql://user:p@host/name#s3cret": "cut short by a sign in its password",
+    "postgresql://user:p@host/name ": "a space around the database's name",
+    "postgresql://user:p@host/name?s3cret-1=2": "its option is not known",
+}
+
+
+@pytest.fixture(scope="module")
+def answers(
+    template: Path, tmp_path_factory: pytest.TempPathFactory, environments: Environments
+) -> dict[str, dict[str, Any] | str]:
+    """What each URL gives, with the driver installed."""
+    project = render(template, tmp_path_factory.mktemp("urls") / "project", platform="gunicorn")
+    env = project_environment(environments.install(project))
+    urls = [*READABLE, *REFUSED]
+    said = json.loads(run(["python", "-c", READ, *urls], project, env=env))
+    return dict(zip(urls, said, strict=True))
+
+
+@pytest.mark.parametrize("url", READABLE)
+def test_a_url_that_the_driver_takes_is_read(answers: dict[str, Any], url: str) -> None:
+    assert answers[url]["OPTIONS"] == READABLE[url]
+    assert answers[url]["DISABLE_SERVER_SIDE_CURSORS"] == ("disable_server_side_cursors=true" in url)
+    assert answers[url]["CONN_HEALTH_CHECKS"]
+
+
+@pytest.mark.parametrize("url", REFUSED)
+def test_a_url_that_cannot_work_is_refused(answers: dict[str, Any], url: str) -> None:
+    assert isinstance(answers[url], str)
+    assert REFUSED[url] in answers[url]
+    assert "s3cret" not in answers[url]
