@@ -139,7 +139,8 @@ def test_a_task_that_was_asked_for_is_done(client: Client) -> None:
     asked = client.post(reverse("task_answer"))
     assert asked.status_code == 202
     assert client.get(reverse("task_answer"), {"key": asked.json()["key"]}).json() == {"done": True}
-    assert client.get(reverse("task_answer"), {"key": "another"}).json() == {"done": False}
+    for other in ("another", "0" * 32, "\0", "é", "x" * 10_000, ""):
+        assert client.get(reverse("task_answer"), {"key": other}).json() == {"done": False}
 
 
 @pytest.mark.usefixtures("db", "broker_down")
