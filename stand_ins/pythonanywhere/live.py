@@ -2,20 +2,16 @@
 
 import contextlib
 import functools
-import http.client
 import json
 import shlex
 import shutil
-import socket
-import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from stand_ins.pythonanywhere.account import Account
-from stand_ins.pythonanywhere.platform import Platform, pythonanywhere
+from stand_ins.pythonanywhere.platform import Page, Platform, pythonanywhere
 from stand_ins.pythonanywhere.web import WebApp
 from tests.support import rendering
 from tests.support.environments import clean_environment, run, uv
@@ -124,15 +120,6 @@ class Laptop:
         path.chmod(0o755)
 
 
-@dataclass
-class Page:
-    """An answer of the live site."""
-
-    status: int
-    headers: Mapping[str, str]
-    text: str
-
-
 class Live:
     """A site in an account of the stand-in."""
 
@@ -181,16 +168,7 @@ class Live:
 
     def ask(self, path: str = "/", **headers: str) -> Page:
         """Ask for a page as a visitor does, by https; redirects are not followed."""
-        context = ssl.create_default_context(cafile=self.account.environment["REQUESTS_CA_BUNDLE"])
-        domain = self.platform.domain
-        with socket.create_connection((self.account.names.address, 443), timeout=30) as plain:
-            connection = http.client.HTTPConnection(domain)
-            connection.sock = context.wrap_socket(plain, server_hostname=domain)
-            connection.request("GET", path, headers=headers)
-            answer = connection.getresponse()
-            page = Page(answer.status, dict(answer.getheaders()), answer.read().decode())
-            connection.close()
-        return page
+        return self.platform.ask(self.platform.domain, path, headers=headers)
 
 
 # --- A site that is live, made once and copied for each test

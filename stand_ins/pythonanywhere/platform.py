@@ -6,12 +6,15 @@ here is refused.
 """
 
 import contextlib
+import http.client
 import json
 import re
+import socket
 import ssl
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -27,6 +30,15 @@ LIMIT = 40
 PYTHONS = {"python310": "3.10", "python311": "3.11", "python312": "3.12", "python313": "3.13"}
 FIELDS = ("id", "domain_name", "python_version", "source_directory", "virtualenv_path", "force_https")
 ANSWER = tuple[int, Any]
+
+
+@dataclass
+class Page:
+    """An answer of one of the platform's hosts."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
 
 
 class Platform:
@@ -61,6 +73,39 @@ class Platform:
     def domain(self) -> str:
         """The web app's host name that every account has."""
         return f"{self.account.user}.pythonanywhere.com"
+
+    def ask(
+        self,
+        host: str,
+        path: str,
+        *,
+        method: str = "GET",
+        fields: Any = None,
+        tls: bool = True,
+        headers: Mapping[str, str] | None = None,
+    ) -> Page:
+        """Ask a host as a visitor or a program outside does; redirects are not followed.
+
+        Args:
+            host: a name of the platform's.
+            path: the path, with its query.
+            method: what to do there.
+            fields: what to send as JSON, if anything.
+            tls: whether by https.
+            headers: more headers.
+        """
+        context = ssl.create_default_context(cafile=self.account.environment["REQUESTS_CA_BUNDLE"])
+        with socket.create_connection((self.account.names.address, 443 if tls else 80), timeout=30) as plain:
+            connection = http.client.HTTPConnection(host)
+            connection.sock = context.wrap_socket(plain, server_hostname=host) if tls else plain
+            sent = {} if fields is None else {"Content-Type": "application/json"}
+            connection.request(
+                method, path, None if fields is None else json.dumps(fields), {**sent, **(headers or {})}
+            )
+            answer = connection.getresponse()
+            page = Page(answer.status, dict(answer.getheaders()), answer.read().decode())
+            connection.close()
+        return page
 
     def serve(self, webapp: WebApp) -> None:
         """Have a web app, and start it."""

@@ -186,9 +186,3 @@ def test_a_release_that_is_not_well_gives_way_to_the_one_before(live: Live) -> N
     assert webapp.python_version == "3.12"
     assert live.current == first
     assert "release two" not in live.ask().text
-
-
-def test_nothing_of_the_stand_in_is_seen_outside(live: Live) -> None:
-    assert live.ask().status == 200
-    assert not Path("/home/todolist").exists()
-    assert live.platform.domain not in Path("/etc/hosts").read_text()

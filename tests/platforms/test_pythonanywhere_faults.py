@@ -87,18 +87,6 @@ def test_a_call_too_many_waits_as_long_as_it_is_told(live: Live) -> None:
     assert f"there is the web app {live.platform.domain}" in printed
 
 
-def test_the_stand_in_refuses_what_the_platform_refuses(live: Live) -> None:
-    """By the platform's own program, and what it shows of the answer."""
-    pa = ["pa", "webapp", "list"]
-    assert live.platform.domain in live.account.run(*pa)
-    for given, status in (({"API_TOKEN": "0" * 40}, "401"), ({"PYTHONANYWHERE_USERNAME": "somebody"}, "403")):
-        assert status in live.account.run(*pa, code=1, **given)
-    assert "404" in live.account.run("pa", "webapp", "reload", "--domain", "no.example.com", code=1)
-    assert "404" in live.account.run("pa", "path", "tree", "/home/todolist", code=1)
-    live.platform.recent["GET /webapps/"].extend([time.monotonic()] * 40)
-    assert "429" in live.account.run(*pa, code=1)
-
-
 def test_two_deploys_at_once_are_one(live: Live) -> None:
     command = ["python3.13", "todo-list/repository/deploy/pythonanywhere.py", "--without-smoke"]
     with subprocess.Popen(
