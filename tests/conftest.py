@@ -24,7 +24,7 @@ from tests.support.rendering import Once
 from tests.support.servers import free_port
 from tests.support.sites import Site
 from tests.support.times import Clock
-from tests.support.turns import turn
+from tests.support.turns import Turn, turn
 from tests.support.updating import render_release
 
 
@@ -56,10 +56,10 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_turn(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[None]:
+def own_turn(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[Turn]:
     """The time in which a test may run: beside others, or alone where it is marked so."""
-    with turn(shared_folder, alone=request.node.get_closest_marker("alone") is not None):
-        yield
+    with turn(shared_folder, alone=request.node.get_closest_marker("alone") is not None) as taken:
+        yield taken
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from tests.support.rendering import question_choices
 from tests.support.runbooks import Reader, blocks
 from tests.support.servers import eventually, free_port
 from tests.support.traffic import steady_traffic, visitors
+from tests.support.turns import Turn
 from tests.support.workers import ask_for_a_task, is_done
 
 Render = Callable[..., Path]
@@ -81,8 +82,11 @@ def left(engine: Engine) -> bool:
 
 
 @pytest.fixture
-def stack(engine: Engine, render: Render) -> Iterator[Stack]:
-    """A committed project, a registry, and a swarm; a machine has but one."""
+def stack(engine: Engine, render: Render, own_turn: Turn) -> Iterator[Stack]:
+    """A committed project, a registry, and a swarm; a machine has but one.
+
+    While an engine enters or leaves a swarm, it makes no networks for other tests.
+    """
     slug, label, port = engine.slug(), engine.label(), free_port()
     engine.write_down(images=f"localhost:{port}/*")
     with FileLock("/tmp/copier-django-swarm.lock"):  # noqa: S108 - all runs on this machine share it
@@ -102,7 +106,8 @@ def stack(engine: Engine, render: Render) -> Iterator[Stack]:
         make_secrets(project)
         engine.docker("run", "--detach", f"--label={label}", f"--publish=127.0.0.1:{port}:5000", "registry:2")
         engine.write_down(last=["swarm", "leave", "--force"])
-        engine.docker("swarm", "init", "--advertise-addr=127.0.0.1")
+        with own_turn.alone():
+            engine.docker("swarm", "init", "--advertise-addr=127.0.0.1")
         engine.docker("node", "update", f"--label-add={OURS}=true", engine.docker("node", "ls", "--quiet").strip())
         variables = {
             "REGISTRY": f"localhost:{port}",
@@ -116,7 +121,8 @@ def stack(engine: Engine, render: Render) -> Iterator[Stack]:
             of_the_stack = f"--filter=label=com.docker.stack.namespace={slug}"
             eventually(lambda: not engine.docker("ps", "--all", "--quiet", of_the_stack))
             # An engine with much to do may take longer to end its swarm than it gives itself, and be asked again.
-            assert eventually(lambda: left(engine))
+            with own_turn.alone():
+                assert eventually(lambda: left(engine))
             engine.remove(label, f"com.docker.stack.namespace={slug}", images=f"localhost:{port}/*")
             engine.remove(images=slug)
 
@@ -132,8 +138,6 @@ def test_the_stack_file_has_no_variable_that_a_swarm_cannot_fill_in(render: Rend
     assert not re.search(r"\$\{\w+:?\+", (render() / "deploy/swarm.yaml").read_text())
 
 
-# While an engine enters or leaves a swarm, it makes no networks for other tests.
-@pytest.mark.alone
 def test_no_visitor_notices_a_release(stack: Stack) -> None:
     reader = stack.reader
     others = [block.text for block in blocks(stack.project / "docs/scaling.md") if block.language != "bash"]

@@ -52,3 +52,30 @@ def test_one_that_is_alone_waits_for_those_before_and_not_for_those_after(tmp_pa
     alone.leaves()
     assert after.came_in.wait(HANGS)
     after.leaves()
+
+
+def test_one_that_runs_beside_others_can_be_alone_for_a_while(tmp_path: Path) -> None:
+    other = Someone(tmp_path)
+    assert other.came_in.wait(HANGS)
+    alone, may_go, shared = Event(), Event(), Event()
+
+    def be() -> None:
+        with turn(tmp_path, alone=False) as taken:
+            with taken.alone():
+                alone.set()
+                may_go.wait(HANGS)
+            shared.set()
+            other_again.came_in.wait(HANGS)
+
+    thread = Thread(target=be, daemon=True)
+    thread.start()
+    assert not alone.wait(AT_ONCE)
+    other.leaves()
+    assert alone.wait(HANGS)
+    other_again = Someone(tmp_path)
+    assert not other_again.came_in.wait(AT_ONCE)
+    may_go.set()
+    assert shared.wait(HANGS)
+    assert other_again.came_in.wait(HANGS)
+    other_again.leaves()
+    thread.join(HANGS)
