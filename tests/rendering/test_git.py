@@ -1,9 +1,16 @@
-"""What git would take from a project is what was rendered and the lock: no secret, no database, no environment."""
+"""What git would take from a project is what was rendered and the lock: no secret, no database, no environment.
 
+And what it gives out has the same line ends on every system.
+"""
+
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.environments import Environments, project_environment, run
+from tests.support.rendering import ROOT
+from tests.support.repositories import commit
+from tests.support.updating import tracked
 
 
 def test_a_project_in_use_offers_git_no_secret_and_no_data(
@@ -34,3 +41,36 @@ def test_a_project_in_use_offers_git_no_secret_and_no_data(
     run(["git", "init", "--quiet"], project)
     offered = run(["git", "add", "--all", "--dry-run"], project)
     assert {line.removeprefix("add '").removesuffix("'") for line in offered.splitlines()} == rendered | {"uv.lock"}
+
+
+def clone_as_on_windows(repository: Path, destination: Path) -> Path:
+    """Clone a repository as git for Windows does by its default; gives the clone."""
+    run(["git", "clone", "--quiet", "--config=core.autocrlf=true", str(repository), str(destination)], repository.parent)
+    return destination
+
+
+def with_crlf(clone: Path) -> list[str]:
+    """Return the files of a clone in which a line ends in CRLF."""
+    listed = run(["git", "ls-files", "-z"], clone)
+    return [name for name in filter(None, listed.split("\0")) if b"\r\n" in (clone / name).read_bytes()]
+
+
+def test_a_project_on_windows_has_the_line_ends_that_containers_and_shells_read(
+    render: Callable[..., Path], tmp_path: Path
+) -> None:
+    project = tracked(render())
+    assert with_crlf(clone_as_on_windows(project, tmp_path / "clone")) == []
+    # Without the file there would be some.
+    (project / ".gitattributes").unlink()
+    commit(project, "Without")
+    assert with_crlf(clone_as_on_windows(project, tmp_path / "without"))
+
+
+def test_the_template_on_windows_has_the_same_line_ends(tmp_path: Path) -> None:
+    copy = tmp_path / "template"
+    listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], ROOT)
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, copy / name)
+    assert with_crlf(clone_as_on_windows(tracked(copy), tmp_path / "clone")) == []

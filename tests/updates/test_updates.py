@@ -52,3 +52,17 @@ def test_an_update_brings_what_is_new_and_keeps_what_was_edited(
     update(project)
     assert not unsettled(project)
     assert not differences(project, edit(fresh(**answers), *edits))
+
+
+def test_an_update_on_windows_changes_the_files_that_it_changes_elsewhere(released: Path, tmp_path: Path) -> None:
+    project = tracked(render_release(released, tmp_path / "project", "0.6.0"))
+    on_windows = tmp_path / "on windows"
+    # As git for Windows does by its default: 0.6.0 had nothing that says otherwise.
+    run(["git", "clone", "--quiet", "--config=core.autocrlf=true", str(project), str(on_windows)], tmp_path)
+    assert b"\r\n" in (on_windows / "manage.py").read_bytes()
+    for each in (project, on_windows):
+        update(each)
+        assert not unsettled(each)
+        run(["git", "add", "--all"], each)
+    assert status(on_windows) == status(project)
+    assert [line for line in status(project) if line.endswith(" .gitattributes")] == ["A  .gitattributes"]
