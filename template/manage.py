@@ -11,7 +11,7 @@ from operations.environment import load_dotenv
 
 def main() -> None:
     """Run the command that the arguments name."""
-    load_dotenv()
+    load_dotenv(sys.argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.development")
     execute_from_command_line(sys.argv)
 

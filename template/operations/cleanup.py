@@ -1,29 +1,52 @@
-"""What a site gathers and nobody needs any more."""
+"""What a site gathers and nobody needs any more.
+
+Uploads that nothing refers to are found by `manage.py cleanup --dry-run`, and deleted by `--uploads` where they are named in a list. Whatever
+may be somebody's stays. A file counts as unused only if all of this holds:
+
+- It is on the default storage, in the folder of a file field (`upload_to`). A field whose `upload_to` is empty or a function has
+  no folder of its own, and a backup, a static file or a file of another storage is not in one.
+- Its name is one that Django gives to uploads. It is no row's file, and not made of a row's file, as a thumbnail is.
+- No text in the database has its name, as rich text has the names of its pictures.
+- It is older than CLEANUP_UPLOADS_MIN_AGE_HOURS.
+"""
 
 import logging
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from django.apps import apps
 from django.conf import settings
 from django.core.cache import cache
 from django.core.files.storage import Storage, default_storage
 from django.core.management import call_command
-from django.db.models import FileField
+from django.db import DatabaseError, models
+from django.db.models.functions import Cast
 from django.tasks import task_backends
 from django.utils import timezone
 
 log = logging.getLogger("cleanup")
 
-# A scheduler is late by some minutes now and then, and the next round shall not wait for the one after.
+# A scheduler is late by some minutes now and then, and the next round must not wait for the one after.
 SLACK = timedelta(minutes=10)
 # How long it can be seen what became of a task.
 RESULTS_KEPT = timedelta(days=7)
 
+# What Django makes of the name of an upload, and what Django adds to one that is taken.
+NAME = re.compile(r"[-\w.]+")
+ANOTHER = re.compile(r"_(?=\w*[A-Z0-9])[A-Za-z0-9]{7}(?=\.|$)")
+# How JSON may write a letter that is not ASCII.
+ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
+# Hold no text.
+OTHER_FIELDS = (
+    *(models.BinaryField, models.BooleanField, models.DateField, models.DecimalField, models.DurationField),
+    *(models.FloatField, models.IntegerField, models.TimeField, models.UUIDField, models.ForeignKey),
+)
 
-class UploadsError(Exception):
-    """The store of the uploads does not do what it is asked for."""
+Column = tuple[type[models.Model], models.Field]
 
 
 def due() -> bool:
@@ -37,70 +60,82 @@ def not_done() -> None:
     cache.delete("cleanup")
 
 
-def clean_up(*, dry_run: bool = False) -> list[str]:
-    """Delete expired sessions, results of tasks that are over, and uploads that no row names.
+def clean_up() -> None:
+    """Delete expired sessions, and results of tasks that are over. Uploads stay."""
+    call_command("clearsessions")
+    backend = task_backends["default"]
+    if hasattr(backend, "forget"):
+        backend.forget(RESULTS_KEPT)
+    log.info("expired sessions and results of old tasks are deleted")
 
-    Args:
-        dry_run: delete nothing.
 
-    Returns:
-        The names of the uploads that were deleted, or would be.
-
-    Raises:
-        UploadsError: the store of the uploads failed; sessions and results are deleted all the same.
-    """
-    if not dry_run:
-        call_command("clearsessions")
-        backend = task_backends["default"]
-        if hasattr(backend, "forget"):
-            backend.forget(RESULTS_KEPT)
-    names = unused_uploads(default_storage, timedelta(hours=settings.CLEANUP_UPLOADS_MIN_AGE_HOURS))
-    if not dry_run:
-        with asking_the_store():
-            for name in names:
-                default_storage.delete(name)
-        log.info("cleaned up: %s uploads deleted", len(names))
-    return names
+class UploadsError(Exception):
+    """The uploads or the rows that refer to them cannot be read."""
 
 
 @contextmanager
-def asking_the_store() -> Iterator[None]:
-    """Give what a store raises in the block, which is different for each kind of store, one name."""
+def in_one_line(what: str) -> Iterator[None]:
+    """Give what a store or a database raises in the block, which is different for each kind, one name."""
     try:
         yield
     except Exception as error:
-        raise UploadsError(f"the store of the uploads failed: {type(error).__name__}: {error}") from error
+        raise UploadsError(f"{what} failed: {type(error).__name__}: {error}") from error
 
 
-def unused_uploads(storage: Storage, age: timedelta) -> list[str]:
-    """The names of stored files that no file field of the database holds, and that are older than `age`.
-
-    Where no model has a file field nothing says what is used, and nothing is unused.
+def unused_uploads() -> list[str]:
+    """Return the names of uploads that nothing refers to.
 
     Raises:
-        UploadsError: the store failed.
+        UploadsError: the store or the database failed.
     """
-    fields = [
-        (model, field)
-        for model in apps.get_models(include_auto_created=True)
-        for field in model._meta.get_fields()
-        if isinstance(field, FileField)
-    ]
-    if not fields:
-        return []
-    before = timezone.now() - age
+    every = list(columns())
+    fields = [field for _, field in every if isinstance(field, models.FileField)]
+    folders = {folder_of(field) for field in fields if field.storage == default_storage} - {""}
     # What is stored is listed first: what joins after that is not looked at.
-    with asking_the_store():
-        unused = set(files(storage))
-    for model, field in fields:
-        unused.difference_update(model._base_manager.values_list(field.attname, flat=True).iterator())
+    with in_one_line("the store of the uploads"):
+        found = {name for folder in folders for name in files(default_storage, folder)}
+        unused = {name for name in found if NAME.fullmatch(PurePosixPath(name).name)} - elsewhere(found, fields)
+    if unused:
+        of_rows = stems(every)
+        unused = {name for name in unused if not is_made_of(name, of_rows)}
+        unused -= mentioned(unused, every)
+    before = timezone.now() - timedelta(hours=settings.CLEANUP_UPLOADS_MIN_AGE_HOURS)
     # A store of objects is asked once more for each age, so only for those few.
-    with asking_the_store():
-        return sorted(name for name in unused if storage.get_modified_time(name) < before)
+    with in_one_line("the store of the uploads"):
+        return sorted(name for name in unused if default_storage.get_modified_time(name) < before)
 
 
-def files(storage: Storage, folder: str = "") -> Iterator[str]:
-    """The names of all files of a storage."""
+def delete_uploads(names: Iterable[str]) -> list[str]:
+    """Delete uploads that are named and unused; gives the names of these.
+
+    Raises:
+        UploadsError: the store or the database failed.
+    """
+    named = sorted(set(names) & set(unused_uploads()))
+    with in_one_line("the store of the uploads"):
+        for name in named:
+            default_storage.delete(name)
+    return named
+
+
+def columns() -> Iterator[Column]:
+    """Yield the columns of the database, each with its model."""
+    for model in apps.get_models(include_auto_created=True):
+        yield from ((model, field) for field in model._meta.local_concrete_fields if field.column)
+
+
+def folder_of(field: models.FileField) -> str:
+    """Return the folder that is a file field's own, with a slash at its end; empty if there is none."""
+    if callable(field.upload_to):
+        return ""
+    parts = PurePosixPath(str(field.upload_to)).parts
+    # `photos/%Y/` is in `photos/`.
+    fixed = next((parts[:index] for index, part in enumerate(parts) if "%" in part), parts)
+    return "".join(f"{part}/" for part in fixed)
+
+
+def files(storage: Storage, folder: str) -> Iterator[str]:
+    """Yield the names of all files in a folder of a storage."""
     try:
         folders, names = storage.listdir(folder)
     except FileNotFoundError:
@@ -109,3 +144,65 @@ def files(storage: Storage, folder: str = "") -> Iterator[str]:
     yield from (f"{folder}{name}" for name in names if name)
     for name in folders:
         yield from files(storage, f"{folder}{name}/")
+
+
+def elsewhere(names: set[str], fields: list[models.FileField]) -> set[str]:
+    """Return the names of files that are in a folder of backups, static files or another storage, below MEDIA_ROOT."""
+    try:
+        root = Path(default_storage.path("")).resolve()
+    except NotImplementedError:
+        return set()
+    others = [
+        settings.BACKUP_DIR,
+        settings.STATIC_ROOT,
+        *(getattr(field.storage, "location", None) for field in fields),
+    ]
+    inside = {Path(other).resolve() for other in others if other} - {root}
+    return {name for name in names if any((root / name).is_relative_to(other) for other in inside)}
+
+
+def values(column: Column) -> Iterator[str]:
+    """Yield what a column holds as text.
+
+    Raises:
+        UploadsError: it cannot be read.
+    """
+    model, field = column
+    as_text = Cast(field.attname, models.TextField())
+    try:
+        yield from filter(None, model._base_manager.values_list(as_text, flat=True).iterator())
+    except DatabaseError as error:
+        raise UploadsError(f"reading {model._meta.label}.{field.name} failed: {error}") from error
+
+
+def stems(every: list[Column]) -> set[str]:
+    """Return the names of the files of all rows, without folder and suffix."""
+    fields = (column for column in every if isinstance(column[1], models.FileField))
+    return {PurePosixPath(name).stem for column in fields for name in values(column)}
+
+
+def is_made_of(name: str, stems: set[str]) -> bool:
+    """Whether a file is a row's, or made of one, as `cat.jpg.100x100.jpg` and `thumbs/small_cat.png` are of `cat.jpg`."""
+    stem = PurePosixPath(name).stem
+    if stem in stems:
+        return True
+    # An upload of its own, which found its name taken.
+    if ANOTHER.search(stem):
+        return False
+    words = [match.span() for match in re.finditer(r"[^\W_]+", stem)]
+    return any(stem[first[0] : last[1]] in stems for index, first in enumerate(words) for last in words[index:])
+
+
+def mentioned(names: set[str], every: list[Column]) -> set[str]:
+    """Return the names of those files of which a text in the database has the name, without its folder."""
+    with_name: dict[str, set[str]] = {}
+    for name in names:
+        with_name.setdefault(PurePosixPath(name).name, set()).add(name)
+    found: set[str] = set()
+    for column in every:
+        if not isinstance(column[1], OTHER_FIELDS):
+            for text in values(column):
+                plain = ESCAPED.sub(lambda match: chr(int(match[1], 16)), unquote(text))
+                for word in NAME.findall(plain):
+                    found |= with_name.get(word, with_name.get(word.rstrip("."), set()))
+    return found

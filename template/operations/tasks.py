@@ -32,7 +32,7 @@ def answer(key: str) -> None:
 
 @task
 def clean_up_site() -> None:
-    """Delete expired sessions, results of old tasks, and uploads that no row names."""
+    """Delete expired sessions and results of old tasks."""
     clean_up()
 
 

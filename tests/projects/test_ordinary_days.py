@@ -1,5 +1,6 @@
 """The project bears what its owner does to it on an ordinary day: its own tests, types and lint stay green."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,6 +94,18 @@ def test_a_model_with_a_file_field(project: Project) -> None:
     run(["pytest", "--quiet"], folder, env=env)
     run(["ruff", "check"], folder, env=env)
     run(["mypy"], folder, env=env)
+
+    # Pictures of rich text have been there for years; what the field left behind is listed, and goes.
+    rich, left = folder / "media/uploads/rich.jpg", folder / "media/pictures/left.jpg"
+    for picture in (rich, left):
+        picture.parent.mkdir(parents=True)
+        picture.touch()
+        os.utime(picture, (0, 0))
+    run(["python", "manage.py", "migrate"], folder, env=env)
+    run(["python", "manage.py", "cleanup"], folder, env=env)
+    assert left.exists()
+    run(["sh", "-c", "python manage.py cleanup --dry-run | python manage.py cleanup --uploads -"], folder, env=env)
+    assert (rich.exists(), left.exists()) == (True, False)
 
 
 def test_a_view_for_members_a_library_without_types_and_a_test_case(project: Project) -> None:

@@ -45,7 +45,9 @@ def test_a_project_in_use_offers_git_no_secret_and_no_data(
 
 def clone_as_on_windows(repository: Path, destination: Path) -> Path:
     """Clone a repository as git for Windows does by its default; gives the clone."""
-    run(["git", "clone", "--quiet", "--config=core.autocrlf=true", str(repository), str(destination)], repository.parent)
+    run(
+        ["git", "clone", "--quiet", "--config=core.autocrlf=true", str(repository), str(destination)], repository.parent
+    )
     return destination
 
 

@@ -1,13 +1,18 @@
 """Reading the environment: every problem in one message, and no secret's value in it."""
 
+import codecs
 import os
+import re
+import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import environs
-from dotenv import load_dotenv as load_dotenv_file
+from dotenv.parser import Binding, parse_stream
 
 from operations.environment import parsers
 
@@ -17,11 +22,112 @@ BASE_DIR = Path(__file__).resolve().parents[2]
 # for good at 3, its own code for a worker that cannot boot.
 REFUSED = 3
 
+SETTINGS = "DJANGO_SETTINGS_MODULE"
+DEVELOPMENT = "config.settings.development"
+# The variables that `.env` has set, and nobody before it.
+from_dotenv: set[str] = set()
 
-def load_dotenv() -> None:
-    """Add what the project's `.env` says to the environment; what is set already stays."""
-    # As it stands there, even in quotes: a secret may have a ${…} in it.
-    load_dotenv_file(BASE_DIR / ".env", override=False, interpolate=False)
+
+class NotTextError(ValueError):
+    """A file is not text in UTF-8; `line` is the number of the first line that is not."""
+
+    def __init__(self, reason: str, line: int) -> None:
+        super().__init__(f"{reason}. Save the file as UTF-8")
+        self.line = line
+
+
+def decoded(data: bytes) -> str:
+    """Return what a file in UTF-8 holds, without the mark that some editors write at its beginning.
+
+    Raises:
+        NotTextError: it is in another encoding, or holds a NUL, which no variable can.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise NotTextError("UTF-16", 1)
+    if b"\0" in data:
+        raise NotTextError("a NUL character", data[: data.index(b"\0")].count(b"\n") + 1)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise NotTextError("not UTF-8", data[: error.start].count(b"\n") + 1) from None
+
+
+def load_dotenv(arguments: Sequence[str] = ()) -> None:
+    """Add what the project's `.env` says to the environment; what is set already stays.
+
+    A `.env` that names production's settings is production's: where development's are chosen, nothing of it is read.
+
+    Args:
+        arguments: those of manage.py, which may choose settings, and tells the developer of what `.env` has chosen.
+
+    Raises:
+        SystemExit: with code 3, after a line on standard error for each line of `.env` that cannot be read.
+    """
+    variables = read_dotenv(BASE_DIR / ".env")
+    chosen, named, said = chosen_settings(arguments), variables.get(SETTINGS), ""
+    if named and named != DEVELOPMENT and chosen == DEVELOPMENT:
+        variables, said = {}, f"{DEVELOPMENT}; .env is not read, because it is for {named}"
+    elif named and not chosen:
+        said = f"{named}, from .env (for development's, add: --settings {DEVELOPMENT})"
+    elif (chosen or DEVELOPMENT) == DEVELOPMENT and "DATABASE_URL" in variables.keys() - os.environ.keys():
+        said = f"{DEVELOPMENT}, with DATABASE_URL from .env"
+    for name in variables.keys() - os.environ.keys():
+        os.environ[name] = variables[name]
+        from_dotenv.add(name)
+    # Where the server reloads, its first process has said it.
+    if said and arguments and is_developers() and "RUN_MAIN" not in os.environ:
+        sys.stderr.write(f"Settings: {said}\n")
+
+
+def read_dotenv(path: Path) -> dict[str, str]:
+    """Return the variables in a `.env`; none where there is no file.
+
+    Raises:
+        SystemExit: with code 3, after a line on standard error for each line that cannot be read.
+    """
+    variables, problems = {}, []
+    try:
+        # As it stands there, even in quotes: a secret may have a ${…} in it, which is not looked up.
+        for binding in parse_stream(StringIO(decoded(path.read_bytes()))):
+            if binding.error or (binding.key and not is_variable(binding)):
+                problems.append(f".env, line {line_of(binding)}: not NAME=value, or a quote is not closed")
+            elif binding.key:
+                variables[binding.key] = binding.value or ""
+    except (FileNotFoundError, IsADirectoryError):
+        return {}
+    except OSError as error:
+        problems.append(f".env cannot be read: {error.strerror}")
+    except NotTextError as error:
+        problems.append(f".env, line {error.line}: {error}")
+    if problems:
+        refuse(f"Not starting: {len(problems)} problem(s) in .env.", problems)
+    return variables
+
+
+def is_variable(binding: Binding) -> bool:
+    """Whether what was read from a line is a variable with a value."""
+    return binding.value is not None and bool(re.fullmatch(r"[A-Za-z_][\w.-]*", binding.key or ""))
+
+
+def line_of(binding: Binding) -> int:
+    """Return the number of the line at which a variable begins, behind empty ones."""
+    text = binding.original.string
+    return binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
+
+
+def chosen_settings(arguments: Sequence[str]) -> str | None:
+    """Return the settings that the arguments of manage.py name, or else the environment."""
+    for index, argument in enumerate(arguments):
+        if argument.startswith("--settings="):
+            return argument.removeprefix("--settings=")
+        if argument == "--settings":
+            return next(iter(arguments[index + 1 :]), None)
+    return os.environ.get(SETTINGS) or None
+
+
+def is_developers() -> bool:
+    """Whether this machine is a developer's: tools are installed that no site needs."""
+    return find_spec("honcho") is not None
 
 
 def refuse(title: str, problems: Iterable[str]) -> None:
@@ -54,9 +160,10 @@ class Environment(environs.Env):
             self._errors[env_key].append(f"given twice. Unset it or {env_key}_FILE")
         elif path:
             try:
-                value = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+                value = decoded(Path(path).read_bytes()).rstrip("\r\n")
+            except (OSError, NotTextError) as error:
+                # Not the path, which may be the secret itself, set by mistake.
+                reason = error.strerror if isinstance(error, OSError) else f"line {error.line}: {error}"
                 self._errors[env_key].append(f"{env_key}_FILE names a file that cannot be read ({reason})")
         return value if value.strip() else default
 
@@ -73,9 +180,14 @@ class Environment(environs.Env):
             if problem == "not set.":
                 problem += f" {parsers.EXAMPLES[name]}"
             problems.append(f"{name}: {problem}")
+        if problems and SETTINGS in from_dotenv and is_developers() and Path(sys.argv[0]).name == "manage.py":
+            problems.append(
+                f"The settings are {os.environ[SETTINGS]}, from .env. For development's, type:"
+                f" uv run python {shlex.join(sys.argv)} --settings {DEVELOPMENT}"
+            )
         if problems:
             refuse(
-                f"Not starting: {len(problems)} problem(s) in the environment. docs/environment.md lists every variable.",
+                f"Not starting: {len(self._errors)} problem(s) in the environment. docs/environment.md lists every variable.",
                 problems,
             )
         super().seal()

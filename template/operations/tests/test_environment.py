@@ -228,7 +228,8 @@ def test_a_secret_can_stand_in_a_file(production: Production, tmp_path: Path) ->
     ("content", "key", "reason"),
     [
         (None, "", "SECRET_KEY: SECRET_KEY_FILE names a file that cannot be read (No such file or directory)"),
-        (b"\xff\xfe", "", "SECRET_KEY: SECRET_KEY_FILE names a file that cannot be read (not UTF-8 text)"),
+        (b"\xff\xfe", "", "SECRET_KEY: SECRET_KEY_FILE names a file that cannot be read (line 1: UTF-16. Save"),
+        (b"a\n\0", "", "SECRET_KEY: SECRET_KEY_FILE names a file that cannot be read (line 2: a NUL character. Save"),
         (KEY.encode(), KEY, "SECRET_KEY: given twice. Unset it or SECRET_KEY_FILE"),
     ],
 )
@@ -256,12 +257,130 @@ def test_what_is_logged_can_be_set(production: Production, tmp_path: Path) -> No
     assert logging["handlers"]["file"]["path"] == file
 
 
-def test_what_is_set_wins_over_the_file_of_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("CONN_MAX_AGE=1\nSECRET_KEY='a$b${c}d'\n")
+@pytest.fixture
+def dotenv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., dict[str, str]]:
+    """Return what reads a `.env` as manage.py does: `dotenv(content, *arguments, **variables)` gives the environment."""
     monkeypatch.setattr(environment, "BASE_DIR", tmp_path)
-    with mock.patch.dict(os.environ, {"CONN_MAX_AGE": "2"}, clear=True):
-        environment.load_dotenv()
-        assert os.environ == {"CONN_MAX_AGE": "2", "SECRET_KEY": "a$b${c}d"}
+    monkeypatch.setattr(environment, "is_developers", lambda: True)
+    monkeypatch.setattr(environment, "from_dotenv", set())
+
+    def read(content: str | bytes, *arguments: str, **variables: str) -> dict[str, str]:
+        (tmp_path / ".env").write_bytes(content if isinstance(content, bytes) else content.encode())
+        with mock.patch.dict(os.environ, variables, clear=True):
+            environment.load_dotenv(["manage.py", *arguments])
+            return dict(os.environ)
+
+    return read
+
+
+def test_what_is_set_wins_over_the_file_of_variables(dotenv: Callable[..., dict[str, str]]) -> None:
+    read = dotenv("CONN_MAX_AGE=1\nSECRET_KEY='a$b${c}d'\n", CONN_MAX_AGE="2")
+    assert read == {"CONN_MAX_AGE": "2", "SECRET_KEY": "a$b${c}d"}
+
+
+@pytest.mark.parametrize(
+    ("content", "value"),
+    [
+        ("A=b c # comment\n", "b c"),
+        ("# comment\n\nexport A=b\n", "b"),
+        ("A='b # c'\n", "b # c"),
+        ('A="b\nc" # comment', "b\nc"),
+        ("A = b\r\n\r\n", "b"),
+        ("A=\n", ""),
+        (b"\xef\xbb\xbfA=\xc3\xa4", "\u00e4"),
+        ("A=b#c", "b#c"),
+    ],
+)
+def test_a_line_of_the_file_is_read(dotenv: Callable[..., dict[str, str]], content: str | bytes, value: str) -> None:
+    assert dotenv(content) == {"A": value}
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "reason"),
+    [
+        ("A=b\n\nSIGNUP_OPEN: s3cret\n", 3, "not NAME=value"),
+        ("A=b\nSIGNUP_OPEN:s3cret\n", 2, "not NAME=value"),
+        ("# comment\r\nA=b\r\ns3cret\r\n", 3, "not NAME=value"),
+        ("export s3cret\n", 1, "not NAME=value"),
+        ("set A=s3cret\n", 1, "not NAME=value"),
+        ("s3cret$=b\n", 1, "not NAME=value"),
+        ('A="s3cret\nB=b\n', 1, "a quote is not closed"),
+        ("A='s3cret' more\n", 1, "not NAME=value"),
+        (b"A=b\nB=s3cret\0\n", 2, "a NUL character"),
+        (b"A=b\nB=s3cret\xe4\n", 2, "not UTF-8"),
+        ("A=s3cret\n".encode("utf-16"), 1, "UTF-16"),
+        ("A=s3cret\n".encode("utf-16-le"), 1, "a NUL character"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_named(
+    dotenv: Callable[..., dict[str, str]],
+    capsys: pytest.CaptureFixture[str],
+    content: str | bytes,
+    line: int,
+    reason: str,
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        dotenv(content)
+    said = capsys.readouterr().err
+    assert ended.value.code == 3
+    assert f".env, line {line}: " in said
+    assert reason in said
+    assert "s3cret" not in said
+
+
+FOR_PRODUCTION = "DJANGO_SETTINGS_MODULE=config.settings.production\nDATABASE_URL=postgresql://live\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables"),
+    [
+        (("check", "--settings", "config.settings.development"), {}),
+        (("check", "--settings=config.settings.development"), {}),
+        (("check",), {"DJANGO_SETTINGS_MODULE": "config.settings.development"}),
+    ],
+)
+def test_development_takes_nothing_of_productions_file(
+    dotenv: Callable[..., dict[str, str]],
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    variables: dict[str, str],
+) -> None:
+    assert dotenv(FOR_PRODUCTION, *arguments, **variables) == variables
+    assert capsys.readouterr().err == (
+        "Settings: config.settings.development; .env is not read, because it is for config.settings.production\n"
+    )
+
+
+def test_whose_settings_are_on_is_said_where_the_file_has_chosen_them(
+    dotenv: Callable[..., dict[str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert dotenv(FOR_PRODUCTION, "check")["DATABASE_URL"] == "postgresql://live"
+    assert capsys.readouterr().err == (
+        "Settings: config.settings.production, from .env"
+        " (for development's, add: --settings config.settings.development)\n"
+    )
+    dotenv("DATABASE_URL=sqlite:///mine.sqlite3\n", "check")
+    assert capsys.readouterr().err == "Settings: config.settings.development, with DATABASE_URL from .env\n"
+    # Known to who has chosen them, or to nobody's surprise.
+    for chosen in ("config.settings.production", "config.settings.staging"):
+        dotenv(FOR_PRODUCTION, "check", DJANGO_SETTINGS_MODULE=chosen)
+    dotenv("A=b\n", "check", "--settings")
+    dotenv(FOR_PRODUCTION, "check", RUN_MAIN="true")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_file_that_may_not_be_read_is_refused_and_a_folder_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert environment.read_dotenv(tmp_path) == environment.read_dotenv(tmp_path / "none") == {}
+
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(SystemExit):
+        environment.read_dotenv(tmp_path / ".env")
+    assert ".env cannot be read: Permission denied" in capsys.readouterr().err
 
 
 def test_a_process_that_refuses_to_start_writes_no_traceback() -> None:

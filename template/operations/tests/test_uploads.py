@@ -25,7 +25,6 @@ from operations.uploads import NoPlaceForUploadsError, NoUploads, uploads_have_a
 
 Production = Callable[..., SimpleNamespace]
 
-AGE = timedelta(hours=24)
 REFUSING = {"default": {"BACKEND": "operations.uploads.NoUploads"}}
 
 
@@ -38,22 +37,26 @@ def folder(settings: Settings, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FileSystemStorage:
+def storage(settings: Settings, folder: Path) -> FileSystemStorage:
     """Uploads in a folder of the test's own."""
-    storage = FileSystemStorage(tmp_path)
-    monkeypatch.setattr(cleanup, "default_storage", storage)
-    return storage
+    settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"}}
+    return FileSystemStorage(folder)
 
 
 @pytest.fixture
-def document(db: None) -> Iterator[type[models.Model]]:  # noqa: ARG001 - asks for the database
-    """A model with an upload."""
+def document(db: None, storage: FileSystemStorage, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[models.Model]]:  # noqa: ARG001 - asks for the database
+    """A model with uploads and texts, the only one of the site beside sessions."""
     with isolate_apps("operations"):
 
         class Document(models.Model):
-            """Holds a file."""
+            """Holds files, and texts that may name some."""
 
-            file = models.FileField()
+            file = models.FileField(upload_to="documents/%Y")
+            by_function = models.FileField(upload_to=lambda _, name: f"functions/{name}")
+            anywhere = models.FileField()
+            private = models.FileField(storage=FileSystemStorage(storage.path("documents/private")))
+            text = models.TextField()
+            data = models.JSONField(default=dict)
 
             class Meta:
                 app_label = "operations"
@@ -63,24 +66,25 @@ def document(db: None) -> Iterator[type[models.Model]]:  # noqa: ARG001 - asks f
 
         with connection.schema_editor() as editor:
             editor.create_model(Document)
+        monkeypatch.setattr(apps, "get_models", lambda **_: [Document, Session])
         yield Document
         with connection.schema_editor() as editor:
             editor.delete_model(Document)
 
 
-@pytest.fixture
-def known(document: type[models.Model], monkeypatch: pytest.MonkeyPatch) -> type[models.Model]:
-    """The model, known to the site."""
-    monkeypatch.setattr(apps, "get_models", lambda **_: [document, Session])
-    return document
-
-
-def upload(storage: FileSystemStorage, name: str, hours: int) -> str:
+def upload(storage: FileSystemStorage, name: str, hours: int = 48) -> str:
     """Store a file that is so many hours old."""
     stored = storage.save(name, ContentFile(b"content"))
     then = (timezone.now() - timedelta(hours=hours)).timestamp()
     os.utime(storage.path(stored), (then, then))
     return stored
+
+
+def unused() -> list[str]:
+    """Return what the command lists."""
+    said = StringIO()
+    call_command("cleanup", "--dry-run", stdout=said, stderr=StringIO())
+    return said.getvalue().splitlines()
 
 
 def test_production_keeps_uploads_where_it_is_told_or_refuses_them(production: Production, tmp_path: Path) -> None:
@@ -161,38 +165,90 @@ def test_nothing_else_is_given_out(client: Client, folder: Path, settings: Setti
 
 
 @pytest.mark.django_db(transaction=True)
-def test_uploads_that_no_row_names_are_deleted_once_they_are_old(
-    storage: FileSystemStorage, known: type[models.Model]
+def test_uploads_are_deleted_where_a_list_names_them_and_nothing_refers_to_them(
+    storage: FileSystemStorage, document: type[models.Model], tmp_path: Path
 ) -> None:
-    used = upload(storage, "documents/used.txt", 48)
-    known._default_manager.create(file=used)
-    unused = upload(storage, "documents/unused.txt", 48)
-    fresh = upload(storage, "fresh.txt", 23)
-    said = StringIO()
-    call_command("cleanup", "--dry-run", stdout=said)
-    assert said.getvalue().splitlines() == [unused, "1 uploads would be deleted."]
-    assert storage.exists(unused)
+    used, left, also_left = (upload(storage, f"documents/2020/{name}.txt") for name in ("used", "left", "unlisted"))
+    fresh = upload(storage, "documents/2020/fresh.txt", hours=23)
+    document._default_manager.create(file=used)
     call_command("cleanup", stdout=StringIO())
-    assert [storage.exists(name) for name in (used, unused, fresh)] == [True, False, True]
+    assert unused() == [left, also_left]
+    listed = tmp_path / "unused.txt"
+    listed.write_text(f"{left}\r\n{used}\n{fresh}\nno/such/file\n\n")
+    said = StringIO()
+    call_command("cleanup", "--uploads", str(listed), stdout=said, stderr=StringIO())
+    assert said.getvalue().splitlines() == [left]
+    assert [storage.exists(name) for name in (used, left, also_left, fresh)] == [True, False, True, True]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_may_be_somebodys_stays(
+    storage: FileSystemStorage, document: type[models.Model], settings: Settings
+) -> None:
+    settings.BACKUP_DIR = Path(storage.path("documents/backups"))
+    settings.STATIC_ROOT = Path(storage.path("documents/static"))
+    document._default_manager.create(
+        file=upload(storage, "documents/2020/cat.jpg"),
+        by_function=upload(storage, "documents/2020/moved.jpg"),
+        text='<img src="/media/documents/2020/in%20a%20text/rich.png?v=2"> and caf\u00e9.png.',
+        data={"picture": "documents/2020/\u00fc.png"},
+    )
+    left = upload(storage, "documents/2020/left.jpg")
+    # One of an upload's own, that found its name taken.
+    replaced = upload(storage, "documents/2020/cat_aB3xY7z.jpg")
+    for name in (
+        # Not in the folder of a field: rich text's for years, and those of fields that have no folder of their own.
+        "uploads/rich.jpg",
+        "picture.jpg",
+        "functions/picture.jpg",
+        "documents-of-others/picture.jpg",
+        # Made of what a row has.
+        "documents/2020/cat.jpg.100x100_q85.jpg",
+        "documents/2020/cat_thumb.jpg",
+        "documents/thumbs/small-cat.webp",
+        # Named in texts.
+        "documents/2020/in a text/rich.png",
+        "documents/2020/caf\u00e9.png",
+        "documents/2020/\u00fc.png",
+        # Others'.
+        "documents/private/2020.pdf",
+        "documents/backups/site.dump",
+        "documents/static/site.css",
+        "documents/2020/put here by hand.txt",
+    ):
+        upload(storage, name)
+    assert unused() == [replaced, left]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("document")
+def test_where_nothing_was_uploaded_nothing_is_unused() -> None:
+    assert unused() == []
 
 
 @pytest.mark.django_db
-def test_where_no_model_has_an_upload_no_file_is_deleted(
+def test_where_no_model_has_an_upload_nothing_is_unused(
     storage: FileSystemStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apps, "get_models", lambda **_: [Session])
-    kept = upload(storage, "placed-here-by-hand.txt", 48)
-    assert cleanup.clean_up() == []
-    assert storage.exists(kept)
+    upload(storage, "placed-here-by-hand.txt")
+    assert unused() == []
 
 
 @pytest.mark.django_db
-def test_where_nothing_was_uploaded_there_is_nothing_to_do(tmp_path: Path) -> None:
-    assert list(cleanup.files(FileSystemStorage(tmp_path / "none"))) == []
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "No such file or directory"), (b"\xff\xfea\x00", "line 1: UTF-16"), (b"a\n\xe4\n", "line 2: not UTF-8")],
+)
+def test_a_list_that_cannot_be_read_is_refused_in_a_line(tmp_path: Path, content: bytes | None, said: str) -> None:
+    if content:
+        (tmp_path / "list").write_bytes(content)
+    with pytest.raises(CommandError, match=f"list.*{said}"):
+        call_command("cleanup", "--uploads", str(tmp_path / "list"))
 
 
 @pytest.mark.django_db
-def test_expired_sessions_are_deleted(storage: FileSystemStorage) -> None:  # noqa: ARG001 - keeps the project's folder out of it
+def test_expired_sessions_are_deleted() -> None:
     Session.objects.create(session_key="old", session_data="", expire_date=timezone.now() - timedelta(days=1))
     Session.objects.create(session_key="new", session_data="", expire_date=timezone.now() + timedelta(days=1))
     call_command("cleanup", stdout=StringIO())
@@ -200,49 +256,53 @@ def test_expired_sessions_are_deleted(storage: FileSystemStorage) -> None:  # no
 
 
 @pytest.mark.django_db
-def test_a_scheduler_may_ask_often_and_it_is_done_when_it_is_due(storage: FileSystemStorage) -> None:  # noqa: ARG001 - as above
+def test_a_scheduler_may_ask_often_and_it_is_done_when_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
     said = StringIO()
+    with monkeypatch.context() as patch:
+        patch.setattr(cleanup, "call_command", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            call_command("cleanup", "--when-due", stdout=said)
     for _ in range(2):
         call_command("cleanup", "--when-due", stdout=said)
-    assert said.getvalue().splitlines() == ["0 uploads are deleted.", "Not due yet."]
+    assert said.getvalue().splitlines() == ["Expired sessions and results of old tasks are deleted.", "Not due yet."]
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("known")
-def test_a_store_that_is_down_keeps_no_session_and_is_asked_again(
-    storage: FileSystemStorage, monkeypatch: pytest.MonkeyPatch
+def test_a_store_that_is_down_is_told_in_a_line(
+    storage: FileSystemStorage, document: type[models.Model], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    upload(storage, "unused.txt", 48)
-    Session.objects.create(session_key="old", session_data="", expire_date=timezone.now() - timedelta(days=1))
+    listed = tmp_path / "unused.txt"
+    listed.write_text(upload(storage, "documents/unused.txt"))
 
     def fail(*_: object) -> None:
         raise ConnectionError("nobody answers")
 
-    with monkeypatch.context() as patch:
-        for question in ("listdir", "get_modified_time", "delete"):
-            patch.setattr(storage, question, fail)
+    for question in ("listdir", "get_modified_time", "delete"):
+        with monkeypatch.context() as patch:
+            patch.setattr(FileSystemStorage, question, fail)
             with pytest.raises(CommandError, match="ConnectionError: nobody answers"):
-                call_command("cleanup", "--when-due")
-            patch.undo()
-    assert not Session.objects.exists()
-    said = StringIO()
-    call_command("cleanup", "--when-due", stdout=said)
-    assert said.getvalue().splitlines() == ["unused.txt", "1 uploads are deleted."]
+                call_command("cleanup", "--uploads", str(listed))
+    with connection.schema_editor() as editor:
+        editor.delete_model(document)
+    with pytest.raises(CommandError, match=r"reading operations\.Document\.file failed"):
+        unused()
+    with connection.schema_editor() as editor:
+        editor.create_model(document)
+    assert unused() == ["documents/unused.txt"]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_only_uploads_that_no_row_names_are_asked_for_their_age(
-    storage: FileSystemStorage, known: type[models.Model], monkeypatch: pytest.MonkeyPatch
+def test_only_uploads_that_nothing_refers_to_are_asked_for_their_age(
+    storage: FileSystemStorage, document: type[models.Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known._default_manager.create(file=upload(storage, "used.txt", 48))
-    unused = upload(storage, "unused.txt", 48)
+    document._default_manager.create(file=upload(storage, "documents/used.txt"))
+    left = upload(storage, "documents/left.txt")
     asked: list[str] = []
-    age = storage.get_modified_time
+    age = FileSystemStorage.get_modified_time
 
-    def note(name: str) -> datetime:
+    def note(storage: FileSystemStorage, name: str) -> datetime:
         asked.append(name)
-        return age(name)
+        return age(storage, name)
 
-    monkeypatch.setattr(storage, "get_modified_time", note)
-    call_command("cleanup", "--dry-run", stdout=StringIO())
-    assert asked == [unused]
+    monkeypatch.setattr(FileSystemStorage, "get_modified_time", note)
+    assert unused() == asked == [left]

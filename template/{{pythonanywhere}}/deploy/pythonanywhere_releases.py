@@ -203,9 +203,8 @@ class SiteFolder:
         # A copy: so a rollback brings the variables back, and a wrong one harms no release but its own.
         shutil.copy(self.env_file, folder / ".env")
         (folder / ".env").chmod(0o600)
-        with (folder / ".env").open("a+") as file:
-            file.seek(0)
-            if not re.search(r"^(export )?MEDIA_ROOT=", file.read(), re.MULTILINE):
+        if not re.search(r"^(export )?MEDIA_ROOT=", text_of(folder / ".env"), re.MULTILINE):
+            with (folder / ".env").open("a", encoding="utf-8") as file:
                 file.write(f"\nMEDIA_ROOT='{self.root}/media'\n")
         # By which Sentry and whoever looks know it.
         (folder / "COMMIT").write_text(f"{commit}\n")
@@ -283,9 +282,14 @@ class SiteFolder:
                     print(f"{path} is left over, and could not be deleted ({error.strerror}): delete it by hand")
 
 
+def text_of(path: Path) -> str:
+    """Return what a `.env` holds; what is not UTF-8 in it is refused by the settings, which name its line."""
+    return path.read_text(encoding="utf-8-sig", errors="replace")
+
+
 def own_environment(release: Release) -> dict[str, str]:
     """The environment for a release's commands: what its `.env` says counts, as for the web server."""
-    names = re.findall(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=", (release.folder / ".env").read_text(), re.MULTILINE)
+    names = re.findall(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=", text_of(release.folder / ".env"), re.MULTILINE)
     kept = {name: value for name, value in os.environ.items() if name not in names and name != "API_TOKEN"}
     return {**kept, "DJANGO_SETTINGS_MODULE": "config.settings.production"}
 
