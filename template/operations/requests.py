@@ -6,7 +6,9 @@ import time
 import uuid
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csp import csp_override
 
 from operations.logs import current_id
 from operations.probes import PROBES
@@ -87,3 +89,25 @@ class SecurityHeadersMiddleware:
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         return response
+
+
+def policy_prefix(path: str) -> str | None:
+    """Return the longest prefix of a path in SECURE_CSP_BY_PREFIX, if there is one."""
+    return max(filter(path.startswith, settings.SECURE_CSP_BY_PREFIX), key=len, default=None)
+
+
+class PolicyMiddleware:
+    """Gives pages below a path another Content-Security-Policy, as SECURE_CSP_BY_PREFIX says; a view's own `csp_override` wins."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer with the site's policy, but for the directives that the prefix of the path has of its own."""
+        response = self.get_response(request)
+        prefix = policy_prefix(request.path_info)
+        # Django has no other name for what `csp_override` leaves on a response.
+        if prefix is None or hasattr(response, "_csp_config"):
+            return response
+        policy = {**settings.SECURE_CSP, **settings.SECURE_CSP_BY_PREFIX[prefix]}
+        return csp_override(policy)(lambda _: response)(request)

@@ -97,9 +97,9 @@ def secret_keys(text: str | list[str]) -> list[str]:
     return [secret_key(key) for key in items(text)]
 
 
-def hosts(text: str) -> list[str]:
+def hosts(text: str | list[str]) -> list[str]:
     """Host names, comma-separated; one that starts with a dot stands for its subdomains too."""
-    if not items(text):
+    if isinstance(text, str) and not items(text):
         raise EnvError(f"names no host. {HOST_EXAMPLE}")
     for host in items(text):
         if not HOST.fullmatch(host):

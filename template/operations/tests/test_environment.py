@@ -398,6 +398,31 @@ def test_development_needs_no_variable() -> None:
     assert settings["DATABASES"]["default"]["NAME"] == str(environment.BASE_DIR / "db.sqlite3")
 
 
+@pytest.mark.parametrize(
+    ("variables", "hosts", "origins"),
+    [
+        ({}, set(), []),
+        (
+            {"DEVELOPMENT_HOSTS": "a.ngrok.example, .b.example,192.168.1.20"},
+            {"a.ngrok.example", ".b.example", "192.168.1.20"},
+            ["https://a.ngrok.example", "https://*.b.example", "https://192.168.1.20"],
+        ),
+        (
+            {"GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN": "app.github.dev"},
+            {".app.github.dev"},
+            ["https://*.app.github.dev"],
+        ),
+    ],
+)
+def test_development_answers_to_other_hosts_where_it_is_told(
+    variables: dict[str, str], hosts: set[str], origins: list[str]
+) -> None:
+    with mock.patch.dict(os.environ, variables, clear=True):
+        settings = runpy.run_module("config.settings.development")
+    assert set(settings["ALLOWED_HOSTS"]) == {"localhost", "127.0.0.1", "[::1]", ".localhost"} | hosts
+    assert settings["CSRF_TRUSTED_ORIGINS"] == origins
+
+
 def test_development_refuses_where_its_tools_are_not_installed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,14 +1,24 @@
 """Production is reached by https alone, and what a browser may do is the same on every page."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.conf import settings as site
+from django.http import HttpRequest, HttpResponse
+from django.template import RequestContext, Template
 from django.test import Client
+from django.urls import path as route
+from django.utils.csp import CSP, build_policy
+from django.views.decorators.csp import csp_override
 from pytest_django import Settings
+
+from operations.development import advice
+from operations.tests.conftest import urlpatterns as of_every_test
 
 Production = Callable[..., SimpleNamespace]
 
@@ -88,3 +98,198 @@ def test_djangos_own_checks_find_nothing_in_production(production_environment: d
 def test_a_proxy_is_believed_only_where_production_is_told_of_it(production: Production) -> None:
     assert production().ALLAUTH_TRUSTED_PROXY_COUNT == 0
     assert production(TRUSTED_PROXY_COUNT="1").ALLAUTH_TRUSTED_PROXY_COUNT == 1
+
+
+def with_nonce(request: HttpRequest) -> HttpResponse:
+    """A page that has a script of its own in it."""
+    return HttpResponse(Template("{{ csp_nonce }}").render(RequestContext(request)))
+
+
+# The URLs of the tests below.
+urlpatterns = [
+    route("nonce/", with_nonce),
+    route("cms/", with_nonce),
+    route("cms/own/", csp_override({"default-src": [CSP.SELF]})(with_nonce)),
+    *of_every_test,
+]
+
+
+@pytest.fixture
+def policies(settings: Settings) -> None:
+    """Pages below two paths with directives of their own."""
+    settings.ROOT_URLCONF = __name__
+    settings.SECURE_CSP = {"default-src": [CSP.NONE], "script-src": [CSP.SELF, CSP.NONCE], "base-uri": [CSP.NONE]}
+    settings.SECURE_CSP_BY_PREFIX = {"/c": {"script-src": [CSP.NONE]}, "/cms/": {"script-src": [CSP.UNSAFE_INLINE]}}
+
+
+@pytest.mark.usefixtures("policies")
+def test_a_page_that_has_the_nonce_allows_it_and_no_other_page_does(client: Client) -> None:
+    first, second = (client.get("/nonce/") for _ in range(2))
+    assert f"script-src 'self' 'nonce-{first.text}';" in first.headers["Content-Security-Policy"]
+    assert len(first.text) >= 16
+    assert first.text != second.text
+    assert "nonce" not in client.get("/").headers["Content-Security-Policy"]
+
+
+@pytest.mark.usefixtures("policies")
+@pytest.mark.parametrize(
+    ("path", "policy"),
+    [
+        ("/", "default-src 'none'; script-src 'self'; base-uri 'none'"),
+        ("/cms/", "default-src 'none'; script-src 'unsafe-inline'; base-uri 'none'"),
+        ("/cookies/", "default-src 'none'; script-src 'none'; base-uri 'none'"),
+        ("/cms/own/", "default-src 'self'"),
+    ],
+)
+@pytest.mark.django_db
+def test_a_view_and_the_pages_below_a_path_can_have_another_policy(client: Client, path: str, policy: str) -> None:
+    assert client.get(path).headers["Content-Security-Policy"] == policy
+
+
+BLOCKED = {
+    "document-uri": "http://127.0.0.1:8000/shop/?page=1",
+    "original-policy": "report-uri /csp-report/; default-src 'none'; script-src 'self' 'nonce-x'; img-src 'self' data:;"
+    " connect-src 'self'; form-action 'self'; base-uri 'none'",
+}
+SITE: dict[str, list[str]] = {
+    "default-src": [CSP.NONE],
+    "script-src": [CSP.SELF, CSP.NONCE],
+    "img-src": [CSP.SELF, "data:"],
+    "connect-src": [CSP.SELF],
+    "form-action": [CSP.SELF],
+    "base-uri": [CSP.NONE],
+}
+# Where paths of this site lead.
+REDIRECTS = {"/pay/": "/pay/now/?id=1", "/pay/now/": "https://pay.example/checkout", "/round/": "/round/"}
+
+
+@pytest.mark.parametrize(
+    ("directive", "blocked", "line"),
+    [
+        ("script-src-elem", "https://cdn.example/a.js?b", 'SECURE_CSP["script-src"] += ["https://cdn.example"]'),
+        ("img-src", "http://127.0.0.1:9000/a.png", 'SECURE_CSP["img-src"] += ["http://127.0.0.1:9000"]'),
+        ("img-src", "blob", 'SECURE_CSP["img-src"] += ["blob:"]'),
+        ("img-src", "blob:http://127.0.0.1:8000/1-2", 'SECURE_CSP["img-src"] += ["blob:"]'),
+        ("media-src", "http://127.0.0.1:8000/media/a.mp4", 'SECURE_CSP["media-src"] = [CSP.SELF]'),
+        ("media-src", "data", 'SECURE_CSP["media-src"] = ["data:"]'),
+        ("frame-src", "https://video.example/1", 'SECURE_CSP["frame-src"] = ["https://video.example"]'),
+        ("worker-src", "blob", 'SECURE_CSP["worker-src"] = [CSP.SELF, "blob:"]'),
+        ("manifest-src", "http://127.0.0.1:8000/m.json", 'SECURE_CSP["manifest-src"] = [CSP.SELF]'),
+        ("connect-src", "wss://api.example/x", 'SECURE_CSP["connect-src"] += ["wss://api.example"]'),
+        ("connect-src", "ws://127.0.0.1:8000/x", 'SECURE_CSP["connect-src"] += ["ws://127.0.0.1:8000"]'),
+        ("base-uri", "http://127.0.0.1:8000/", 'SECURE_CSP["base-uri"] = [CSP.SELF]'),
+        ("form-action", "https://pay.example/", 'SECURE_CSP["form-action"] += ["https://pay.example"]'),
+        # Browsers do not tell where a redirect led.
+        ("form-action", "http://127.0.0.1:8000/pay/", 'SECURE_CSP["form-action"] += ["https://pay.example"]'),
+        ("form-action", "http://127.0.0.1:8000/else/", 'origin to allow: SECURE_CSP["form-action"] += ["https://…"]'),
+        ("form-action", "http://127.0.0.1:8000/round/", 'origin to allow: SECURE_CSP["form-action"] += ["https://…"]'),
+        ("script-src", "eval", 'SECURE_CSP["script-src"] += [CSP.UNSAFE_EVAL]'),
+        ("script-src", "wasm-eval", 'SECURE_CSP["script-src"] += [CSP.WASM_UNSAFE_EVAL]'),
+        ("script-src-elem", "inline", '<script nonce="{{ csp_nonce }}">'),
+        ("style-src-elem", "inline", '<style nonce="{{ csp_nonce }}">'),
+        (
+            "script-src-attr",
+            "inline",
+            'SECURE_CSP_BY_PREFIX["/shop/"]["script-src"] = [CSP.SELF, CSP.UNSAFE_INLINE]',
+        ),
+        ("style-src-attr", "inline", 'SECURE_CSP_BY_PREFIX["/shop/"]["style-src"] = [CSP.UNSAFE_INLINE]'),
+    ],
+)
+def test_a_report_becomes_the_line_that_allows_it(settings: Settings, directive: str, blocked: str, line: str) -> None:
+    settings.SECURE_CSP, settings.SECURE_CSP_BY_PREFIX = SITE, {}
+    said = advice({**BLOCKED, "effective-directive": directive, "blocked-uri": blocked}, REDIRECTS)
+    assert said.startswith("The policy of /shop/ blocks ")
+    assert said.endswith(line)
+    # As older browsers say it.
+    old = advice({**BLOCKED, "violated-directive": f"{directive} 'self'", "blocked-uri": blocked}, REDIRECTS)
+    assert old == said
+
+
+@pytest.mark.parametrize(
+    ("by_prefix", "policy", "line"),
+    [
+        (
+            {"/shop/": {"style-src": [CSP.SELF]}},
+            None,
+            'SECURE_CSP_BY_PREFIX["/shop/"]["style-src"] += ["https://a.example"]',
+        ),
+        ({"/shop/": {}}, None, 'SECURE_CSP_BY_PREFIX["/shop/"]["style-src"] = ["https://a.example"]'),
+        ({}, "style-src 'self'", '"style-src": [CSP.SELF, "https://a.example"], in the `csp_override` of its view'),
+    ],
+)
+def test_a_page_with_a_policy_of_its_own_is_told_where_that_is(
+    settings: Settings, by_prefix: dict[str, dict[str, list[str]]], policy: str | None, line: str
+) -> None:
+    settings.SECURE_CSP, settings.SECURE_CSP_BY_PREFIX = SITE, by_prefix
+    own = policy or build_policy(SITE | by_prefix.get("/shop/", {}))
+    report = {**BLOCKED, "original-policy": own, "effective-directive": "style-src-elem"}
+    assert advice({**report, "blocked-uri": "https://a.example/a.css"}, {}).endswith(line)
+    assert advice({**report, "blocked-uri": "inline", "effective-directive": "style-src-attr"}, {}).endswith(
+        line.replace('"https://a.example"', "CSP.UNSAFE_INLINE")
+    )
+
+
+def test_what_a_script_makes_is_told_apart(settings: Settings) -> None:
+    settings.SECURE_CSP, settings.SECURE_CSP_BY_PREFIX = SITE, {}
+    report = {**BLOCKED, "effective-directive": "style-src-elem", "blocked-uri": "inline", "line-number": "7"}
+    said = advice({**report, "source-file": "http://127.0.0.1:8000/static/editor.js"}, {})
+    assert "an inline style (by /static/editor.js, line 7)" in said
+    assert said.endswith('SECURE_CSP_BY_PREFIX["/shop/"]["style-src"] = [CSP.UNSAFE_INLINE]')
+    assert "includeIndicatorStyles" in advice({**report, "source-file": "https://cdn.example/htmx.min.js"}, {})
+    assert 'nonce="{{ csp_nonce }}"' in advice({**report, "source-file": "http://127.0.0.1:8000/shop/"}, {})
+    assert advice({**report, "source-file": "moz-extension://1-2/a.js"}, {}) == ""
+    assert advice({**report, "source-file": "chrome-extension"}, {}) == ""
+
+
+@pytest.fixture
+def in_development(settings: Settings, client: Client) -> Client:
+    """A browser of the site as in development."""
+    settings.MIDDLEWARE = ["operations.development.DevelopmentMiddleware", *settings.MIDDLEWARE]
+    settings.CSRF_FAILURE_VIEW = "operations.development.csrf_failure"
+    client.handler.enforce_csrf_checks = True
+    return client
+
+
+def report_of(**report: str) -> Any:
+    """Return what a browser sends of a violation, for the tests' client."""
+    sent = {"blocked-uri": "https://a.example/", "effective-directive": "img-src", **BLOCKED, **report}
+    return {"data": json.dumps({"csp-report": sent}), "content_type": "application/csp-report"}
+
+
+def test_development_prints_each_violation_once(
+    in_development: Client, log_lines: Callable[[], list[dict[str, str]]]
+) -> None:
+    assert in_development.get("/").headers["Content-Security-Policy"].startswith("report-uri /csp-report/; default-src")
+    for _ in range(2):
+        assert in_development.post("/csp-report/", **report_of()).status_code == 204
+    in_development.post(
+        "/csp-report/", **report_of(**{"blocked-uri": "https://a.example/\x1b[2J", "source-file": "\n"})
+    )
+    for nothing in ("", "[]", "{}", '{"csp-report": 1}', '{"csp-report": {"blocked-uri": "https://["}}', "\xff"):
+        answer = in_development.post("/csp-report/", nothing, content_type="application/csp-report")
+        assert answer.status_code == 204
+    said = [line["message"] for line in log_lines() if line["logger"] == "development"]
+    assert len(said) == 2
+    assert "https://a.example" in said[0]
+    assert all(line.isprintable() for line in said)
+
+
+def test_no_other_site_takes_reports(client: Client) -> None:
+    assert client.post("/csp-report/", **report_of()).status_code == 404
+    assert "report" not in client.get("/").headers["Content-Security-Policy"]
+
+
+def test_development_says_which_host_to_admit(
+    in_development: Client, log_lines: Callable[[], list[dict[str, str]]]
+) -> None:
+    assert in_development.get("/", headers={"host": "a.ngrok.example:8000"}).status_code == 400
+    (said,) = (line["message"] for line in log_lines() if line["logger"] == "development")
+    assert said.endswith("make dev DEVELOPMENT_HOSTS=a.ngrok.example")
+
+
+def test_development_shows_why_a_form_is_refused(in_development: Client) -> None:
+    assert "CSRF cookie not set." in in_development.post("/cookies/").text
+    answer = in_development.post("/cookies/", headers={"origin": "https://a.ngrok.example"})
+    assert answer.status_code == 403
+    assert "Origin checking failed - https://a.ngrok.example does not match any trusted origins." in answer.text
+    assert "make dev DEVELOPMENT_HOSTS=a.ngrok.example" in answer.text

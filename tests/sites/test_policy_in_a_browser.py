@@ -1,0 +1,194 @@
+"""What the Content-Security-Policy blocks is printed by `make dev` with a line, and with that line it is not blocked."""
+
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import requests
+from playwright.sync_api import Page, sync_playwright
+
+from tests.support.edits import added, behind, edit
+from tests.support.environments import Environments, project_environment
+from tests.support.servers import HANGS, Running, eventually, free_port, running
+
+# Chromium gives up what it is loading when the machine gets or loses a network, as each container brings one.
+pytestmark = pytest.mark.alone
+
+# What another site has: a CDN, an API, a payment service.
+ELSEWHERE = {
+    "/a.js": ("text/javascript", "window.cdn = 1"),
+    "/a.css": ("text/css", "@font-face { font-family: F; src: url(/f.woff) } body { font-family: F }"),
+    "/f.woff": ("font/woff", ""),
+    "/a.png": ("image/png", ""),
+    "/frame": ("text/html", "framed"),
+    "/api": ("application/json", "1"),
+    "/paid": ("text/html", "paid"),
+}
+NEEDS = """<!DOCTYPE html>
+<title>Needs</title>
+<script src="ELSEWHERE/a.js"></script>
+<link rel="stylesheet" href="ELSEWHERE/a.css">
+<script>window.inline = 1</script>
+<style>#styled { display: flex }</style>
+<p id="styled">Text</p>
+<audio src="/static/a.ogg" preload="auto"></audio>
+<img src="ELSEWHERE/a.png" alt="">
+<iframe src="ELSEWHERE/frame"></iframe>
+<form method="post" action="/pay/">{% csrf_token %}<button>Pay</button></form>
+<script src="/static/needs.js"></script>
+"""
+SCRIPT = """
+fetch("ELSEWHERE/api").then(() => { window.fetched = 1 }, () => {});
+try { window.evaluated = eval("1") } catch {}
+try { new Worker(URL.createObjectURL(new Blob(["postMessage(1)"]))).onmessage = () => { window.worked = 1 } } catch {}
+"""
+# What an editor does.
+ATTRIBUTES = """<!DOCTYPE html>
+<title>Attributes</title>
+<p id="styled" style="display: flex">Text</p>
+<button onclick="window.clicked = 1">Click</button>
+<script src="/static/attributes.js"></script>
+"""
+MAKES_A_STYLE = """
+const style = document.createElement("style");
+style.textContent = "#styled { color: rgb(1, 2, 3) }";
+document.head.append(style);
+"""
+LINE = re.compile(r"(?:To allow it|on pages below this one): (SECURE_CSP.+)$", re.MULTILINE)
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """Another site."""
+
+    def do_GET(self) -> None:
+        """Give what everybody may have."""
+        kind, text = ELSEWHERE[self.path]
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[str]:
+    """The origin of another site."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A page of a browser."""
+    chromium = shutil.which("chromium")
+    if not chromium:
+        pytest.skip("no Chromium")
+    with sync_playwright() as playwright:
+        quiet = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=quiet)
+        yield browser.new_page()
+        browser.close()
+
+
+@pytest.fixture
+def project(render: Callable[..., Path], elsewhere: str) -> Path:
+    """A project with pages that need more than the policy allows."""
+    pages = {"templates/needs.html": NEEDS, "templates/attributes.html": ATTRIBUTES}
+    scripts = {"static/needs.js": SCRIPT, "static/attributes.js": MAKES_A_STYLE, "static/a.ogg": ""}
+    routes = f"""
+    path("needs/", TemplateView.as_view(template_name="needs.html")),
+    path("attributes/", TemplateView.as_view(template_name="attributes.html")),
+    path("pay/", RedirectView.as_view(url="{elsewhere}/paid")),"""
+    return edit(
+        render(platform="gunicorn", database="sqlite", ci="none"),
+        added({name: text.replace("ELSEWHERE", elsewhere) for name, text in (pages | scripts).items()}),
+        behind("config/urls.py", "urlpatterns = [", routes),
+        behind(
+            "config/urls.py",
+            "from django.urls import include, path",
+            "from django.views.generic import RedirectView, TemplateView",
+        ),
+    )
+
+
+def add(project: Path, lines: list[str], url: str) -> None:
+    """Add lines where the settings have the policy, and wait until the server has taken them in."""
+    behind(
+        "config/settings/base.py",
+        "SECURE_CSP_BY_PREFIX: dict[str, dict[str, list[str]]] = defaultdict(dict)",
+        "\n".join([*lines, 'SECURE_CSP["manifest-src"] = [CSP.SELF]']),
+    )(project)
+
+    def is_taken_in() -> bool:
+        try:
+            return "manifest-src" in requests.get(url, timeout=HANGS).headers["Content-Security-Policy"]
+        except requests.ConnectionError:
+            return False
+
+    assert eventually(is_taken_in)
+
+
+def reported(server: Running, *words: str) -> bool:
+    """Whether the terminal has told of all of this."""
+    return eventually(lambda: all(word in server.output() for word in words))
+
+
+def test_what_is_blocked_is_printed_with_the_line_that_allows_it(
+    project: Path, environments: Environments, elsewhere: str, page: Page, tmp_path: Path
+) -> None:
+    env = project_environment(environments.install(project), PYTHONUNBUFFERED="1")
+    url = f"http://127.0.0.1:{free_port()}"
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text) if "Content Security" in message.text else None)
+    command = ["python", "manage.py", "runserver", "--migrate", url.removeprefix("http://")]
+    with running(command, project, env, tmp_path / "log") as server:
+        server.wait_until_it_answers(f"{url}/needs/")
+        page.goto(f"{url}/needs/")
+        page.click("button")
+        page.goto(f"{url}/attributes/")
+        page.click("button")
+        expected = {
+            f'SECURE_CSP["script-src"] += ["{elsewhere}"]',
+            f'SECURE_CSP["style-src"] += ["{elsewhere}"]',
+            'SECURE_CSP["script-src"] += [CSP.UNSAFE_EVAL]',
+            'SECURE_CSP["media-src"] = [CSP.SELF]',
+            f'SECURE_CSP["img-src"] += ["{elsewhere}"]',
+            f'SECURE_CSP["frame-src"] = ["{elsewhere}"]',
+            f'SECURE_CSP["connect-src"] += ["{elsewhere}"]',
+            'SECURE_CSP["worker-src"] = [CSP.SELF, "blob:"]',
+            f'SECURE_CSP["form-action"] += ["{elsewhere}"]',
+            'SECURE_CSP_BY_PREFIX["/attributes/"]["script-src"] = [CSP.SELF, CSP.UNSAFE_INLINE]',
+            'SECURE_CSP_BY_PREFIX["/attributes/"]["style-src"] = [CSP.SELF, CSP.UNSAFE_INLINE]',
+        }
+        nonces = [f'Give it the nonce: <{tag} nonce="{{{{ csp_nonce }}}}">' for tag in ("script", "style")]
+        assert reported(server, *expected, *nonces), server.output()
+        assert set(LINE.findall(server.output())) == expected
+        assert refused
+
+        needs = project / "templates/needs.html"
+        for tag in ("script", "style"):
+            needs.write_text(needs.read_text().replace(f"<{tag}>", f'<{tag} nonce="{{{{ csp_nonce }}}}">'))
+        # Fonts wait for the style sheet that names them.
+        add(project, [*expected, f'SECURE_CSP["font-src"] += ["{elsewhere}"]'], f"{url}/needs/")
+        refused.clear()
+        page.goto(f"{url}/needs/")
+        page.wait_for_function("window.cdn && window.inline && window.fetched && window.evaluated && window.worked")
+        assert page.evaluate("getComputedStyle(document.querySelector('#styled')).display") == "flex"
+        page.click("button")
+        page.wait_for_url(f"{elsewhere}/paid")
+        page.goto(f"{url}/attributes/")
+        page.click("button")
+        assert page.evaluate("window.clicked")
+        style = "getComputedStyle(document.querySelector('#styled'))"
+        assert page.evaluate(f"[{style}.display, {style}.color]") == ["flex", "rgb(1, 2, 3)"]
+        assert refused == []
