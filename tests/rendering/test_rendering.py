@@ -53,8 +53,8 @@ def plain_files() -> set[Path]:
 
 
 def not_copiers(name: Path) -> bool:
-    """Whether braces in a file are its own: those of pages, workflows, and Python that no answer reaches."""
-    return name.suffix in (".html", ".py", ".yml") and name in plain_files()
+    """Whether braces in a file are its own: those of pages, workflows, and of Python and text that no answer reaches."""
+    return name.suffix in (".html", ".md", ".py", ".yml") and name in plain_files()
 
 
 @every_combination

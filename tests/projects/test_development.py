@@ -1,0 +1,115 @@
+"""Development admits the hosts that it is told of, and says why it refuses; the lines of docs/security.md are good settings."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.support import rendering
+from tests.support.edits import behind, edit
+from tests.support.environments import Environments, project_environment, run
+from tests.support.servers import HANGS, Running, eventually, free_port, running
+
+Render = Callable[..., Path]
+
+# A phone on the LAN, a tunnel, and a codespace.
+PHONE, TUNNEL, CODESPACE = "192.0.2.20", "a1b2.ngrok.example", "site-8000.app.github.dev"
+
+
+@pytest.fixture(scope="module")
+def served(
+    template: Path, environments: Environments, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Running, int]]:
+    """A site in development, and its port."""
+    project = rendering.render(template, tmp_path_factory.mktemp("development") / "project", ci="none")
+    variables = {
+        "DEVELOPMENT_HOSTS": f"{PHONE},.ngrok.example",
+        "GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN": "app.github.dev",
+    }
+    port = free_port()
+    command = ["python", "manage.py", "runserver", "--migrate", f"127.0.0.1:{port}"]
+    env = project_environment(environments.install(project), PYTHONUNBUFFERED="1", **variables)
+    with running(command, project, env, project.parent / "log") as server:
+        server.wait_until_it_answers(f"http://127.0.0.1:{port}/health/")
+        yield server, port
+
+
+def log_in(port: int, **headers: str) -> requests.Response:
+    """Send the form for logging in, with a token and a cookie, as a browser does."""
+    url = f"http://127.0.0.1:{port}/accounts/login/"
+    page = requests.get(url, headers={"Host": headers["Host"]}, timeout=HANGS)
+    assert page.status_code == 200
+    (token,) = re.findall('name="csrfmiddlewaretoken" value="(.+?)"', page.text)
+    fields = {"csrfmiddlewaretoken": token, "login": "nobody@example.com", "password": "none"}
+    cookie = {"Cookie": f"csrftoken={page.cookies['csrftoken']}"}
+    return requests.post(url, fields, headers=headers | cookie, timeout=HANGS)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": f"{PHONE}:8000", "Origin": f"http://{PHONE}:8000"},
+        {"Host": TUNNEL, "Origin": f"https://{TUNNEL}", "X-Forwarded-Proto": "https"},
+        # One that does not tell of https, and one that writes another name.
+        {"Host": TUNNEL, "Origin": f"https://{TUNNEL}"},
+        {"Host": "localhost:8000", "Origin": f"https://{TUNNEL}", "X-Forwarded-Proto": "https"},
+        {"Host": CODESPACE, "Origin": f"https://{CODESPACE}", "X-Forwarded-Proto": "https"},
+        {"Host": "localhost:8000", "Origin": f"https://{CODESPACE}", "X-Forwarded-Proto": "https"},
+        {"Host": "localhost:8000", "Origin": "https://localhost:8000", "X-Forwarded-Proto": "https"},
+        {"Host": "localhost:8000", "Origin": "http://localhost:8000"},
+    ],
+    ids=lambda headers: " ".join(headers.values()),
+)
+def test_a_form_is_accepted_from_a_host_that_is_admitted(served: tuple[Running, int], headers: dict[str, str]) -> None:
+    answer = log_in(served[1], **headers)
+    assert answer.status_code == 200, answer.text
+    assert "not correct" in answer.text
+
+
+def test_another_host_is_refused_and_named(served: tuple[Running, int]) -> None:
+    server, port = served
+    elsewhere = {"Host": "elsewhere.example:8000"}
+    assert requests.get(f"http://127.0.0.1:{port}/", headers=elsewhere, timeout=HANGS).status_code == 400
+    assert eventually(lambda: "make dev DEVELOPMENT_HOSTS=elsewhere.example" in server.output())
+
+
+def test_a_form_from_elsewhere_is_refused_with_djangos_reason(served: tuple[Running, int]) -> None:
+    answer = log_in(served[1], Host="localhost:8000", Origin="https://elsewhere.example")
+    assert answer.status_code == 403
+    assert "Origin checking failed - https://elsewhere.example does not match any trusted origins." in answer.text
+    assert "make dev DEVELOPMENT_HOSTS=elsewhere.example" in answer.text
+
+
+def test_development_listens_on_the_network_where_other_hosts_are_admitted(
+    render: Render, environments: Environments
+) -> None:
+    project = render(ci="none")
+    (command,) = re.findall("python manage.py runserver.*", (project / "Procfile.dev").read_text())
+    env = environments.at_work(project)
+    for hosts, address in (("", "127.0.0.1"), (PHONE, "0.0.0.0")):  # noqa: S104 - it is read, and nobody listens there
+        said = run(["make", "--dry-run", "dev", f"DEVELOPMENT_HOSTS={hosts}"], project, env=env)
+        assert f"runserver --migrate {address}:8000" in said
+        # Without an address Django takes 127.0.0.1.
+        said = run(["sh", "-c", f'echo "{command}"'], project, env={**env, "DEVELOPMENT_HOSTS": hosts, "PORT": "8000"})
+        assert said.strip().endswith(f"--migrate {f'{address}:' if hosts else ''}8000")
+
+
+def test_the_lines_of_the_page_on_the_policy_are_good_settings(render: Render, environments: Environments) -> None:
+    project = render(ci="none")
+    lines = re.findall("`(SECURE_[^`]+|X_FRAME_OPTIONS[^`]+)`", (project / "docs/security.md").read_text())
+    lines = [line for line in lines if " = " in line or " += " in line]
+    assert len(lines) > 20
+    marker = "SECURE_CSP_BY_PREFIX: dict[str, dict[str, list[str]]] = defaultdict(dict)"
+    edit(project, behind("config/settings/base.py", marker, "\n".join(lines)))
+    env = project_environment(environments.install(project))
+    run(["python", "manage.py", "check"], project, env=env)
+    run(["mypy", "config"], project, env=env)
+    code = "from django.conf import settings; from django.utils.csp import build_policy; print(build_policy(settings.SECURE_CSP))"
+    policy = run(["python", "manage.py", "shell", "--no-imports", "--command", code], project, env=env)
+    for line in lines:
+        if line.startswith("SECURE_CSP[") and "+=" in line:
+            (directive,) = re.findall(r'SECURE_CSP\["([a-z-]+)"\]', line)
+            (sources,) = re.findall(rf"\b{directive} ([^;\n]+)", policy)
+            assert set(re.findall(r'"((?:https|wss)://[^"]+)"', line)) <= set(sources.split()), line
