@@ -109,6 +109,16 @@ FAULTS: dict[str, tuple[Break, str, list[str]]] = {
         "3/10 check",
         ["DATABASE_URL: the file would be lost", "LOG_FILE: it would be lost"],
     ),
+    "lines that are no variables": (
+        lambda live: (live.folder / ".env").write_text("A=1\nSIGNUP_OPEN: false\n"),
+        "3/10 check",
+        [".env, line 2: not NAME=value", "see to them in /home/todolist/todo-list/.env"],
+    ),
+    "another encoding": (
+        lambda live: (live.folder / ".env").write_text("A=1\n", encoding="utf-16"),
+        "3/10 check",
+        [".env, line 1: UTF-16. Save the file as UTF-8", "see to them in /home/todolist/todo-list/.env"],
+    ),
     "a first host that is no web app's": (
         environment(ALLOWED_HOSTS=".example.com"),
         "3/10 check",
