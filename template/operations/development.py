@@ -24,8 +24,6 @@ log = logging.getLogger("development")
 REPORTS = "/csp-report/"
 # How the settings write a source.
 NAMES = {member.value: f"CSP.{member.name}" for member in CSP}
-# What browsers call things that have no URL, and what allows them.
-WITHOUT_URL = {"eval": CSP.UNSAFE_EVAL, "wasm-eval": CSP.WASM_UNSAFE_EVAL}
 ADMIT = "To admit it: make dev DEVELOPMENT_HOSTS={}"
 # As many redirects as browsers follow.
 REDIRECTS = 20
@@ -139,6 +137,9 @@ def advice(report: Mapping[str, str], redirects: Mapping[str, str]) -> str:
     said = f"The policy of {page.path} blocks {what or 'something'}{by}, for {directive}. "
     if blocked == "inline":
         return said + about_inline(found, directive, page, source)
+    if blocked == "eval":
+        better = "Text becomes code: take a build of the library that does without"
+        return f"{said}{better}. Or, on pages below this one: {exception(directive, CSP.UNSAFE_EVAL, page)}"
     sources = [source for source in [allowing(blocked, directive, page, redirects)] if source]
     if not sources:
         return said + f"It redirects to another site, whose origin to allow: {addition(directive, ['https://…'], page)}"
@@ -164,8 +165,8 @@ def parsed(policy: str) -> Policy:
 
 def allowing(blocked: str, directive: str, page: Page, redirects: Mapping[str, str]) -> str:
     """Return the source that allows what was blocked; empty for a redirect that leads nobody knows where."""
-    if blocked in WITHOUT_URL:
-        return WITHOUT_URL[blocked]
+    if blocked == "wasm-eval":
+        return CSP.WASM_UNSAFE_EVAL
     for _ in range(REDIRECTS):
         url = urlsplit(blocked)
         if not url.netloc:
@@ -197,11 +198,27 @@ def addition(directive: str, sources: list[str], page: Page) -> str:
     if page.prefix is not None:
         name = f'SECURE_CSP_BY_PREFIX["{page.prefix}"]'
         has_it = directive in settings.SECURE_CSP_BY_PREFIX[page.prefix]
+        whole = and_the_sites(directive, sources, page)
     elif page.is_the_sites:
         name, has_it = "SECURE_CSP", page.policy.get(directive, [CSP.NONE]) != [CSP.NONE]
     else:
         return f'"{directive}": {whole}, in the `csp_override` of its view'
     return f'{name}["{directive}"] ' + (f"+= {spelled(sources)}" if has_it else f"= {whole}")
+
+
+def exception(directive: str, source: str, page: Page) -> str:
+    """Return the line of the settings that allows something to pages below this one, and to no other."""
+    if page.is_the_sites and page.prefix is None:
+        return f'SECURE_CSP_BY_PREFIX["{page.path}"]["{directive}"] = {and_the_sites(directive, [source], page)}'
+    return addition(directive, [source], page)
+
+
+def and_the_sites(directive: str, sources: list[str], page: Page) -> str:
+    """Return the sources of a directive for pages below a path: the site's, nonce and all, and others."""
+    if CSP.UNSAFE_INLINE in sources or directive not in settings.SECURE_CSP:
+        # A nonce in the list would make browsers ignore it.
+        return spelled([*(each for each in in_force(directive, page.policy) if each != CSP.NONE), *sources])
+    return f'[*SECURE_CSP["{directive}"], {spelled(sources)[1:]}'
 
 
 def about_inline(found: str, directive: str, page: Page, source: str) -> str:
@@ -213,11 +230,7 @@ def about_inline(found: str, directive: str, page: Page, source: str) -> str:
         page: where it was.
         source: the URL of what made it.
     """
-    if page.is_the_sites and page.prefix is None:
-        before = [each for each in in_force(directive, page.policy) if each != CSP.NONE]
-        allow = f'SECURE_CSP_BY_PREFIX["{page.path}"]["{directive}"] = {spelled([*before, CSP.UNSAFE_INLINE])}'
-    else:
-        allow = addition(directive, [CSP.UNSAFE_INLINE], page)
+    allow = exception(found if found.endswith("-attr") else directive, CSP.UNSAFE_INLINE, page)
     if found.endswith("-attr"):
         better = "a class of your style sheet" if directive == "style-src" else "addEventListener in a file of static/"
         return f"An attribute has no nonce: write {better}. Or, on pages below this one: {allow}"

@@ -24,9 +24,9 @@ UNKNOWN = "/no-page-has-this-address/"
 # What a browser has to be told on every page, and what it may be told.
 HEADERS = {
     "X-Content-Type-Options": {"nosniff"},
-    "X-Frame-Options": {"DENY"},
+    "X-Frame-Options": {"DENY", "SAMEORIGIN"},
     "Referrer-Policy": {"no-referrer", "same-origin", "strict-origin", "strict-origin-when-cross-origin"},
-    "Cross-Origin-Opener-Policy": {"same-origin"},
+    "Cross-Origin-Opener-Policy": {"same-origin", "same-origin-allow-popups"},
     "Cross-Origin-Resource-Policy": {"same-origin"},
 }
 # What Django writes on pages that are for the developer.

@@ -10,6 +10,7 @@ import requests
 from tests.support import rendering
 from tests.support.edits import behind, edit
 from tests.support.environments import Environments, project_environment, run
+from tests.support.faults import text
 from tests.support.servers import HANGS, Running, eventually, free_port, running
 
 Render = Callable[..., Path]
@@ -113,3 +114,35 @@ def test_the_lines_of_the_page_on_the_policy_are_good_settings(render: Render, e
             (directive,) = re.findall(r'SECURE_CSP\["([a-z-]+)"\]', line)
             (sources,) = re.findall(rf"\b{directive} ([^;\n]+)", policy)
             assert set(re.findall(r'"((?:https|wss)://[^"]+)"', line)) <= set(sources.split()), line
+
+
+def test_the_policy_starts_from_nothing_and_an_owners_edits_of_it_leave_the_shipped_tests_green(
+    render: Render, environments: Environments
+) -> None:
+    project = render(ci="none")
+    env = project_environment(environments.install(project))
+    code = "from django.conf import settings; from django.utils.csp import build_policy; print(build_policy(settings.SECURE_CSP))"
+    shell = ["python", "manage.py", "shell", "--no-imports", "--command", code]
+    assert run(shell, project, env=env).strip() == (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    edit(
+        project,
+        behind(
+            "config/settings/base.py",
+            "SECURE_CSP_BY_PREFIX: dict[str, dict[str, list[str]]] = defaultdict(dict)",
+            'SECURE_CSP["script-src"] += ["https://*.example.com", CSP.UNSAFE_EVAL]\n'
+            'SECURE_CSP["frame-ancestors"] = [CSP.SELF]\n'
+            'SECURE_CSP_BY_PREFIX["/accounts/"]["style-src"] = [CSP.SELF, CSP.UNSAFE_INLINE]',
+        ),
+        text("config/settings/base.py", 'X_FRAME_OPTIONS = "DENY"', 'X_FRAME_OPTIONS = "SAMEORIGIN"'),
+        text(
+            "templates/base.html",
+            "    {% block extra_head %}",
+            '    <script nonce="{{ csp_nonce }}">window.ours = true</script>\n    {% block extra_head %}',
+        ),
+    )
+    run(["pytest", "--quiet"], project, env=env)
+    run(["ruff", "check"], project, env=env)
+    run(["mypy", "config"], project, env=env)

@@ -122,11 +122,11 @@ def project(render: Callable[..., Path], elsewhere: str) -> Path:
 
 
 def add(project: Path, lines: list[str], url: str) -> None:
-    """Add lines where the settings have the policy, and wait until the server has taken them in."""
+    """Add lines where the settings have the policy, the site's first, and wait until the server has taken them in."""
     behind(
         "config/settings/base.py",
         "SECURE_CSP_BY_PREFIX: dict[str, dict[str, list[str]]] = defaultdict(dict)",
-        "\n".join([*lines, 'SECURE_CSP["manifest-src"] = [CSP.SELF]']),
+        "\n".join([*sorted(lines, key=lambda line: "BY_PREFIX" in line), 'SECURE_CSP["manifest-src"] = [CSP.SELF]']),
     )(project)
 
     def is_taken_in() -> bool:
@@ -160,14 +160,15 @@ def test_what_is_blocked_is_printed_with_the_line_that_allows_it(
         expected = {
             f'SECURE_CSP["script-src"] += ["{elsewhere}"]',
             f'SECURE_CSP["style-src"] += ["{elsewhere}"]',
-            'SECURE_CSP["script-src"] += [CSP.UNSAFE_EVAL]',
+            'SECURE_CSP_BY_PREFIX["/needs/"]["script-src"] = [*SECURE_CSP["script-src"], CSP.UNSAFE_EVAL]',
             'SECURE_CSP["media-src"] = [CSP.SELF]',
             f'SECURE_CSP["img-src"] += ["{elsewhere}"]',
             f'SECURE_CSP["frame-src"] = ["{elsewhere}"]',
             f'SECURE_CSP["connect-src"] += ["{elsewhere}"]',
             'SECURE_CSP["worker-src"] = [CSP.SELF, "blob:"]',
             f'SECURE_CSP["form-action"] += ["{elsewhere}"]',
-            'SECURE_CSP_BY_PREFIX["/attributes/"]["script-src"] = [CSP.SELF, CSP.UNSAFE_INLINE]',
+            'SECURE_CSP_BY_PREFIX["/attributes/"]["script-src-attr"] = [CSP.UNSAFE_INLINE]',
+            'SECURE_CSP_BY_PREFIX["/attributes/"]["style-src-attr"] = [CSP.UNSAFE_INLINE]',
             'SECURE_CSP_BY_PREFIX["/attributes/"]["style-src"] = [CSP.SELF, CSP.UNSAFE_INLINE]',
         }
         nonces = [f'Give it the nonce: <{tag} nonce="{{{{ csp_nonce }}}}">' for tag in ("script", "style")]
