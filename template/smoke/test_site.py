@@ -24,7 +24,7 @@ UNKNOWN = "/no-page-has-this-address/"
 # What a browser has to be told on every page, and what it may be told.
 HEADERS = {
     "X-Content-Type-Options": {"nosniff"},
-    "X-Frame-Options": {"DENY", "SAMEORIGIN"},
+    "X-Frame-Options": {"DENY"},
     "Referrer-Policy": {"no-referrer", "same-origin", "strict-origin", "strict-origin-when-cross-origin"},
     "Cross-Origin-Opener-Policy": {"same-origin", "same-origin-allow-popups"},
     "Cross-Origin-Resource-Policy": {"same-origin"},
