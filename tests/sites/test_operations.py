@@ -117,3 +117,10 @@ def test_each_platform_has_its_page(render: Render, platform: str) -> None:
         assert re.search(r"^\| CPU \| over 80 %", text, re.MULTILINE)
         for bound in ("within 5 seconds", "three bad ones in a row", "over 500 ms", "over 1 %"):
             assert bound in text
+
+
+def test_unused_uploads_are_listed_and_deleted_as_the_page_says(site_copy: Site, tmp_path: Path) -> None:
+    commands = block(site_copy.project, "Unused uploads", "cleanup")
+    assert pasted(commands, site_copy.project, site_copy.environment(MEDIA_ROOT=str(tmp_path)))[0] == 0
+    # No model of a fresh project takes any.
+    assert (site_copy.project / "unused.txt").read_text() == ""

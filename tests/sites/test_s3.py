@@ -1,6 +1,8 @@
 """A project with an object store keeps uploads and backups in it, and one that is down takes no page with it."""
 
+import copy
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ import requests
 
 from stand_ins.object_storage import ObjectStorage, object_storage
 from tests.support.databases import PostgreSQL, programs
+from tests.support.edits import added, behind, edit
 from tests.support.environments import Environments
 from tests.support.faults import route, text
 from tests.support.rendering import render
@@ -76,6 +79,53 @@ def test_a_store_that_is_down_takes_no_page_with_it(storing_site: Site, storage:
         assert requests.get(f"{storing_site.url}/ready/", timeout=HANGS).status_code == 200
         assert upload(storing_site).status_code == 500
         assert storing_site.get("/").status_code == 200
+
+
+MODELS = """from django.db import models
+
+
+class Picture(models.Model):
+    file = models.FileField(upload_to="pictures/%Y")
+"""
+# What a row has, what one has left behind, and what was never in the folder of a field.
+STORED = """
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from apps.pictures.models import Picture
+Picture(file=default_storage.save("pictures/2020/live.jpg", ContentFile(b"a"))).save()
+for name in ("pictures/2020/left.jpg", "rich/2020/text.jpg"):
+    default_storage.save(name, ContentFile(b"a"))
+"""
+# At once: in a bucket nothing can be made older than it is.
+UNUSED = """
+from django.conf import settings
+from django.core.management import call_command
+settings.CLEANUP_UPLOADS_MIN_AGE_HOURS = 0
+call_command("cleanup", {})
+"""
+
+
+def test_what_a_row_has_left_behind_in_a_bucket_is_deleted_by_a_list(
+    storing_site: Site, storage: ObjectStorage, tmp_path: Path
+) -> None:
+    site = copy.copy(storing_site)
+    site.project = Path(shutil.copytree(storing_site.project, tmp_path / "project"))
+    edit(
+        site.project,
+        added({"apps/pictures/__init__.py": "", "apps/pictures/models.py": MODELS}),
+        behind("config/settings/base.py", '    "apps.pages",', '    "apps.pictures",'),
+    )
+    site.manage("makemigrations", "pictures")
+    site.manage("migrate", "--noinput")
+
+    def shell(code: str) -> str:
+        return site.manage("shell", "--no-imports", "--command", code, **storage.variables)
+
+    shell(STORED)
+    assert shell(UNUSED.format("'--dry-run'")).splitlines()[0] == "pictures/2020/left.jpg"
+    (tmp_path / "list").write_text("pictures/2020/left.jpg\npictures/2020/live.jpg\nrich/2020/text.jpg\n")
+    shell(UNUSED.format(f"'--uploads', '{tmp_path}/list'"))
+    assert sorted(storage.names("uploads")) == ["pictures/2020/live.jpg", "rich/2020/text.jpg"]
 
 
 def test_without_a_bucket_uploads_are_in_a_folder_or_refused(storing_site: Site, tmp_path: Path) -> None:
