@@ -9,7 +9,12 @@ It ends with a table, a row a check: PASS, FAIL, or SKIP with the reason. The ex
 no row says FAIL. SKIP means that a check could not be made there, so read those rows: nothing is
 known about what they name.
 
-What the checks do to a site is little and bounded. They ask fewer than 40 times, each time with
+What the suite knows of the site is in pyproject.toml, `[tool.smoke.site]`: change it when you move
+the admin or the home page, close sign-up or ask there for more, and name there what other pages must be
+shown. A check that fails names its key.
+
+What the checks do to a site is little and bounded. They ask some 40 times, once more for each page
+that `[tool.smoke.site]` names, and once for each static file of the pages that they see, each time with
 a timeout, follow no redirect unless that is the check, and repeat nothing that failed. They make
 one account, `smoke-<random>@example.com` (a domain that takes no mail), delete it by its own
 page, also when a step in between fails, and see that it is gone. Three things can keep that row
@@ -17,7 +22,8 @@ from its end:
 
 - Sign-up waits for a confirmation mail. The account is deleted again, and the row is SKIP, since
   whether one can log in stays open.
-- Sign-up is closed (SIGNUP_OPEN=false). No account is made, and the row is SKIP.
+- Sign-up is closed (SIGNUP_OPEN=false), or its form cannot be filled in by a program (`sign_up`). No
+  account is made, and the row is SKIP.
 - Logging in or the page that deletes is what failed. The row is FAIL and names what may be left.
 
 Options of a live site's check:

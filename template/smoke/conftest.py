@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from smoke.known import TableError, known
 from smoke.server import NotStartedError, Site, served
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -29,7 +30,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave to the table what it says better, unless pytest was told how to say it."""
+    """Leave to the table what it says better, unless pytest was told how to say it.
+
+    Raises:
+        UsageError: what pyproject.toml says of the site cannot be meant.
+    """
+    try:
+        known(PROJECT)
+    except TableError as error:
+        raise pytest.UsageError(str(error)) from None
     if config.option.tbstyle == "auto":
         config.option.tbstyle = "short"
     if config.option.reportchars == "fE":
@@ -68,6 +77,7 @@ def live_site(base_url: str, http_url: str | None, ca_file: str | None) -> Site:
         http_url.rstrip("/") if http_url else None,
         no_http="where the site answers plain http is not known; say it by --http-url",
         ca_file=ca_file,
+        known=known(PROJECT),
     )
 
 

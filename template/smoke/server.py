@@ -23,6 +23,8 @@ from typing import Any, override
 import trustme
 from dotenv import dotenv_values
 
+from .known import Known, known
+
 # Seconds for the server to answer its first request, and to end when it is told to.
 START_TIMEOUT = 30
 STOP_TIMEOUT = 10
@@ -43,7 +45,9 @@ class Site:
         no_tasks: why its tasks cannot be done; empty where they can.
         ca_file: the certificates by which it is trusted; None for those that this machine trusts.
         log: what its server writes; None if that is elsewhere.
+        known: what its owner says of it.
         set_cookies: each Set-Cookie header that it has sent so far.
+        files: what the pages that it has sent so far load, each with the page that names it first.
     """
 
     url: str
@@ -52,7 +56,9 @@ class Site:
     no_tasks: str = ""
     ca_file: str | None = None
     log: Path | None = None
+    known: Known = field(default_factory=Known)
     set_cookies: list[str] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
 
 
 class NotStartedError(Exception):
@@ -89,6 +95,7 @@ def served(project: Path, broker_url: str | None = None) -> Iterator[Site]:
             stand_in(port, ca_file) as address,
         ):
             site = Site(f"https://{address}", f"http://{address}", no_tasks=no_tasks, ca_file=str(ca_file), log=log)
+            site.known = known(project)
             if not settings.get("redirects_to_https", True):
                 site.http_url = None
                 site.no_http = "what stands before the live server redirects, and the stand-in does not"

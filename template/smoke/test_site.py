@@ -4,22 +4,24 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 import requests
 
+from smoke.known import TABLE, change
 from smoke.server import Site
 from smoke.visitors import LOG_IN, REDIRECTS, SIGN_UP, Account, Page, Visitor, told
 
 A_YEAR = 365 * 24 * 60 * 60
-ADMIN = "/admin/"
 # What a page says where a mail was not sent.
 NOT_SENT = "The mail could not be sent"
 TASK = "/tasks/answer/"
 # Seconds for a task to be done: a worker may be at another one.
 TASK_TIMEOUT = 30
 UNKNOWN = "/no-page-has-this-address/"
+# On the pages that Django has where a project has none.
+DJANGOS_404 = ("The requested resource was not found on this server.", "Using the URLconf defined in")
 
 # What a browser has to be told on every page, and what it may be told.
 HEADERS = {
@@ -48,22 +50,23 @@ def home(site: Site) -> Iterator[requests.Response]:
     """The home page, whatever its status, for all checks that look at it."""
     visitor = Visitor(site)
     with visitor.session:
-        yield visitor.get("/", expect=None)
+        yield visitor.get(site.known.home, expect=None)
 
 
 @pytest.fixture
-def stylesheet(home: requests.Response) -> str:
-    """The address of a static file, as the home page names it."""
-    stylesheets = Page(home).stylesheets
-    assert stylesheets, "the home page names no stylesheet"
-    return stylesheets[0]
+def stylesheet(site: Site, visitor: Visitor, home: requests.Response) -> str:
+    """The address of a static file, as the home page names it, or else the login page."""
+    for page in (home, visitor.account_page(LOG_IN, expect=None)):
+        if stylesheets := [each for each in Page(page).stylesheets if each.startswith(f"{site.url}/")]:
+            return stylesheets[0]
+    pytest.fail("neither the home page nor the login page names a stylesheet of this site")
 
 
 def test_http_leads_to_https(site: Site, visitor: Visitor) -> None:
     assert site.url.startswith("https://"), "the address of the site is not https://"
     if not site.http_url:
         pytest.skip(site.no_http)
-    path = f"{LOG_IN}?next=/"
+    path = f"{site.known.account(LOG_IN)}?next=/"
     answer = visitor.get(site.http_url + path, expect=None)
     assert answer.status_code in REDIRECTS, f"over http, {told(answer)}"
     leads_to = answer.headers["Location"]
@@ -82,10 +85,30 @@ def test_what_the_site_needs_is_ready(visitor: Visitor) -> None:
 
 
 def test_the_home_page_is_shown(home: requests.Response) -> None:
-    assert home.status_code == 200, told(home)
+    assert home.status_code == 200, f"{told(home)} {change('home')}"
     kind = home.headers.get("Content-Type", "")
     assert kind.startswith("text/html"), f"the home page is of the type {kind!r}"
-    assert "</html>" in home.text, "the home page is cut off"
+    # One that was cut off is no answer: urllib3 compares the length.
+    assert home.text.strip(), "the home page is empty"
+
+
+# Of a site that is down nothing is shown.
+@pytest.mark.usefixtures("home")
+def test_further_pages_are_shown(site: Site, visitor: Visitor, note: Note) -> None:
+    wrong = [
+        f"{told(answer)} {change('pages')}"
+        for answer in (visitor.get(path, expect=None) for path in site.known.pages)
+        if answer.status_code != 200
+    ]
+    log_in = site.known.account(LOG_IN)
+    for path in site.known.member_pages:
+        answer = visitor.get(path, expect=None)
+        leads_to = urljoin(answer.url, answer.headers.get("Location", ""))
+        if answer.status_code not in REDIRECTS or not leads_to.startswith(site.url + log_in):
+            wrong.append(f"{told(answer)}, and not to the login {change('member_pages')}")
+    assert not wrong, "; ".join(wrong)
+    if not (site.known.pages or site.known.member_pages):
+        note(f"none is named: `pages` under {TABLE}")
 
 
 def test_static_files_are_hashed_and_kept_for_a_year(visitor: Visitor, stylesheet: str) -> None:
@@ -141,11 +164,18 @@ def test_request_ids_are_kept_or_replaced(visitor: Visitor) -> None:
 
 
 def test_one_can_sign_up_log_out_log_in_and_delete_the_account(site: Site, home: requests.Response) -> None:
+    said = site.known.sign_up
+    if said == "unchecked":
+        pytest.skip(f"not tried, as `sign_up` says under {TABLE}")
     with Account(site) as account:
-        page = account.visitor.get(SIGN_UP)
-        if not Page(page).form_with("email"):
-            assert site.url + SIGN_UP not in Page(home).links, "the home page leads to sign-up, which has no form"
-            pytest.skip("sign-up is closed (SIGNUP_OPEN): no account was made, and logging in was not tried")
+        page = account.visitor.account_page(SIGN_UP)
+        if form := Page(page).form_with("email"):
+            assert said != "closed", f"{form.action} has a form {change('sign_up')}"
+        else:
+            assert said != "open", f"{page.url} has no form {change('sign_up')}"
+            leads_to_none = said == "auto" and page.url in Page(home).links
+            assert not leads_to_none, f"the home page leads to sign-up, which has no form {change('sign_up')}"
+            pytest.skip("sign-up is closed: no account was made, and logging in was not tried")
         leads_to = account.sign_up(page)
         if "confirm-email" in leads_to:
             account.waits_for_mail = True
@@ -154,15 +184,19 @@ def test_one_can_sign_up_log_out_log_in_and_delete_the_account(site: Site, home:
         assert account.visitor.is_logged_in(), "after signing up one is not logged in"
         account.log_out()
         account.log_in()
+        for path in site.known.member_pages:
+            answer = account.visitor.get(path, expect=None)
+            assert answer.status_code == 200, f"after logging in, {told(answer)} {change('member_pages')}"
 
 
 def test_a_task_is_done(site: Site, visitor: Visitor, note: Note) -> None:
     if site.no_tasks:
         pytest.skip(site.no_tasks)
-    form = Page(visitor.get(LOG_IN)).form_with("csrfmiddlewaretoken")
+    page = visitor.account_page(LOG_IN)
+    form = Page(page).form_with("csrfmiddlewaretoken")
     assert form, "the page to log in has no form with a CSRF token"
     started = time.monotonic()
-    asked = visitor.post(TASK, {"csrfmiddlewaretoken": form.fields["csrfmiddlewaretoken"]}, referer=site.url + LOG_IN)
+    asked = visitor.post(TASK, {"csrfmiddlewaretoken": form.fields["csrfmiddlewaretoken"]}, referer=page.url)
     assert asked.status_code == 202, f"{told(asked)}: {asked.text[:300]}"
     while not visitor.get(f"{TASK}?key={asked.json()['key']}").json()["done"]:
         assert time.monotonic() - started < TASK_TIMEOUT, f"not done after {TASK_TIMEOUT} s: is a worker there?"
@@ -171,7 +205,7 @@ def test_a_task_is_done(site: Site, visitor: Visitor, note: Note) -> None:
 
 
 def test_cookies_are_secure(site: Site, visitor: Visitor, note: Note) -> None:
-    visitor.get(LOG_IN)
+    visitor.account_page(LOG_IN)
     wrong, names = [], set()
     for line in site.set_cookies:
         name, attributes = parsed(line)
@@ -200,30 +234,45 @@ def parsed(set_cookie: str) -> tuple[str, dict[str, str]]:
 
 
 def test_a_form_without_its_token_is_refused(visitor: Visitor) -> None:
-    visitor.get(LOG_IN)
-    visitor.post(LOG_IN, {"login": "", "password": ""}, expect=403)
+    page = visitor.account_page(LOG_IN)
+    visitor.post(page.url, {"login": "", "password": ""}, expect=403)
 
 
 def test_the_admin_leads_to_the_login(site: Site, visitor: Visitor) -> None:
-    answer = visitor.get(ADMIN, expect=None)
+    if not site.known.admin:
+        pytest.skip(f"there is none, as `admin` says under {TABLE}")
+    answer = visitor.get(site.known.admin, expect=None)
     for _ in range(3):
         if answer.status_code in REDIRECTS:
             answer = visitor.get(urljoin(answer.url, answer.headers["Location"]), expect=None)
-    assert answer.status_code == 200, told(answer)
+    assert answer.status_code == 200, f"{told(answer)} {change('admin')}"
     # The site's own login limits how often one may try, which the admin's does not.
-    assert answer.url.startswith(site.url + LOG_IN), f"the admin leads to {answer.url}"
+    log_in = site.url + site.known.account(LOG_IN)
+    assert answer.url.startswith(log_in), f"the admin leads to {answer.url} {change('admin')}"
     assert Page(answer).form_with("login"), "the login page has no form"
 
 
-def test_an_unknown_address_gets_the_404_page(visitor: Visitor, home: requests.Response) -> None:
+def test_an_unknown_address_gets_the_404_page(visitor: Visitor) -> None:
     answer = visitor.get(UNKNOWN, expect=404)
-    shared = set(Page(answer).stylesheets) & set(Page(home).stylesheets)
-    assert shared, "the 404 page is not the site's own: it has no stylesheet of the home page"
+    # What stands before the site gives its answers no id, and Django's page is its own.
+    assert "X-Request-ID" in answer.headers, "the 404 page is not the site's own: it has no request id"
+    assert not any(sign in answer.text for sign in DJANGOS_404), "the 404 page is not the site's own: it is Django's"
 
 
-def test_no_page_is_one_for_developers(visitor: Visitor) -> None:
+def test_no_page_is_one_for_developers(site: Site, visitor: Visitor) -> None:
     missing = visitor.get(UNKNOWN, expect=None)
-    refused = visitor.post(LOG_IN, {})
+    refused = visitor.post(site.known.account(LOG_IN), {})
     for answer in (missing, refused):
         for sign in DEBUG_PAGES:
             assert sign not in answer.text, f"{told(answer)} with {sign!r} on the page"
+
+
+def test_static_files_of_all_these_pages_are_there(site: Site, visitor: Visitor, stylesheet: str) -> None:
+    # What else pages show, such as uploads, is not of this release.
+    static = urljoin(stylesheet, f"/{urlsplit(stylesheet).path.split('/')[1]}/")
+    missing = [
+        f"{told(answer)}, and {urlsplit(page).path} names it"
+        for file, page in sorted(site.files.items())
+        if file.startswith(static) and (answer := visitor.get(file, expect=None)).status_code != 200
+    ]
+    assert not missing, "; ".join(missing)

@@ -9,25 +9,28 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
+from smoke.known import TABLE, change
 from smoke.server import Site
 
 # Seconds to connect, and to wait for an answer: a site that sleeps may take so long to wake up.
 TIMEOUT = (5, 30)
 REDIRECTS = {301, 302, 303, 307, 308}
 
-SIGN_UP = "/accounts/signup/"
-LOG_IN = "/accounts/login/"
-LOG_OUT = "/accounts/logout/"
-ACCOUNT_PAGE = "/accounts/password/change/"
-DELETE = "/accounts/delete/"
+# Account pages; where they are, Known.accounts says.
+SIGN_UP = "signup/"
+LOG_IN = "login/"
+LOG_OUT = "logout/"
+ACCOUNT_PAGE = "password/change/"
+DELETE = "delete/"
 
 
 @dataclass
 class Form:
-    """A form of a page: where it goes, and what it sends if nothing is filled in."""
+    """A form of a page: where it goes, what it sends if nothing is filled in, and which fields need a value."""
 
     action: str
     fields: dict[str, str] = field(default_factory=dict)
+    required: list[str] = field(default_factory=list)
 
 
 class Page(HTMLParser):
@@ -36,6 +39,7 @@ class Page(HTMLParser):
     def __init__(self, answer: requests.Response) -> None:
         super().__init__()
         self.stylesheets: list[str] = []
+        self.files: list[str] = []
         self.links: list[str] = []
         self.forms: list[Form] = []
         self.errors: list[str] = []
@@ -46,16 +50,33 @@ class Page(HTMLParser):
     @override
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
-        if tag == "link" and values.get("rel") == "stylesheet":
-            self.stylesheets.append(urljoin(self.address, values.get("href")))
+        if tag in ("img", "script") and values.get("src"):
+            self.files.append(urljoin(self.address, values["src"]))
+        elif tag == "link" and values.get("href"):
+            self.add_link(values.get("rel", "").split(), urljoin(self.address, values["href"]))
         elif tag == "a":
             self.links.append(urljoin(self.address, values.get("href")))
         elif tag == "form":
             self.forms.append(Form(urljoin(self.address, values.get("action"))))
-        elif tag == "input" and self.forms and values.get("name") and values.get("type") != "checkbox":
-            self.forms[-1].fields[values["name"]] = values.get("value", "")
+        elif tag in ("input", "select", "textarea") and self.forms and values.get("name"):
+            self.add_field(tag, values)
         elif "errorlist" in values.get("class", ""):
             self.in_errors = True
+
+    def add_link(self, kinds: list[str], address: str) -> None:
+        """Add what a `<link>` names, if a browser loads it."""
+        if "stylesheet" in kinds:
+            self.stylesheets.append(address)
+        if "stylesheet" in kinds or "icon" in kinds:
+            self.files.append(address)
+
+    def add_field(self, tag: str, values: dict[str, str]) -> None:
+        """Add a field to the last form, with what it sends unless it is filled in."""
+        form = self.forms[-1]
+        if "required" in values:
+            form.required.append(values["name"])
+        if tag == "input" and (values.get("type") not in ("checkbox", "radio") or "checked" in values):
+            form.fields[values["name"]] = values.get("value", "")
 
     @override
     def handle_endtag(self, tag: str) -> None:
@@ -118,10 +139,19 @@ class Visitor:
             cause = getattr(error.args[0], "reason", error) if error.args else error
             raise AssertionError(f"{method} {address} got no answer: {cause}") from None
         self.site.set_cookies += answer.raw.headers.getlist("Set-Cookie")
-        assert expect in (None, answer.status_code), f"{told(answer)}, not {expect}"
+        if "html" in answer.headers.get("Content-Type", ""):
+            for file in Page(answer).files:
+                self.site.files.setdefault(file, answer.url)
+        moved = answer.status_code == 404 and address.startswith(self.site.url + self.site.known.accounts)
+        hint = f" {change('accounts')}" if moved else ""
+        assert expect in (None, answer.status_code), f"{told(answer)}, not {expect}{hint}"
         return answer
 
-    def submit(self, answer: requests.Response, needs: str, **filled: str) -> requests.Response:
+    def account_page(self, page: str, *, expect: int | None = 200) -> requests.Response:
+        """The answer to an account page, such as LOG_IN."""
+        return self.get(self.site.known.account(page), expect=expect)
+
+    def submit(self, answer: requests.Response, needs: str, /, **filled: str) -> requests.Response:
         """Fill in the form of a page that has the field `needs`, and send it as a browser does."""
         __tracebackhide__ = True
         form = Page(answer).form_with(needs)
@@ -132,7 +162,7 @@ class Visitor:
 
     def is_logged_in(self) -> bool:
         """Whether the page that needs a login is shown, and not the way to the login."""
-        answer = self.get(ACCOUNT_PAGE, expect=None)
+        answer = self.account_page(ACCOUNT_PAGE, expect=None)
         assert answer.status_code in {200, *REDIRECTS}, told(answer)
         return answer.status_code == 200
 
@@ -180,20 +210,27 @@ class Account:
         """Send the form of the sign-up page; gives where that leads."""
         # What fails from here on may have failed after the account was made.
         self.can_be_deleted = True
-        passwords = {"password1": self.password, "password2": self.password}
-        answer = self.visitor.submit(page, "email", email=self.email, **passwords)
+        filled = {"email": self.email, "password1": self.password, "password2": self.password}
+        filled |= self.site.known.filled_in(self.email)
+        answer = self.visitor.submit(page, "email", **filled)
         if answer.status_code < 500 and answer.status_code not in REDIRECTS:
             self.can_be_deleted = False
+            form = Page(page).form_with("email")
+            empty = [name for name in form.required if not {**form.fields, **filled}.get(name)] if form else []
+            needs = f"it needs {', '.join(empty)}" if empty else "what the form needs"
+            raise AssertionError(
+                f"{told(answer)}: {' '.join(Page(answer).errors)} ({needs}: `sign_up_fields` under {TABLE} fills it in)"
+            )
         return accepted(answer)
 
     def log_out(self) -> None:
         """Log out by the page that asks whether to."""
-        accepted(self.visitor.submit(self.visitor.get(LOG_OUT), "csrfmiddlewaretoken"))
+        accepted(self.visitor.submit(self.visitor.account_page(LOG_OUT), "csrfmiddlewaretoken"))
         assert not self.visitor.is_logged_in(), "after logging out one is still logged in"
 
     def log_in(self) -> None:
         """Log in by the form."""
-        page = self.visitor.get(LOG_IN)
+        page = self.visitor.account_page(LOG_IN)
         accepted(self.visitor.submit(page, "login", login=self.email, password=self.password))
         assert self.visitor.is_logged_in(), "after logging in one is not logged in"
 
@@ -203,8 +240,9 @@ class Account:
             self.visitor.session.close()
             self.visitor = Visitor(self.site)
             self.log_in()
-        accepted(self.visitor.submit(self.visitor.get(DELETE), "password", password=self.password))
-        answer = self.visitor.submit(self.visitor.get(LOG_IN), "login", login=self.email, password=self.password)
+        accepted(self.visitor.submit(self.visitor.account_page(DELETE), "password", password=self.password))
+        page = self.visitor.account_page(LOG_IN)
+        answer = self.visitor.submit(page, "login", login=self.email, password=self.password)
         assert answer.status_code not in REDIRECTS, "one can log in to the account that was deleted"
 
 

@@ -176,6 +176,11 @@ def test_a_deploy_that_cannot_begin_says_what_to_do(developer: Developer) -> Non
     assert "`heroku maintenance:off` first" in developer.deploy(code=1)
     developer.run("heroku maintenance:off")
     assert "the smoke suite does not run here" in developer.run("python3 deploy/heroku.py", code=1)
+    table = developer.project / "pyproject.toml"
+    right = table.read_text()
+    table.write_text(right.replace('\nadmin = "/admin/"', '\nadmn = "/office/"'))
+    assert "does not run here: [tool.smoke.site] in pyproject.toml: `admn` is not a key" in developer.deploy(code=1)
+    table.write_text(right)
     assert developer.platform.apps["todo-list"].slug is None
 
 

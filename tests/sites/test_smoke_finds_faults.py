@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.edits import known
 from tests.support.faults import Change, route, settings, text, unapplied, without
 from tests.support.sites import Site
 from tests.support.smoke import (
@@ -23,9 +24,11 @@ from tests.support.smoke import (
     HSTS,
     NO_DEBUG,
     NOT_FOUND,
+    PAGES,
     READY,
     REDIRECT,
     REQUEST_ID,
+    STATIC,
     TASK,
     accounts,
     checked,
@@ -61,6 +64,7 @@ def breaks(
 REQUESTS = "operations/requests.py"
 FAILS = "lambda request: 1 / 0"
 FORM_FAILS = "lambda request: 1 / 0 if request.method == 'POST' else LoginView.as_view()(request)"
+FAILS_FOR_MEMBERS = "lambda request: HttpResponse(status=302, headers={'Location': '/accounts/login/' if not request.user.pk else 1 / 0})"
 NO_PAGE = "lambda request: HttpResponse('no such page')"
 
 BREAKS = {
@@ -69,6 +73,28 @@ BREAKS = {
     "unhealthy": breaks(HEALTH, text("operations/probes.py", '{"status": "ok"}', '{"status": "bad"}')),
     "not ready": breaks(READY, unapplied, says=["503", '"migrations": false']),
     "home page fails": breaks(HOME, route("^$", FAILS), says=["GET / is answered 500"]),
+    "a further page fails": breaks(
+        PAGES,
+        known(pages=["/no-such-page/"]),
+        says=["GET /no-such-page/ is answered 404", "`pages` under [tool.smoke.site]"],
+    ),
+    "a page for members is open": breaks(
+        PAGES,
+        known(member_pages=["/"]),
+        says=["GET / is answered 200, and not to the login", "`member_pages`"],
+    ),
+    "a page for members fails": breaks(
+        ACCOUNT,
+        route("^members/$", FAILS_FOR_MEMBERS),
+        known(member_pages=["/members/"]),
+        says=["after logging in, GET /members/ is answered 500", "`member_pages`"],
+    ),
+    # A name that `{% static %}` does not see.
+    "a static file is missing": breaks(
+        STATIC,
+        text("templates/base.html", "</head>", '<script src="/static/lost.js"></script></head>'),
+        says=["GET /static/lost.js is answered 404", "names it"],
+    ),
     "short caching": breaks(CACHING, settings("WHITENOISE_IMMUTABLE_FILE_TEST = '^$'"), says=["max-age=60"]),
     "no hash": breaks(
         CACHING,
@@ -144,7 +170,9 @@ BREAKS = {
     "admin has a login of its own": breaks(
         ADMIN, text("config/urls.py", "\nadmin.site.login = ", "\nunused = "), says=["/admin/login/"]
     ),
-    "no admin": breaks(ADMIN, text("config/urls.py", '"admin/"', '"elsewhere/"'), says=["answered 404"]),
+    "no admin": breaks(
+        ADMIN, text("config/urls.py", '"admin/"', '"elsewhere/"'), says=["answered 404", "`admin` under"]
+    ),
     "no 404 page": breaks(NOT_FOUND, without("templates/404.html"), says=["not the site's own"]),
     "no 404": breaks(NOT_FOUND, route("^no-", NO_PAGE), says=["answered 200, not 404"]),
     "a traceback": breaks(

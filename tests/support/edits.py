@@ -1,5 +1,7 @@
 """What the owners of a project change in it: the same on a project of any release."""
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -139,6 +141,22 @@ def appended(name: str, line: str) -> Edit:
     def change(project: Path) -> None:
         with (project / name).open("a") as file:
             file.write(f"{line}\n")
+
+    return change
+
+
+def known(**values: object) -> Edit:
+    """Tell the smoke suite of the site, by the table in pyproject.toml that is for it: `known(admin="/office/")`."""
+
+    def change(project: Path) -> None:
+        before, head, table = (project / "pyproject.toml").read_text().partition("\n[tool.smoke.site]\n")
+        for key, value in values.items():
+            # A table's keys and values are told apart by =, not by a colon.
+            new = json.dumps(value).replace('": ', '" = ')
+            found = re.search(rf"(?m)^{key} = .*$", table)
+            assert found, f"{key} is none of the keys"
+            table = f"{table[: found.start()]}{key} = {new}{table[found.end() :]}"
+        (project / "pyproject.toml").write_text(before + head + table)
 
     return change
 

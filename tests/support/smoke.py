@@ -16,6 +16,7 @@ REDIRECT = "http leads to https"
 HEALTH = "the process is healthy"
 READY = "what the site needs is ready"
 HOME = "the home page is shown"
+PAGES = "further pages are shown"
 CACHING = "static files are hashed and kept for a year"
 COMPRESSION = "static files are compressed"
 HSTS = "browsers are told to stay with https"
@@ -29,11 +30,13 @@ CSRF = "a form without its token is refused"
 ADMIN = "the admin leads to the login"
 NOT_FOUND = "an unknown address gets the 404 page"
 NO_DEBUG = "no page is one for developers"
+STATIC = "static files of all these pages are there"
 CHECKS = [
     REDIRECT,
     HEALTH,
     READY,
     HOME,
+    PAGES,
     CACHING,
     COMPRESSION,
     HSTS,
@@ -47,6 +50,7 @@ CHECKS = [
     ADMIN,
     NOT_FOUND,
     NO_DEBUG,
+    STATIC,
 ]
 
 # The suite's own stand-in for what ends TLS, kept up until its standard input is closed.

@@ -64,9 +64,7 @@ def deploy(heroku: Heroku, *, force: bool) -> None:
     """
     if heroku.maintenance:
         raise DeployError("the app rests, and could not be checked: `heroku maintenance:off` first")
-    # Before anything changes: checks that cannot run here would look like a site that is not well.
-    if smoke("--collect-only") != 0:
-        raise DeployError("the smoke suite does not run here: `uv sync`, and start this by `uv run python`")
+    refuse_without_checks()
     before = heroku.current()
     known = heroku.workers() if before else {}
     step("1/4 push, and build", lambda: push(heroku, force=force))
@@ -138,11 +136,20 @@ def start_workers(heroku: Heroku, known: dict[str, int]) -> None:
         heroku.scale(dict.fromkeys(new, 1))
 
 
-def smoke(*options: str) -> int:
-    """Run the smoke suite; gives pytest's exit code."""
-    output = subprocess.DEVNULL if "--collect-only" in options else None
-    command = [sys.executable, "-m", "pytest", "smoke", "--quiet", *options]
-    return subprocess.run(command, cwd=PROJECT, stdout=output, stderr=output, check=False).returncode
+SMOKE = [sys.executable, "-m", "pytest", "smoke", "--quiet"]
+
+
+def refuse_without_checks() -> None:
+    """Refuse before anything changes: checks that cannot run here would look like a site that is not well.
+
+    Raises:
+        DeployError: the smoke suite does not run here; the text says why.
+    """
+    done = subprocess.run([*SMOKE, "--collect-only"], cwd=PROJECT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+        reason = said[0] if said else "`uv sync`, and start this by `uv run python`"
+        raise DeployError(f"the smoke suite does not run here: {reason}")
 
 
 def check(heroku: Heroku) -> None:
@@ -152,7 +159,7 @@ def check(heroku: Heroku) -> None:
         NotWellError: a check failed.
         DeployError: they could not be made.
     """
-    code = smoke("--base-url", heroku.web_url)
+    code = subprocess.run([*SMOKE, "--base-url", heroku.web_url], cwd=PROJECT, check=False).returncode
     if code == CHECKS_FAILED:
         raise NotWellError("the live site does not pass the smoke suite")
     if code != 0:
