@@ -35,10 +35,10 @@ class Pipeline:
             assert job["script"], f"no line runs {command}"
             # The packages are on this machine already.
             cache = subprocess.run([uv(), "cache", "dir"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-            return self.runner.gitlab(job, {"DATABASE_URL": self.database.url, "UV_CACHE_DIR": cache})
+            return self.runner.gitlab(job, {"TEST_DATABASE_URL": self.database.url, "UV_CACHE_DIR": cache})
         workflow = github_workflow(self.project, "test.yml")
         job = workflow["jobs"]["test"]
-        job["env"]["DATABASE_URL"] = self.database.url
+        job["env"]["TEST_DATABASE_URL"] = self.database.url
         job["steps"] = [step for step in job["steps"] if "run" not in step or step["run"].startswith(command)]
         assert any("run" in step for step in job["steps"]), f"no step runs {command}"
         return self.runner.github(workflow, "test")

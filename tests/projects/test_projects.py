@@ -22,7 +22,7 @@ def test_a_fresh_project_passes_its_own_checks(
     env = project_environment(environments.install(project))
     if answers["database"] == "postgresql":
         assert not LEFT_OUT.search(
-            run(["pytest", "--quiet", "--cov"], project, env={**env, "DATABASE_URL": database.url})
+            run(["pytest", "--quiet", "--cov"], project, env={**env, "TEST_DATABASE_URL": database.url})
         )
     else:
         run(["pytest", "--quiet", "--cov"], project, env=env)
@@ -37,4 +37,4 @@ def test_what_wants_postgresql_is_left_out_without_it(
     project = render(database="postgresql")
     env = project_environment(environments.install(project))
     assert LEFT_OUT.search(run(["pytest", "--quiet"], project, env=env))
-    assert not LEFT_OUT.search(run(["pytest", "--quiet"], project, env={**env, "DATABASE_URL": database.url}))
+    assert not LEFT_OUT.search(run(["pytest", "--quiet"], project, env={**env, "TEST_DATABASE_URL": database.url}))

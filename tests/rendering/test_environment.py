@@ -26,7 +26,7 @@ READ_BY_OTHERS = {
 # What the image says, what is for development, what compose.yaml alone reads, and what wants a disk that all machines have
 # in common.
 NOT_ON_A_SWARM = {
-    *("DJANGO_SETTINGS_MODULE", "RUN_MIGRATIONS", "SENTRY_RELEASE", "TASKS_IN_WORKER"),
+    *("DJANGO_SETTINGS_MODULE", "RUN_MIGRATIONS", "SENTRY_RELEASE", "TASKS_IN_WORKER", "TEST_DATABASE_URL"),
     *("DEVELOPMENT_HOSTS", "GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN"),
     *(
         "COMPOSE_PROFILES",

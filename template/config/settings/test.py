@@ -5,8 +5,8 @@ from operations import logs
 from operations.environment import Environment
 
 env = Environment()
-# The tests run on the database at DATABASE_URL where CI has one.
-DATABASES = {"default": env.database("DATABASE_URL", "sqlite://:memory:")}
+# A database of their own, such as CI has: on what DATABASE_URL names there may be data.
+DATABASES = {"default": env.database("TEST_DATABASE_URL", "sqlite://:memory:")}
 env.seal()
 
 SECRET_KEY = "tests only: production refuses to start on a key such as this one"  # noqa: S105 - nothing it signs outlives a test
@@ -18,7 +18,7 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"
 # Pages name static files as they are in `static/`, with no collectstatic.
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {"BACKEND": "operations.static.CheckedStaticFiles"},
 }
 WHITENOISE_AUTOREFRESH = True
 # The real hashers are slow on purpose.
