@@ -2,13 +2,26 @@
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.http import HttpRequest, HttpResponse
 from django.test import Client
+from django.urls import path
+from pytest_django import Settings
 
 from apps.accounts.models import User
-from apps.pages.views import HomeView
-from operations.tests.conftest import empty_cache, production, production_environment
+from config import urls
+from operations.tests.conftest import as_shipped, empty_cache, production, production_environment
 
-__all__ = ["empty_cache", "production", "production_environment"]
+__all__ = ["as_shipped", "empty_cache", "production", "production_environment"]
+
+
+def fails(_request: HttpRequest) -> HttpResponse:
+    """Raise."""
+    raise RuntimeError("a detail that is nobody's business")
+
+
+# This module's URLs: the site's, and a page that fails.
+urlpatterns = [path("fails/", fails), *urls.urlpatterns]
+handler500 = urls.handler500
 
 
 @pytest.fixture
@@ -34,11 +47,8 @@ def member_client(member: User) -> Client:
 
 
 @pytest.fixture
-def broken_home(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A home page whose view raises."""
-
-    def fail(*_: object) -> None:
-        raise RuntimeError("a detail that is nobody's business")
-
-    monkeypatch.setattr(HomeView, "get", fail)
+def broken_page(client: Client, settings: Settings) -> str:
+    """The path of a page that fails."""
+    settings.ROOT_URLCONF = __name__
     client.raise_request_exception = False
+    return "/fails/"

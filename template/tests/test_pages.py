@@ -1,14 +1,22 @@
-"""Visitors find the home page, and a page that helps where something is wrong."""
+"""Visitors find the home page, and a page that helps where something is wrong.
+
+These tests are yours: when you replace a page, change or delete those of the page that was here.
+"""
 
 import re
 
 import pytest
+from django.conf import settings as site
+from django.templatetags.static import static
 from django.test import Client
 from django.urls import reverse
+from django.utils.csp import build_policy
 from django.utils.html import escape
 from pytest_django import Settings
 
 from apps.accounts.models import User
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_shipped")]
 
 HOSTILE_NAME = """<b>Fish & "Chips"</b> {{ request }}"""
 ESCAPED_NAME = "&lt;b&gt;Fish &amp; &quot;Chips&quot;&lt;/b&gt; {{ request }}"
@@ -20,26 +28,27 @@ INLINE = re.compile(
 )
 
 
+# Yours as the home page is, with the two tests below.
 def test_the_home_page_leads_a_visitor_to_an_account(client: Client) -> None:
-    answer = client.get("/")
+    answer = client.get(reverse("home"))
     assert answer.status_code == 200
     assert reverse("account_signup") in answer.text
     assert reverse("account_login") in answer.text
 
 
 def test_the_home_page_knows_a_member(member_client: Client, member: User) -> None:
-    answer = member_client.get("/")
+    answer = member_client.get(reverse("home"))
     assert member.email in answer.text
     assert reverse("account_delete") in answer.text
-    assert reverse("admin:index") not in answer.text
 
 
-def test_the_home_page_leads_staff_to_the_admin(admin_client: Client) -> None:
-    assert reverse("admin:index") in admin_client.get("/").text
+def test_the_home_page_leads_staff_to_the_admin(admin_client: Client, member_client: Client) -> None:
+    assert reverse("admin:index") in admin_client.get(reverse("home")).text
+    assert reverse("admin:index") not in member_client.get(reverse("home")).text
 
 
 def test_a_browser_that_asks_for_an_icon_unbidden_gets_it(client: Client) -> None:
-    assert client.get("/favicon.ico").headers["Location"] == "/static/icon.svg"
+    assert client.get("/favicon.ico").headers["Location"] == static("icon.svg")
 
 
 def test_a_page_that_does_not_exist_says_so(client: Client) -> None:
@@ -49,7 +58,7 @@ def test_a_page_that_does_not_exist_says_so(client: Client) -> None:
 
 
 def test_a_page_that_one_may_not_see_says_so(member_client: Client) -> None:
-    answer = member_client.get("/admin/", follow=True)
+    answer = member_client.get(reverse("admin:index"), follow=True)
     assert answer.status_code == 403
     assert "Not allowed" in answer.text
 
@@ -62,27 +71,35 @@ def test_a_form_without_its_token_says_what_to_do(settings: Settings) -> None:
 
 
 def test_a_host_that_is_not_this_sites_is_refused(client: Client) -> None:
-    answer = client.get("/", headers={"host": "elsewhere.example"})
+    answer = client.get(reverse("home"), headers={"host": "elsewhere.example"})
     assert answer.status_code == 400
     assert "elsewhere" not in answer.text
 
 
-@pytest.mark.usefixtures("broken_home")
-def test_an_error_shows_its_number_and_no_detail(client: Client) -> None:
-    answer = client.get("/")
+def test_an_error_shows_its_number_and_no_detail(client: Client, broken_page: str) -> None:
+    answer = client.get(broken_page)
     assert answer.status_code == 500
     assert answer.headers["X-Request-ID"] in answer.text
     assert "Traceback" not in answer.text
     assert "nobody's business" not in answer.text
 
 
-@pytest.mark.usefixtures("broken_home")
-@pytest.mark.parametrize("page", ["/", "/accounts/login/", "/no-such-page/"])
-def test_the_sites_name_is_escaped(client: Client, settings: Settings, page: str) -> None:
+def test_the_sites_name_is_escaped(client: Client, settings: Settings, broken_page: str) -> None:
     settings.SITE_NAME = HOSTILE_NAME
-    answer = client.get(page)
-    assert ESCAPED_NAME in answer.text
-    assert HOSTILE_NAME not in answer.text
+    for page in (broken_page, reverse("account_login"), "/no-such-page/"):
+        answer = client.get(page)
+        assert ESCAPED_NAME in answer.text
+        assert HOSTILE_NAME not in answer.text
+
+
+def test_the_policy_of_every_page_is_strict(settings: Settings) -> None:
+    policy = build_policy(settings.SECURE_CSP)
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+    assert "*" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert settings.X_FRAME_OPTIONS == "DENY"
+    assert settings.SECURE_REFERRER_POLICY == "same-origin"
 
 
 @pytest.mark.parametrize("page", VISITORS_PAGES)
@@ -103,7 +120,7 @@ def test_a_members_page_is_protected_and_has_nothing_inline(member_client: Clien
 
 def test_other_sites_cannot_load_the_sites_files(client: Client, settings: Settings) -> None:
     settings.WHITENOISE_USE_FINDERS = True
-    answer = client.get("/static/site.css")
+    answer = client.get(static("site.css"))
     assert answer.getvalue()
     assert answer.status_code == 200
     assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"

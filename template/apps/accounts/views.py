@@ -6,11 +6,13 @@ from allauth.account.views import EmailView, PasswordResetView
 from allauth.core import ratelimit
 from django.contrib import messages
 from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.mixins import AccessMixin
 from django.db.models import ProtectedError, RestrictedError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse_lazy
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.generic import FormView
 
@@ -19,6 +21,7 @@ from apps.accounts.models import User
 from operations import mail
 
 
+@method_decorator(login_not_required, name="dispatch")
 class DeleteAccountView(AccessMixin, FormView):
     """Deletes the account of the person who asks, after the password.
 
@@ -84,6 +87,7 @@ class NeedsMailMixin:
         return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
 
 
+@method_decorator(login_not_required, name="dispatch")
 class MailedPasswordResetView(NeedsMailMixin, PasswordResetView):
     """Asks for the address that a link to set a new password goes to."""
 

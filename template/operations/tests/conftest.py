@@ -16,10 +16,10 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import get_user_model
-from django.contrib.auth.decorators import login_not_required
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
@@ -29,8 +29,24 @@ from pytest_django import Settings
 
 from operations.logs import JsonLines
 
+# What the template has in MIDDLEWARE.
+SHIPPED = {
+    "operations.requests.RequestMiddleware",
+    "operations.probes.ProbeMiddleware",
+    "operations.requests.SecurityHeadersMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+}
 
-@login_not_required
+
 def page(request: HttpRequest) -> HttpResponse:
     """Answer, and look at who asks only if somebody is logged in."""
     if request.session.session_key:
@@ -39,14 +55,12 @@ def page(request: HttpRequest) -> HttpResponse:
     return HttpResponse("A page")
 
 
-@login_not_required
 def cookies(request: HttpRequest) -> HttpResponse:
     """Set both cookies that a site has."""
     request.session["kept"] = True
     return HttpResponse(get_token(request))
 
 
-@login_not_required
 def fails(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - which every view takes
     """Raise."""
     raise RuntimeError("a detail that is nobody's business")
@@ -57,9 +71,11 @@ urlpatterns = [
     path("", page),
     path("cookies/", cookies),
     path("fails/", fails),
-    path("admin/", admin.site.urls),
     path("", include("operations.urls")),
 ]
+# A project need not have the admin.
+if apps.is_installed("django.contrib.admin"):
+    urlpatterns.append(path("admin/", admin.site.urls))
 
 
 def error(status: int) -> Callable[..., HttpResponse]:
@@ -70,8 +86,15 @@ def error(status: int) -> Callable[..., HttpResponse]:
 handler400, handler404, handler429, handler500 = error(400), error(404), error(429), error(500)
 
 
+@pytest.fixture
+def as_shipped(settings: Settings) -> None:
+    """Let the site speak English, and have no other middleware than the template's."""
+    settings.LANGUAGE_CODE = "en"
+    settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if each in SHIPPED]
+
+
 @pytest.fixture(autouse=True)
-def pages(settings: Settings, client: Client) -> None:
+def pages(settings: Settings, client: Client, as_shipped: None) -> None:  # noqa: ARG001 - whatever else the site has
     """Serve these pages, whose errors are answers."""
     settings.ROOT_URLCONF = __name__
     client.raise_request_exception = False

@@ -32,7 +32,7 @@ def as_in_production(settings: Settings, production: Production) -> None:
 
 
 def assert_protected(headers: Mapping[str, str]) -> None:
-    # Whatever the project allows.
+    # As the settings have it, which are the project's; what they should say, tests/test_pages.py holds.
     assert headers["Content-Security-Policy"] == build_policy(site.SECURE_CSP)
     assert headers["X-Frame-Options"] == site.X_FRAME_OPTIONS
     assert headers["X-Content-Type-Options"] == "nosniff"

@@ -143,6 +143,12 @@ def test_a_task_that_was_asked_for_is_done(client: Client) -> None:
         assert client.get(reverse("task_answer"), {"key": other}).json() == {"done": False}
 
 
+@pytest.mark.usefixtures("db")
+def test_a_task_can_be_asked_for_where_all_pages_need_a_login(client: Client, settings: Settings) -> None:
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    assert client.post(reverse("task_answer")).status_code == 202
+
+
 @pytest.mark.usefixtures("db", "broker_down")
 def test_a_task_that_cannot_be_handed_over_is_an_answer(client: Client) -> None:
     assert client.post(reverse("task_answer")).status_code == 503

@@ -18,6 +18,8 @@ from apps.assistant import environment as assistant
 from apps.assistant import provider
 from apps.assistant.forms import LONGEST_PROMPT
 
+pytestmark = pytest.mark.usefixtures("as_shipped")
+
 Production = Callable[..., SimpleNamespace]
 Respond = Callable[[BaseHTTPRequestHandler], None]
 
@@ -249,7 +251,7 @@ def test_a_question_has_a_length(member_client: Client, model: Provider) -> None
 def test_the_page_is_for_members(client: Client, member_client: Client) -> None:
     assert client.get(reverse("assistant")).status_code == 302
     assert client.post(reverse("assistant"), {"prompt": "?"}).status_code == 302
-    assert reverse("assistant") in member_client.get("/").text
+    assert reverse("assistant") in member_client.get(reverse("account_change_password")).text
     assert member_client.get(reverse("assistant")).status_code == 200
 
 

@@ -1,0 +1,369 @@
+"""What an owner changes leaves the tests that the template ships green, but for those that say they are the owner's."""
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.edits import Edit, added, appended, behind, edit, known
+from tests.support.environments import Environments, project_environment, run
+from tests.support.faults import text
+
+Render = Callable[..., Path]
+Project = tuple[Path, dict[str, str]]
+
+BASE, URLS = "config/settings/base.py", "config/urls.py"
+ACCOUNTS, PAGES = "tests/test_accounts.py", "tests/test_pages.py"
+# The tests that ask for pages; the others see nothing of what these edits change.
+ASKING = ["tests", *(f"operations/tests/test_{name}.py" for name in ("logs", "probes", "security", "static"))]
+ASKING += ["operations/tests/test_tasks_and_mail.py", "operations/tests/test_uploads.py"]
+
+# As owners write it, or find it in a tutorial.
+OWN = '''"""What is the owner's."""
+
+from django.http import HttpResponse, HttpResponsePermanentRedirect
+
+from apps.accounts.models import User
+
+
+def index(request):
+    """Show a page that reads the database."""
+    return HttpResponse(f"Hello, all {User.objects.count()} of you.")
+
+
+def everybody(request):
+    """Tell every template something of the database."""
+    return {"everybody": User.objects.count()}
+
+
+def moved(get_response):
+    """Let every page have another address."""
+    return lambda request: (
+        get_response(request)
+        if request.path.startswith("/new/")
+        else HttpResponsePermanentRedirect(f"/new{request.path}")
+    )
+
+
+def no_robots(get_response):
+    """Refuse whoever is no browser."""
+    return lambda request: (
+        get_response(request)
+        if "Mozilla" in request.headers.get("User-Agent", "")
+        else HttpResponse("No robots", status=403)
+    )
+
+
+def counted(get_response):
+    """Ask the database at every request."""
+
+    def answer(request):
+        User.objects.count()
+        return get_response(request)
+
+    return answer
+'''
+DATA_MIGRATION = """from django.db import migrations, models
+
+
+def fill(apps, schema_editor):
+    apps.get_model("accounts", "User").objects.create(email="first@example.com")
+
+
+class Migration(migrations.Migration):
+    dependencies = [("accounts", "0001_initial")]
+    operations = [
+        migrations.AddField("user", "city", models.CharField(max_length=50, null=True)),
+        migrations.RunPython(fill, migrations.RunPython.noop),
+    ]
+"""
+NOT_NULL = """from django.db import migrations, models
+
+
+def fill(apps, schema_editor):
+    apps.get_model("accounts", "User").objects.filter(city=None).update(city="Graz")
+
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies = [("accounts", "0002_city")]
+    operations = [
+        migrations.RunPython(fill, migrations.RunPython.noop),
+        migrations.AlterField("user", "city", models.CharField(max_length=50, default="")),
+    ]
+"""
+PAGE = "<!DOCTYPE html><title>Ours</title><p>A page of ours, without a style sheet.\n"
+
+own = added({"apps/own/__init__.py": "", "apps/own/things.py": OWN})
+
+
+def setting(*lines: str) -> Edit:
+    """Set something for development, tests and production alike."""
+    return appended(BASE, "\n".join(lines))
+
+
+def middleware(name: str, after: str = "django.contrib.auth.middleware.AuthenticationMiddleware") -> Edit:
+    """Add a middleware behind one that is there."""
+    return behind(BASE, f'    "{after}",', f'    "{name}",')
+
+
+def imported(line: str) -> Edit:
+    """Import something for the URLs."""
+    return behind(URLS, "from django.urls import include, path", f"\n{line}")
+
+
+def pages(*names: str) -> Edit:
+    """Put other pages in the place of the template's."""
+
+    def change(project: Path) -> None:
+        for name in names:
+            assert (project / f"templates/{name}.html").exists()
+            (project / f"templates/{name}.html").write_text(PAGE)
+
+    return change
+
+
+MORE_TO_FILL_IN = text(
+    "apps/accounts/forms.py",
+    "    def try_save(",
+    "    terms = forms.BooleanField()\n    city = forms.CharField(max_length=50)\n\n    def try_save(",
+)
+# Languages without English, chosen by each visitor.
+LOCALE = (
+    setting('LANGUAGE_CODE = "fr"', 'LANGUAGES = [("fr", "Français"), ("ar", "العربية")]'),
+    middleware("django.middleware.locale.LocaleMiddleware", "django.contrib.sessions.middleware.SessionMiddleware"),
+)
+HOME_READS = """    template_name = "pages/home.html"
+
+    def get_context_data(self, **kwargs):
+        from apps.accounts.models import User
+
+        return super().get_context_data(everybody=User.objects.count(), **kwargs)
+"""
+
+# Each leaves all green.
+BORNE: dict[str, tuple[Edit, ...]] = {
+    "another language": (setting('LANGUAGE_CODE = "de"'),),
+    "languages of each visitor": LOCALE,
+    "every page needs a login": (middleware("django.contrib.auth.middleware.LoginRequiredMiddleware"),),
+    "middleware that redirects, refuses and asks the database": (
+        own,
+        middleware("apps.own.things.moved", "allauth.account.middleware.AccountMiddleware"),
+        middleware("apps.own.things.no_robots", "operations.requests.SecurityHeadersMiddleware"),
+        middleware("apps.own.things.counted"),
+    ),
+    "every template reads the database": (
+        own,
+        behind(BASE, '                "apps.pages.context_processors.site",', '"apps.own.things.everybody",'),
+    ),
+    "the home page reads the database": (
+        text("apps/pages/views.py", '    template_name = "pages/home.html"\n', HOME_READS),
+    ),
+    "another address for the admin": (text(URLS, '"admin/"', '"hidden/office/"'), known(admin="/hidden/office/")),
+    "a box for terms and a required field at sign-up": (
+        MORE_TO_FILL_IN,
+        known(sign_up_fields={"terms": "on", "city": "Graz-{random}"}),
+    ),
+    "the address twice and the password once at sign-up": (
+        setting('ACCOUNT_SIGNUP_FIELDS = ["email*", "email2*", "password1*"]'),
+        known(sign_up_fields={"email2": "{email}"}),
+    ),
+    "settings of the owner's": (
+        setting(
+            'TIME_ZONE = "Asia/Kathmandu"',
+            "USE_THOUSAND_SEPARATOR = True",
+            "APPEND_SLASH = False",
+            'STATIC_URL = "/assets/"',
+            'SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"',
+            "SESSION_SAVE_EVERY_REQUEST = True",
+            'ACCOUNT_EMAIL_SUBJECT_PREFIX = "Ours: "',
+            'INSTALLED_APPS += ["django.contrib.sites", "django.contrib.humanize"]',
+            "SITE_ID = 1",
+            'LOGIN_REDIRECT_URL = "account_email"',
+            'LOGOUT_REDIRECT_URL = "account_login"',
+        ),
+        text(BASE, '"min_length": 10', '"min_length": 16'),
+        text(BASE, '"script-src": [CSP.SELF]', '"script-src": [CSP.SELF, "https://cdn.jsdelivr.net"]'),
+    ),
+    "a social provider on the login page": (
+        setting(
+            'INSTALLED_APPS += ["allauth.socialaccount", "allauth.socialaccount.providers.github"]',
+            'SOCIALACCOUNT_PROVIDERS = {"github": {"APPS": [{"client_id": "a", "secret": "b"}]}}',
+        ),
+        text(URLS, 'include("allauth.account.urls")', 'include("allauth.urls")'),
+    ),
+}
+
+# Browsers ask for it at one address.
+ICON = f"{PAGES}::test_a_browser_that_asks_for_an_icon_unbidden_gets_it"
+HOME_TESTS = {
+    f"{PAGES}::test_the_home_page_{name}"
+    for name in ("leads_a_visitor_to_an_account", "knows_a_member", "leads_staff_to_the_admin")
+}
+# Each leaves red what guards the page that was replaced, and says that it is the owner's.
+REPLACED: dict[str, tuple[tuple[Edit, ...], set[str]]] = {
+    "addresses that begin with the language": (
+        (
+            setting('LANGUAGE_CODE = "de"'),
+            LOCALE[1],
+            text(URLS, "urlpatterns = [", "urlpatterns = i18n_patterns("),
+            text(URLS, "\n]\n", "\n)\n"),
+            imported("from django.conf.urls.i18n import i18n_patterns"),
+        ),
+        {ICON},
+    ),
+    "everything below a prefix": (
+        (
+            text(URLS, 'path("", include("apps', 'path("app/", include("apps'),
+            text(URLS, 'path("accounts/", include', 'path("app/konto/", include'),
+            known(home="/app/", accounts="/app/konto/"),
+        ),
+        {ICON},
+    ),
+    "the home page": ((pages("pages/home"),), HOME_TESTS),
+    "the view at the root": (
+        (own, imported("from apps.own.things import index"), text(URLS, "= [\n", '= [\n    path("", index),\n')),
+        HOME_TESTS,
+    ),
+    "the pages for errors": (
+        (pages("404", "500", "403", "429"),),
+        {
+            f"{ACCOUNTS}::test_passwords_tried_on_the_way_to_deleting_are_limited",
+            *(
+                f"{PAGES}::test_{name}"
+                for name in (
+                    "a_page_that_does_not_exist_says_so",
+                    "a_page_that_one_may_not_see_says_so",
+                    "an_error_shows_its_number_and_no_detail",
+                    "the_sites_name_is_escaped",
+                )
+            ),
+        },
+    ),
+    "no admin": (
+        (
+            text(BASE, '    "django.contrib.admin",\n', ""),
+            text(URLS, '    path("admin/", admin.site.urls),\n', ""),
+            text(URLS, "from django.contrib import admin\n", ""),
+            text(URLS, "admin.autodiscover()\n", ""),
+            text(URLS, "admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]\n", ""),
+            known(admin=""),
+        ),
+        {
+            f"{ACCOUNTS}::test_a_superuser_logs_in_to_the_admin_through_the_sites_login",
+            f"{ACCOUNTS}::test_an_account_that_the_admin_makes_can_log_in",
+            f"{ACCOUNTS}::test_an_address_changed_in_the_admin_is_the_only_one_that_resets_the_password",
+            f"{ACCOUNTS}::test_the_admin_has_no_login_of_its_own_that_is_not_limited",
+            f"{PAGES}::test_a_page_that_one_may_not_see_says_so",
+            f"{PAGES}::test_the_home_page_leads_staff_to_the_admin",
+        },
+    ),
+    "the policy": (
+        (text(BASE, '"style-src": [CSP.SELF]', '"style-src": [CSP.SELF, CSP.UNSAFE_INLINE]'),),
+        {f"{PAGES}::test_the_policy_of_every_page_is_strict"},
+    ),
+}
+
+
+@pytest.fixture
+def project(render: Render, environments: Environments) -> Project:
+    """A project, installed, and the variables under which its programs are found."""
+    folder = render(platform="gunicorn", database="sqlite", ci="none")
+    return folder, project_environment(environments.install(folder))
+
+
+def red(project: Project, *tests: str) -> tuple[set[str], str]:
+    """Run some of a project's tests; gives those that failed, and all that was printed."""
+    folder, env = project
+    done = subprocess.run(
+        ["pytest", "--quiet", "--tb=short", "-p", "no:cacheprovider", *tests],
+        cwd=folder,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert " passed" in done.stdout, done.stdout
+    return set(re.findall(r"(?m)^(?:FAILED|ERROR) (\S+)", done.stdout)), done.stdout
+
+
+@pytest.mark.parametrize("edits", BORNE.values(), ids=BORNE)
+def test_the_shipped_tests_bear_it(project: Project, edits: tuple[Edit, ...]) -> None:
+    edit(project[0], *edits)
+    failed, said = red(project, *ASKING)
+    assert not failed, said
+
+
+@pytest.mark.parametrize(("edits", "owners"), REPLACED.values(), ids=REPLACED)
+def test_what_guards_a_page_that_was_replaced_says_whose_it_is(
+    project: Project, edits: tuple[Edit, ...], owners: set[str]
+) -> None:
+    edit(project[0], *edits)
+    failed, said = red(project, *ASKING)
+    assert failed == owners, said
+    for name in (ACCOUNTS, PAGES):
+        assert "These tests are yours:" in (project[0] / name).read_text()
+    assert "tests/test_pages.py" in (project[0] / "apps/pages/views.py").read_text()
+
+
+def test_a_sign_up_form_that_asks_for_more_names_what_has_to_follow(project: Project) -> None:
+    edit(project[0], MORE_TO_FILL_IN)
+    failed, said = red(project, ACCOUNTS)
+    assert f"{ACCOUNTS}::test_a_new_account_works_once_its_address_is_confirmed" in failed
+    assert "Sign-up asks for city, terms too: `sign_up_fields` under [tool.smoke.site] in pyproject.toml" in said
+
+
+def test_a_migration_that_writes_rows_and_one_that_wants_them_written(project: Project) -> None:
+    """Their code writes to `default`, as Django's documentation has it, whatever database is migrated."""
+    edit(
+        project[0],
+        added({"apps/accounts/migrations/0002_city.py": DATA_MIGRATION}),
+        added({"apps/accounts/migrations/0003_city_not_null.py": NOT_NULL}),
+        behind(
+            "apps/accounts/models.py",
+            '    email = models.EmailField(_("email address"), unique=True)',
+            '    city = models.CharField(max_length=50, default="")',
+        ),
+    )
+    failed, said = red(project, "tests", "operations/tests/test_migrate.py", "operations/tests/test_probes.py")
+    assert not failed, said
+
+
+@pytest.mark.parametrize(
+    ("page", "line"),
+    [
+        # On a page that a test asks for, and on one that none does.
+        ("templates/base.html", '<link rel="icon" href="{% static \'icn.svg\' %}">'),
+        ("templates/account/verification_sent.html", '<img alt="" src="{% static \'icn.svg\' %}">'),
+    ],
+)
+def test_a_misspelt_static_file_is_found(project: Project, page: str, line: str) -> None:
+    folder = project[0]
+    (folder / page).write_text(
+        (folder / page).read_text().replace("{% block", f"{{% load static %}}{line}{{% block", 1)
+    )
+    failed, said = red(project, *ASKING)
+    assert "operations/tests/test_static.py::test_there_is_every_static_file_that_a_template_names" in failed
+    assert f"There is no such static file: {page} names icn.svg. Correct the name" in said
+    assert (f"{PAGES}::test_a_page_that_does_not_exist_says_so" in failed) == (page == "templates/base.html"), said
+
+
+def test_the_tests_touch_nothing_that_the_environment_names(project: Project) -> None:
+    folder, env = project
+    # Nothing listens there: a test that asked would fail. And a file that a test wrote to would be there.
+    variables = {
+        "DJANGO_SETTINGS_MODULE": "config.settings.production",
+        "DATABASE_URL": f"sqlite:///{folder}/production.sqlite3",
+        "CACHE_URL": "redis://127.0.0.1:1/0",
+        "EMAIL_URL": "smtp://127.0.0.1:1",
+        "DEFAULT_FROM_EMAIL": "site@example.com",
+        "MEDIA_ROOT": str(folder),
+        "BACKUP_DIR": str(folder),
+    }
+    assert " failed" not in run(["pytest", "--quiet"], folder, env={**env, **variables})
+    assert not (folder / "production.sqlite3").exists()
+    read = "from config.settings.test import DATABASES; print(DATABASES['default']['NAME'])"
+    assert run(["python", "-c", read], folder, env={**env, **variables}).strip() == ":memory:"
