@@ -7,141 +7,31 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.edits import Edit, added, appended, behind, edit, known
+from tests.support.edits import Edit, added, behind, edit, known
 from tests.support.environments import Environments, project_environment, run
 from tests.support.faults import text
+from tests.support.ordinary import (
+    BASE,
+    CITY,
+    CITY_NOT_NULL,
+    HOME_READS,
+    LOCALE,
+    MORE_TO_FILL_IN,
+    URLS,
+    imported,
+    middleware,
+    own,
+    pages,
+    setting,
+)
 
 Render = Callable[..., Path]
 Project = tuple[Path, dict[str, str]]
 
-BASE, URLS = "config/settings/base.py", "config/urls.py"
 ACCOUNTS, PAGES = "tests/test_accounts.py", "tests/test_pages.py"
 # The tests that ask for pages; the others see nothing of what these edits change.
 ASKING = ["tests", *(f"operations/tests/test_{name}.py" for name in ("logs", "probes", "security", "static"))]
 ASKING += ["operations/tests/test_tasks_and_mail.py", "operations/tests/test_uploads.py"]
-
-# As owners write it, or find it in a tutorial.
-OWN = '''"""What is the owner's."""
-
-from django.http import HttpResponse, HttpResponsePermanentRedirect
-
-from apps.accounts.models import User
-
-
-def index(request):
-    """Show a page that reads the database."""
-    return HttpResponse(f"Hello, all {User.objects.count()} of you.")
-
-
-def everybody(request):
-    """Tell every template something of the database."""
-    return {"everybody": User.objects.count()}
-
-
-def moved(get_response):
-    """Let every page have another address."""
-    return lambda request: (
-        get_response(request)
-        if request.path.startswith("/new/")
-        else HttpResponsePermanentRedirect(f"/new{request.path}")
-    )
-
-
-def no_robots(get_response):
-    """Refuse whoever is no browser."""
-    return lambda request: (
-        get_response(request)
-        if "Mozilla" in request.headers.get("User-Agent", "")
-        else HttpResponse("No robots", status=403)
-    )
-
-
-def counted(get_response):
-    """Ask the database at every request."""
-
-    def answer(request):
-        User.objects.count()
-        return get_response(request)
-
-    return answer
-'''
-DATA_MIGRATION = """from django.db import migrations, models
-
-
-def fill(apps, schema_editor):
-    apps.get_model("accounts", "User").objects.create(email="first@example.com")
-
-
-class Migration(migrations.Migration):
-    dependencies = [("accounts", "0001_initial")]
-    operations = [
-        migrations.AddField("user", "city", models.CharField(max_length=50, null=True)),
-        migrations.RunPython(fill, migrations.RunPython.noop),
-    ]
-"""
-NOT_NULL = """from django.db import migrations, models
-
-
-def fill(apps, schema_editor):
-    apps.get_model("accounts", "User").objects.filter(city=None).update(city="Graz")
-
-
-class Migration(migrations.Migration):
-    atomic = False
-    dependencies = [("accounts", "0002_city")]
-    operations = [
-        migrations.RunPython(fill, migrations.RunPython.noop),
-        migrations.AlterField("user", "city", models.CharField(max_length=50, default="")),
-    ]
-"""
-PAGE = "<!DOCTYPE html><title>Ours</title><p>A page of ours, without a style sheet.\n"
-
-own = added({"apps/own/__init__.py": "", "apps/own/things.py": OWN})
-
-
-def setting(*lines: str) -> Edit:
-    """Set something for development, tests and production alike."""
-    return appended(BASE, "\n".join(lines))
-
-
-def middleware(name: str, after: str = "django.contrib.auth.middleware.AuthenticationMiddleware") -> Edit:
-    """Add a middleware behind one that is there."""
-    return behind(BASE, f'    "{after}",', f'    "{name}",')
-
-
-def imported(line: str) -> Edit:
-    """Import something for the URLs."""
-    return behind(URLS, "from django.urls import include, path", f"\n{line}")
-
-
-def pages(*names: str) -> Edit:
-    """Put other pages in the place of the template's."""
-
-    def change(project: Path) -> None:
-        for name in names:
-            assert (project / f"templates/{name}.html").exists()
-            (project / f"templates/{name}.html").write_text(PAGE)
-
-    return change
-
-
-MORE_TO_FILL_IN = text(
-    "apps/accounts/forms.py",
-    "    def try_save(",
-    "    terms = forms.BooleanField()\n    city = forms.CharField(max_length=50)\n\n    def try_save(",
-)
-# Languages without English, chosen by each visitor.
-LOCALE = (
-    setting('LANGUAGE_CODE = "fr"', 'LANGUAGES = [("fr", "Français"), ("ar", "العربية")]'),
-    middleware("django.middleware.locale.LocaleMiddleware", "django.contrib.sessions.middleware.SessionMiddleware"),
-)
-HOME_READS = """    template_name = "pages/home.html"
-
-    def get_context_data(self, **kwargs):
-        from apps.accounts.models import User
-
-        return super().get_context_data(everybody=User.objects.count(), **kwargs)
-"""
 
 # Each leaves all green.
 BORNE: dict[str, tuple[Edit, ...]] = {
@@ -164,7 +54,7 @@ BORNE: dict[str, tuple[Edit, ...]] = {
     "another address for the admin": (text(URLS, '"admin/"', '"hidden/office/"'), known(admin="/hidden/office/")),
     "a box for terms and a required field at sign-up": (
         MORE_TO_FILL_IN,
-        known(sign_up_fields={"terms": "on", "city": "Graz-{random}"}),
+        known(sign_up_fields={"terms": "on", "city": "graz", "name": "Ann-{random}"}),
     ),
     "the address twice and the password once at sign-up": (
         setting('ACCOUNT_SIGNUP_FIELDS = ["email*", "email2*", "password1*"]'),
@@ -313,15 +203,15 @@ def test_a_sign_up_form_that_asks_for_more_names_what_has_to_follow(project: Pro
     edit(project[0], MORE_TO_FILL_IN)
     failed, said = red(project, ACCOUNTS)
     assert f"{ACCOUNTS}::test_a_new_account_works_once_its_address_is_confirmed" in failed
-    assert "Sign-up asks for city, terms too: `sign_up_fields` under [tool.smoke.site] in pyproject.toml" in said
+    assert "Sign-up asks for city, name, terms too: `sign_up_fields` under [tool.smoke.site] in pyproject.toml" in said
 
 
 def test_a_migration_that_writes_rows_and_one_that_wants_them_written(project: Project) -> None:
     """Their code writes to `default`, as Django's documentation has it, whatever database is migrated."""
     edit(
         project[0],
-        added({"apps/accounts/migrations/0002_city.py": DATA_MIGRATION}),
-        added({"apps/accounts/migrations/0003_city_not_null.py": NOT_NULL}),
+        added({"apps/accounts/migrations/0002_city.py": CITY}),
+        added({"apps/accounts/migrations/0003_city_not_null.py": CITY_NOT_NULL}),
         behind(
             "apps/accounts/models.py",
             '    email = models.EmailField(_("email address"), unique=True)',

@@ -4,34 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.edits import Edit, behind, edit, known
+from tests.support.edits import Edit, edit, known
 from tests.support.faults import text
+from tests.support.ordinary import MORE_TO_FILL_IN, URLS, middleware, pages
 from tests.support.sites import Site
 from tests.support.smoke import ACCOUNT, ADMIN, CHECKS, HOME, PAGES, Outcome, accounts, checked, smoke
 
-URLS = "config/urls.py"
-MORE_TO_FILL_IN = text(
-    "apps/accounts/forms.py",
-    "    def try_save(",
-    "    terms = forms.BooleanField()\n    city = forms.ChoiceField(choices=[('', ''), ('graz', 'Graz')])\n\n    def try_save(",
-)
-LOGIN_REQUIRED = behind(
-    "config/settings/base.py",
-    '    "django.contrib.auth.middleware.AuthenticationMiddleware",',
-    '    "django.contrib.auth.middleware.LoginRequiredMiddleware",',
-)
+LOGIN_REQUIRED = middleware("django.contrib.auth.middleware.LoginRequiredMiddleware")
 MOVED_ACCOUNTS = text(URLS, '"accounts/"', '"konto/"')
 CLOSED = text("apps/accounts/adapter.py", "return bool(settings.SIGNUP_OPEN)", "return False")
-
-
-def bare(*names: str) -> Edit:
-    """Put pages in the place of others that have no style sheet, and no tags that HTML can do without."""
-
-    def change(project: Path) -> None:
-        for name in names:
-            (project / f"templates/{name}.html").write_text("<!DOCTYPE html><title>Ours</title><p>Ours.\n")
-
-    return change
 
 
 # What an owner changes, what they say of it, and the check that fails until they do, naming the key.
@@ -39,9 +20,9 @@ CHANGES: dict[str, tuple[Edit, dict[str, object], str, str]] = {
     "admin moved": (text(URLS, '"admin/"', '"office/"'), {"admin": "/office/"}, ADMIN, "admin"),
     "sign-up form": (
         MORE_TO_FILL_IN,
-        {"sign_up_fields": {"terms": "on", "city": "graz"}},
+        {"sign_up_fields": {"terms": "on", "name": "Ann-{random}", "city": "graz"}},
         ACCOUNT,
-        "it needs terms, city: `sign_up_fields",
+        "it needs terms, name, city: `sign_up_fields",
     ),
     "home moved": (
         text(URLS, 'path("", include("apps.pages', 'path("app/", include("apps.pages'),
@@ -74,7 +55,7 @@ def test_a_check_that_the_site_has_left_behind_names_the_key_that_mends_it(
 
 
 def test_pages_without_a_style_sheet_pass(site_copy: Site, tmp_path: Path) -> None:
-    edit(site_copy.project, bare("pages/home", "404", "403_csrf"))
+    edit(site_copy.project, pages("pages/home", "404", "403_csrf"))
     outcome = checked(site_copy, tmp_path)
     assert outcome.having("PASS") == set(CHECKS), outcome.output
 
