@@ -6,7 +6,6 @@ These tests are yours: when you replace a page, change or delete those of the pa
 import re
 
 import pytest
-from django.conf import settings as site
 from django.templatetags.static import static
 from django.test import Client
 from django.urls import reverse

@@ -1,5 +1,6 @@
 """What the URL of the database means. A URL that cannot work is refused, without repeating what may be its password."""
 
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -112,14 +113,13 @@ def of_postgresql(settings: dict[str, Any]) -> None:
     """
     if find_spec("psycopg") is None:
         raise EnvError("PostgreSQL needs psycopg, which is not installed: uv add 'psycopg[binary]'")
-    # Only who has PostgreSQL waits for its library.
-    from psycopg.pq import Conninfo
-
     options = settings["OPTIONS"]
     if WITHOUT_CURSORS in options:
         settings[WITHOUT_CURSORS.upper()] = flag(options, WITHOUT_CURSORS)
         del options[WITHOUT_CURSORS]
-    libpqs = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    # By its name, since projects on SQLite have no psycopg, and their types are checked too.
+    libpq = import_module("psycopg.pq")
+    libpqs = {option.keyword.decode() for option in libpq.Conninfo.get_defaults()}
     refuse_unknown(options, libpqs | DJANGOS | {WITHOUT_CURSORS})
     for name in NUMBERS & set(options):
         # dj-database-url has made a number of what is one.
