@@ -43,6 +43,7 @@ SHIPPED = {
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "operations.requests.PolicyMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 }
 
