@@ -21,6 +21,12 @@ from apps.accounts.models import User
 from operations import mail
 
 
+class MemberRequest(HttpRequest):
+    """What a view behind `@login_required` is given, for its type hint: `request.user` is a member."""
+
+    user: User
+
+
 @method_decorator(login_not_required, name="dispatch")
 class DeleteAccountView(AccessMixin, FormView):
     """Deletes the account of the person who asks, after the password.

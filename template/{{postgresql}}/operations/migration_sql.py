@@ -28,6 +28,7 @@ class MigrationSQL:
     """What a migration does.
 
     Attributes:
+        app_label: its app.
         path: its file, below the project's folder.
         safety_assured: the reason that its author gave for what it locks; empty if there is none.
         atomic: whether it is one transaction.
@@ -37,6 +38,7 @@ class MigrationSQL:
         unknown: the operations that ask the database before they say what they do.
     """
 
+    app_label: str
     path: Path
     safety_assured: str
     atomic: bool
@@ -119,7 +121,11 @@ class Recorder(DatabaseSchemaEditor):
             or getattr(old, "db_index", False)
         ):
             return False
-        others = [{**part.deconstruct()[3], "max_length": None} for part in (old, new)]
+        # What the database does not know may change beside it.
+        of_python = {"max_length", *old.non_db_attrs}
+        others = [
+            {name: said for name, said in part.deconstruct()[3].items() if name not in of_python} for part in (old, new)
+        ]
         lower = (
             isinstance(new, CharField) and new.max_length and (not old.max_length or new.max_length < old.max_length)
         )
@@ -165,7 +171,7 @@ def own_migrations(live: Iterable[str] = ()) -> Iterator[MigrationSQL]:
 
 def recorded(migration: Migration, state: ProjectState, path: Path) -> MigrationSQL:
     """What a migration does to the tables of `state`, which stays as it is; `path` is its file."""
-    seen = MigrationSQL(path, getattr(migration, "safety_assured", "").strip(), migration.atomic)
+    seen = MigrationSQL(migration.app_label, path, getattr(migration, "safety_assured", "").strip(), migration.atomic)
     with Recorder(migration.app_label, seen) as recorder:
         for operation in migration.operations:
             before, state = state, state.clone()

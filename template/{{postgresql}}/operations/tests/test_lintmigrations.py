@@ -1,6 +1,7 @@
 """A migration that would lock a table in use, or break the release that serves meanwhile, is found."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import override
 
 import pytest
@@ -126,6 +127,9 @@ HARMLESS: dict[str, Operation] = {
     ),
     "a time": migrations.AddField("note", "made", models.DateTimeField(db_default=Now())),
     "a longer text": migrations.AlterField("note", "text", models.CharField(max_length=60)),
+    "a longer text that may be empty": migrations.AlterField(
+        "note", "text", models.CharField(blank=True, max_length=60)
+    ),
     "a text without a limit": migrations.AlterField("note", "text", models.TextField()),
     "another help text": migrations.AlterField("note", "text", models.CharField(max_length=50, help_text="A line")),
     "a constraint that is not valid yet": AddConstraintNotValid("note", POSITIVE),
@@ -187,6 +191,26 @@ def test_the_command_names_the_file_the_statement_and_the_way_out(monkeypatch: p
     assert str(refused.value).startswith("apps/notes/migrations/0002_next.py: Dropping a column")
     assert '\n    ALTER TABLE "notes_note" DROP COLUMN "text";\n' in str(refused.value)
     assert "safety_assured" in str(refused.value)
+
+
+def test_an_app_that_is_not_deployed_is_settled_by_the_command_that_the_message_names(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path
+) -> None:
+    settings.BASE_DIR = tmp_path
+    dangerous = migration(migrations.RemoveField("note", "text"))
+    (tmp_path / dangerous.path).parent.mkdir(parents=True)
+    (tmp_path / dangerous.path).write_text("class Migration(migrations.Migration):\n\n    dependencies = []\n")
+    (tmp_path / "pyproject.toml").write_text("[tool]\n")
+    monkeypatch.setattr(lintmigrations, "own_migrations", lambda _: [dangerous])
+    with pytest.raises(CommandError, match="If notes is not deployed.*\n\n.*lintmigrations --not-deployed notes\n"):
+        call_command("lintmigrations")
+    with pytest.raises(CommandError, match="there is no app notse"):
+        call_command("lintmigrations", "--not-deployed", "notse")
+    monkeypatch.setattr(lintmigrations.apps, "get_app_configs", lambda: [SimpleNamespace(label="notes")])
+    call_command("lintmigrations", "--not-deployed", "notes")
+    assert (
+        '):\n\n    safety_assured = "notes was not deployed yet"\n\n    dep' in (tmp_path / dangerous.path).read_text()
+    )
 
 
 def test_a_reason_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,11 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, override
 
+from django.apps import apps
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from operations.migration_sql import POSTGRESQL, MigrationSQL, own_migrations
 
@@ -31,8 +32,8 @@ NOT_ASKED = (
 )
 # What it says in words of SQL, in those of Django.
 IN_DJANGO = {
-    "ban-drop-default": "The release that serves meanwhile does not know the column, and could not add a row: "
-    "give the field a db_default, or null=True.",
+    "ban-drop-default": "During a deploy the previous release still serves, does not know the column, and could not add "
+    "a row: give the field a db_default beside its default, or null=True.",
     "require-concurrent-index-creation": "Nothing can be written to the table meanwhile: "
     "AddIndexConcurrently, in a migration with atomic = False.",
     "require-concurrent-index-deletion": "RemoveIndexConcurrently, in a migration with atomic = False.",
@@ -43,8 +44,12 @@ IN_DJANGO = {
 }
 WRITES = re.compile(r"\s*(UPDATE|DELETE|MERGE|TRUNCATE|LOCK|CLUSTER|VACUUM\s+FULL)\b", re.IGNORECASE)
 ADVICE = """
-docs/operations.md has the steps that change a large table without downtime. A migration that may lock, because its table is
-small or nobody uses it yet, says so with its reason:
+If {apps} is not deployed anywhere yet, nobody uses its tables. Run this, which writes so into the migrations above, and commit:
+
+    uv run python manage.py lintmigrations --not-deployed {labels}
+
+Otherwise docs/operations.md has the steps that change a large table without downtime. A migration that may lock, because its
+table is small, says so with its reason:
 
     class Migration(migrations.Migration):
         safety_assured = "the table has 200 rows"
@@ -54,6 +59,8 @@ What is live everywhere can do no harm any more. pyproject.toml may name the las
     [tool.lintmigrations]
     live = ["accounts.0001_initial"]
 """
+# The line of a migration below which its reason goes.
+CLASS = re.compile(r"^class Migration\(.*\):\n", re.MULTILINE)
 
 
 class Command(BaseCommand):
@@ -62,17 +69,55 @@ class Command(BaseCommand):
     help = "Finds migrations that lock a table that is in use, or break the release that serves meanwhile."
     requires_system_checks = ()
 
-    def handle(self, *_: Any, **__: Any) -> None:
+    @override
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the option that settles what is found in apps that are new."""
+        parser.add_argument(
+            "--not-deployed",
+            nargs="+",
+            default=[],
+            metavar="APP",
+            help="These apps are deployed nowhere yet: write so into their migrations in which something is found.",
+        )
+
+    def handle(self, *_: Any, not_deployed: list[str], **__: Any) -> None:
         """Print what each migration would do that it does not account for."""
         try:
             suspects = [migration for migration in own_migrations(live()) if not migration.safety_assured]
         except LookupError as error:
             raise CommandError(f"pyproject.toml, [tool.lintmigrations], live: {error}") from None
-        lines = [
-            f"{migration.path}: {finding}" for migration, finding in [*said_by_squawk(suspects), *not_in_sql(suspects)]
-        ]
-        if lines:
-            raise CommandError("\n".join([*sorted(lines), ADVICE]))
+        unknown = set(not_deployed) - {app.label for app in apps.get_app_configs()}
+        if unknown:
+            raise CommandError(f"--not-deployed: there is no app {', '.join(sorted(unknown))}")
+        found = [*said_by_squawk(suspects), *not_in_sql(suspects)]
+        for path, label in sorted({(migration.path, migration.app_label) for migration, _ in found}):
+            if label in not_deployed:
+                assure(path, f"{label} was not deployed yet")
+                self.stdout.write(f"{path}: written down")
+        left = [(migration, finding) for migration, finding in found if migration.app_label not in not_deployed]
+        if left:
+            labels = sorted({migration.app_label for migration, _ in left})
+            advice = ADVICE.format(apps=" or ".join(labels), labels=" ".join(labels))
+            raise CommandError(
+                "\n".join([*sorted(f"{migration.path}: {finding}" for migration, finding in left), advice])
+            )
+
+
+def assure(path: Path, reason: str) -> None:
+    """Write into a migration why it may lock.
+
+    Args:
+        path: its file, below the project's folder.
+        reason: what its `safety_assured` will say.
+
+    Raises:
+        CommandError: it has no line to write below.
+    """
+    file = settings.BASE_DIR / path
+    written, count = CLASS.subn(lambda line: f'{line[0]}\n    safety_assured = "{reason}"\n', file.read_text(), count=1)
+    if not count:
+        raise CommandError(f"{path}: there is no line `class Migration(…):` to write safety_assured below")
+    file.write_text(written)
 
 
 def live() -> list[str]:
