@@ -206,7 +206,7 @@ def test_an_app_that_is_not_deployed_is_settled_by_the_command_that_the_message_
         call_command("lintmigrations")
     with pytest.raises(CommandError, match="there is no app notse"):
         call_command("lintmigrations", "--not-deployed", "notse")
-    monkeypatch.setattr(lintmigrations.apps, "get_app_configs", lambda: [SimpleNamespace(label="notes")])
+    monkeypatch.setattr("django.apps.apps.get_app_configs", lambda: [SimpleNamespace(label="notes")])
     call_command("lintmigrations", "--not-deployed", "notes")
     assert (
         '):\n\n    safety_assured = "notes was not deployed yet"\n\n    dep' in (tmp_path / dangerous.path).read_text()
