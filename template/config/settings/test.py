@@ -1,4 +1,7 @@
-"""Settings for the tests: production's ways, without its environment and its cost."""
+"""Settings for the tests: production's ways, without its environment and its cost.
+
+Your own go to the end of this file, where `copier update` changes nothing.
+"""
 
 from config.settings.base import *
 from operations import logs
