@@ -351,6 +351,9 @@ def test_what_is_broken_off_or_cannot_work_goes_back(reading: Reading) -> None:
     assert reading.serves("Todo List")
 
     assert "IMAGE is like" in reading.reader.paste("deploy/docker.sh 'two words'", code=1)
+    # Another name has other volumes, which would be empty.
+    said = reading.reader.paste("COMPOSE_PROJECT_NAME=renamed deploy/docker.sh", code=1)
+    assert f"FAILED: the site runs here as {reading.deployment.name} and is called renamed now" in said
     reading.release("deploy/Caddyfile", "reverse_proxy", "reverse_proxie")
     assert "deploy/Caddyfile cannot be used" in reading.reader.paste("deploy/docker.sh", code=1)
     assert reading.serves("Todo List")

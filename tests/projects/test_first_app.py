@@ -18,7 +18,7 @@ BELOW = re.compile(r"^In `([\w/.]+)`, below `(.+)`:$")
 
 def steps(page: str) -> list[tuple[str, str, str]]:
     """Return the blocks of a page: the line ahead of each, its language, and what it holds."""
-    return re.findall(r"^(.*)\n\n```(\w+)\n((?:.*\n)*?)```$", page, re.MULTILINE)
+    return re.findall(r"^(.*)\n\n```(\w+)\n((?:.*\n)*?)(?=^```$)", page, re.MULTILINE)
 
 
 def write(project: Path, said: str, block: str) -> None:

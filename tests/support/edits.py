@@ -161,8 +161,8 @@ def known(**values: object) -> Edit:
     return change
 
 
-# Where the template says that their lines stand apart from its own, and at the ends of files.
-APART: tuple[Edit, ...] = (
+# Below the comments by which the template says that the project's own stand apart from its own.
+IN_LISTS: tuple[Edit, ...] = (
     behind(
         "pyproject.toml",
         "    # The project's own: `uv add` puts them here, apart from those that `copier update` changes.",
@@ -179,6 +179,10 @@ APART: tuple[Edit, ...] = (
         "    # The project's own, apart from those that `copier update` changes.",
         '    path("hello/", include([])),',
     ),
+)
+# There, and at the ends of files.
+APART: tuple[Edit, ...] = (
+    *IN_LISTS,
     appended("Makefile", "\nhello: ## Say hello\n\techo hello"),
     appended(".env.example", "# GREETING=hello"),
     appended(".gitignore", "/hello.txt"),

@@ -1,5 +1,6 @@
 """What the pages on updating and switching say is done as it stands there, by Copier as uvx brings it."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from tests.support.releases import AGAIN, FOLLOWING, RELEASES, release, tag
 from tests.support.rendering import ANSWERS, ROOT
 from tests.support.repositories import commit, repository
 from tests.support.runbooks import Reader
-from tests.support.updating import ADDRESS, answers_of, owners_machine, status, unsettled
+from tests.support.updating import ADDRESS, ANSWERS_FILE, answers_of, owners_machine, status, unsettled
+
+# What a fork releases for its own projects.
+FORKED = "1000.2.0"
 
 
 @pytest.fixture
@@ -79,7 +83,25 @@ def test_the_page_on_updating_is_followed(
     assert "Conflicting migrations detected" in person.paste("uv run python manage.py migrate", code=1)
     assert "accounts.0003_merge" in person.follow("Join migrations")
     person.paste("uv run python manage.py makemigrations --check --dry-run")
+
+    # A fork of the template, which has its releases and one of its own.
+    commit(project, "Join")
+    fork = Path(shutil.copytree(following, tmp_path / "fork"))
+    text(".editorconfig", "root = true", "# Ours.\nroot = true")(fork / "template")
+    release(fork, FORKED)
+    address = "https://git.example.com/ann/copier-django.git"
+    with Path(machine["GIT_CONFIG_GLOBAL"]).open("a") as settings:
+        settings.write(f'[url "{fork}"]\n\tinsteadOf = {address}\n')
+    assert "# Ours." in person.follow("Follow a fork")
+    assert answers_of(project)["_src_path"] == address
+    assert answers_of(project)["_commit"] == tag(FORKED)
+    assert not unsettled(project)
     assert not person.left
+    # What the page says of a URL that does not end in .git.
+    commit(project, "Forked")
+    text(ANSWERS_FILE, address, address.removesuffix(".git"))(project)
+    commit(project, "A URL that Copier takes for a folder")
+    assert "Local template must be a directory" in person.paste("uvx copier update --defaults", code=1)
 
 
 def test_the_page_on_switching_is_followed(
@@ -110,4 +132,16 @@ def test_the_page_on_switching_is_followed(
         "a@example.com\n"
     )
     assert not (project / "data.json").exists()
+
+    commit(project, "Moved")
+    person.follow("Rename the project")
+    assert answers_of(project)["project_slug"] == "todo-list"
+    assert "Chores" in (project / "config/settings/site.py").read_text()
+    assert "todo-list" not in run(["git", "diff"], project, env=machine).replace("-# Todo List", "")
+    commit(project, "Chores")
+    said = person.follow("Change the slug")
+    assert "Its slug is chores from now on" in said
+    assert " passed" in said
+    assert answers_of(project)["project_slug"] == "chores"
+    assert not unsettled(project)
     assert not person.left
