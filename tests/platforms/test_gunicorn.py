@@ -7,6 +7,7 @@ from pathlib import Path
 from stand_ins.machines import Machines
 from tests.support.environments import run
 from tests.support.faults import LITTLE_TO_COMPRESS, Change, route, text
+from tests.support.names import IN_A_NAMESPACE
 from tests.support.owners import DEPLOY, DOMAIN, NAMES, REPOSITORY, SLUG, MachineRunner, Owner
 from tests.support.repositories import repository
 from tests.support.runbooks import blocks
@@ -259,3 +260,14 @@ def test_the_runbook_leads_to_a_live_site_with_sqlite(render: Render, machines: 
         owner.follow("Backups, as root")
         assert accounts(owner) == "1"
         assert owner.ask("status").endswith("is live and well\n")
+
+
+def test_a_site_that_was_set_up_under_another_slug_is_not_deployed_beside_it(render: Render, tmp_path: Path) -> None:
+    project = render(platform="gunicorn", project_slug="chores")
+    # A machine whose /srv has the site as it was called before.
+    commands = (
+        'mount -t tmpfs tmpfs /srv && mkdir /srv/todo-list && cp -r "$1" /srv/todo-list/repository && shift && "$@"'
+    )
+    script = ["python3", "/srv/todo-list/repository/deploy/machine.py"]
+    said = run([*IN_A_NAMESPACE, "sh", "-c", f"{commands} || true", "sh", str(project), *script], tmp_path)
+    assert "FAILED: the site is todo-list on this machine, and its project is called chores now" in said

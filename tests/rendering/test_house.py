@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,7 +30,7 @@ MOST_FILES = 119
 MOST_CONDITIONS = 0.022
 COPIER_YML_LINES = 250
 
-# What is started by its name: by gunicorn, a person, a platform or pytest.
+# What is started by its name: by gunicorn, a person, a platform or pytest. What mypy loads, pyproject.toml says.
 ENTRY_POINTS = ("manage", "gunicorn.conf", "config.wsgi", "config.celery")
 # What Django imports of each app that is installed, and what it finds by its place.
 OF_AN_APP = re.compile(
@@ -62,7 +63,9 @@ def names_in(source: str) -> Iterator[str]:
 def reached(project: Path) -> set[str]:
     """Return the modules that an entry point, an installed app, a command, a setting or a URL leads to."""
     every = modules(project)
-    to_read = [name for name in every if name in ENTRY_POINTS or OF_AN_APP.search(name)]
+    plugins = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["mypy"]["plugins"]
+    entries = {*ENTRY_POINTS, *(name.removesuffix(".py").replace("/", ".") for name in plugins)}
+    to_read = [name for name in every if name in entries or OF_AN_APP.search(name)]
     seen: set[str] = set()
     while to_read:
         name = to_read.pop()
