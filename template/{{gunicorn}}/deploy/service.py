@@ -39,14 +39,14 @@ class Site:
         """
         settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())
         self.name: str = settings["project"]["name"]
-        self.url: str = settings["tool"]["deploy"]["url"].rstrip("/")
-        self.releases = Releases(Path("/srv", self.name))
-        self.unit = f"{self.name}-web.service"
-        if PROJECT.parent.parent == Path("/srv") and PROJECT.parent != self.releases.folder:
+        if PROJECT.parent.parent == Path("/srv") and PROJECT.parent.name != self.name:
             raise DeployError(
                 f"the site is {PROJECT.parent.name} on this machine, and its project is called {self.name} now:\n"
                 "https://github.com/copier-django/copier-django/blob/main/docs/switching.md#change-the-slug"
             )
+        self.url: str = settings["tool"]["deploy"]["url"].rstrip("/")
+        self.releases = Releases(Path("/srv", self.name))
+        self.unit = f"{self.name}-web.service"
         if os.geteuid() == 0 or not os.access(self.releases.folder, os.W_OK):
             raise DeployError(
                 f"this is for the user whom {self.releases.folder} belongs to: sudo --login --user=deploy"
