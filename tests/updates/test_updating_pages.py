@@ -140,7 +140,7 @@ def test_the_page_on_switching_is_followed(
     assert "todo-list" not in run(["git", "diff"], project, env=machine).replace("-# Todo List", "")
     commit(project, "Chores")
     said = person.follow("Change the slug")
-    assert "Its slug is chores from now on" in said
+    assert "Its slug is now chores" in said
     assert " passed" in said
     assert answers_of(project)["project_slug"] == "chores"
     assert not unsettled(project)
