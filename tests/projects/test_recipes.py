@@ -1,0 +1,67 @@
+"""Each recipe of docs/recipes.md, applied to a fresh project as it is written, leaves nothing red."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.environments import Environments, clean_environment, project_environment, run, uv
+from tests.support.recipes import apply, recipes
+from tests.support.rendering import ROOT
+
+PAGE = ROOT / "docs/recipes.md"
+RECIPES = {name: steps for name, steps in recipes(PAGE).items() if steps}
+
+# Says what the pages say in development, where there is something to see that no test of the recipe's sees.
+BROWSE = """
+from django.test import Client
+print(Client(headers={"host": "localhost"}).get("%s").text)
+"""
+SEEN_IN_DEVELOPMENT = {"Debug toolbar": ("/", "djDebug"), "htmx": ("/clock/", "django_htmx/htmx")}
+
+
+def download(project: Path, commands: str) -> None:
+    """Put a file where `curl` would: like the real one it ends in the name of its map, which `collectstatic` looks for."""
+    for name in re.findall(r"--output (\S+)", commands):
+        comment = "/*# sourceMappingURL={} */" if ".css" in name else "//# sourceMappingURL={}"
+        source_map = f"{Path(name).name}.map"
+        (project / name).write_text("{}" if name.endswith(".map") else f"{comment.format(source_map)}\n")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_followed(render: Callable[..., Path], environments: Environments, name: str) -> None:
+    project = render(platform="gunicorn", database="sqlite", ci="none")
+
+    def paste(commands: str) -> None:
+        env = {"PATH": f"{Path(uv()).parent}:{clean_environment()['PATH']}"}
+        if "uv run" in commands:
+            env |= {"UV_PROJECT_ENVIRONMENT": str(environments.install(project).parent), "UV_NO_SYNC": "1"}
+        else:
+            # `uv add` writes to pyproject.toml alone: the environment is one that is shared.
+            env["UV_FROZEN"] = "1"
+        run(["bash", "-eu", "-c", commands], project, env=clean_environment(**env))
+
+    for step in RECIPES[name]:
+        if step.language == "sh":
+            download(project, step.text)
+        else:
+            apply(step, project, paste)
+    env = project_environment(environments.install(project))
+    run(["ruff", "check", "--fix", "--exit-zero", "--quiet"], project, env=env)
+    run(["ruff", "format", "--quiet"], project, env=env)
+    run(["ruff", "check"], project, env=env)
+    run(["djlint", "--check", "--lint", "--quiet", "templates"], project, env=env)
+    run(["mypy"], project, env=env)
+    run(["pytest", "--quiet"], project, env=env)
+    run(["python", "manage.py", "makemigrations", "--check", "--dry-run"], project, env=env)
+    run(["pytest", "--quiet", "smoke"], project, env=env)
+    if name in SEEN_IN_DEVELOPMENT:
+        path, text = SEEN_IN_DEVELOPMENT[name]
+        assert text in run(["python", "manage.py", "shell", "--command", BROWSE % path], project, env=env)
+
+
+def test_the_table_has_each_recipe() -> None:
+    table = PAGE.read_text().partition("\n## ")[0]
+    linked = re.findall(r"\]\(#([a-z-]+)\)", table)
+    assert linked == [name.lower().replace(" ", "-") for name in RECIPES]
