@@ -40,6 +40,8 @@ REACH: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("tests/support/actionlint.mjs",), ("rendering/test_ci.py", "repository/test_own_ci.py")),
     (("tests/support/left_out.py", "tests/support/times.py", "tests/support/turns.py"), ("repository",)),
     (("stand_ins/*", "tests/*"), ()),
+    (("docs/recipes.md",), ("repository", "projects/test_recipes.py")),
+    (("docs/adopting.md", "scripts/adopt.py"), ("repository", "updates/test_adopting.py")),
     (("benchmarks/*", "scripts/*", "docs/*", ".ci/*", ".github/*", "Makefile", "*.md"), ("repository",)),
 ]
 

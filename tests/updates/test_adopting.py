@@ -1,16 +1,24 @@
 """A project that django-admin made becomes one that follows the template, with its accounts and its data."""
 
+import json
+import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.edits import added, behind, edit
+from tests.support.edits import added, appended, behind, edit
 from tests.support.environments import Environments, project_environment, run
 from tests.support.faults import text
 from tests.support.releases import AGAIN, FOLLOWING, release, tag
 from tests.support.rendering import ROOT
-from tests.support.runbooks import Reader
+from tests.support.repositories import commit
+from tests.support.runbooks import Reader, blocks
 from tests.support.updating import answers_of, owners_machine, render_release, status, tracked, unsettled
+
+PAGE = ROOT / "docs/adopting.md"
+Shop = tuple[Path, dict[str, str]]
 
 POLLS = {
     "polls/models.py": '''"""Polls."""
@@ -86,9 +94,26 @@ print([address.email for address in EmailAddress.objects.filter(verified=True)])
 """
 
 
+# What lies about in older projects; the last two are in their .gitignore.
+OLD_FILES = {
+    "requirements.txt": "django\n",
+    "runtime.txt": "python-3.12.1\n",
+    "pytest.ini": "[pytest]\nDJANGO_SETTINGS_MODULE = shop.settings\n",
+    "setup.cfg": "[tool:pytest]\naddopts = --reuse-db\n",
+    "uv.lock": "version = 1\n",
+    "polls/templates/base.html": "<p onclick=\"go()\">{% url 'login' %}</p>\n",
+    ".gitignore": "db.sqlite3\n__pycache__/\nlocal_settings.py\nenv/\n",
+    "shop/local_settings.py": "PASSWORD = 'secret'\n",
+    "env/pyvenv.cfg": "",
+}
+
+
 @pytest.fixture
-def shop(following: Path, environments: Environments, tmp_path: Path) -> tuple[Path, dict[str, str]]:
+def shop(following: Path, environments: Environments, tmp_path: Path) -> Shop:
     """A project of django-admin's with an app and data, and an environment in which it works."""
+    (following / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts/adopt.py", following / "scripts")
+    commit(following, "Adopt")
     (tmp_path / "machine").mkdir()
     machine = owners_machine(following, tmp_path / "machine")
     django = environments.install(render_release(following, tmp_path / "django"))
@@ -106,7 +131,7 @@ def shop(following: Path, environments: Environments, tmp_path: Path) -> tuple[P
         added(POLLS),
         text("shop/settings.py", "INSTALLED_APPS = [", 'INSTALLED_APPS = [\n    "polls",'),
         text("shop/urls.py", "urlpatterns = [", 'from polls.views import polls\nurlpatterns = [path("polls/", polls),'),
-        added({".gitignore": "db.sqlite3\n__pycache__/\n"}),
+        added(OLD_FILES),
     )
     run(["python", "manage.py", "makemigrations"], project, env=env)
     run(["python", "manage.py", "migrate"], project, env=env)
@@ -132,25 +157,77 @@ def move_in(project: Path) -> None:
     )
 
 
-def test_the_page_on_adopting_is_followed(shop: tuple[Path, dict[str, str]], following: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def person(shop: Shop, tmp_path: Path) -> Reader:
+    """Someone who follows the page in the project's folder."""
     project, env = shop
     (tmp_path / "state").mkdir()
     (tmp_path / "state/folder").write_text(f"{project}\n")
-    person = Reader(ROOT / "docs/adopting.md", tmp_path / "state", env)
-    person.follow("Save the data")
+    return Reader(PAGE, tmp_path / "state", env)
+
+
+def adopt(shop: Shop, *arguments: str) -> str:
+    """Run the page's program in the project; gives what it printed.
+
+    Raises:
+        AssertionError: it did not end well; the message is what it printed.
+    """
+    project, env = shop
+    return run(["python", str(ROOT / "scripts/adopt.py"), *arguments], project, env=env)
+
+
+def shell(shop: Shop, code: str) -> None:
+    """Run lines in the project's shell."""
+    project, env = shop
+    run(["python", "manage.py", "shell", "--command", code], project, env=env)
+
+
+def start_green(project: Path) -> None:
+    """Add the page's lines to pyproject.toml, those under a heading that is there already below it."""
+    (block,) = [block.text for block in blocks(PAGE) if block.language == "toml"]
+    overrides, _, ruff = block.strip().partition("\n\n")
+    heading, line = ruff.splitlines()
+    edit(
+        project,
+        text("pyproject.toml", "[tool.django-stubs]", f"{overrides}\n\n[tool.django-stubs]"),
+        behind("pyproject.toml", heading, line),
+    )
+
+
+def test_the_page_on_adopting_is_followed(shop: Shop, person: Reader, following: Path) -> None:
+    project, env = shop
+    said = person.follow("What cannot come")
+    for name in (
+        "requirements.txt",
+        "runtime.txt",
+        "pytest.ini",
+        "setup.cfg",
+        "uv.lock",
+        "shop/local_settings.py",
+        "env",
+    ):
+        assert f"  - {name}: " in said
+    assert "  - polls/templates/base.html\n" in said
+    assert "cannot come" not in said
+    assert status(project) == []
+
+    # Listed before it is replaced.
+    assert re.findall(r"overwrite\S*\s+(\S+)", person.paste(person.left.pop(0).text)) == [".gitignore", "manage.py"]
+    assert "Moved db.sqlite3" in person.follow("Save the data")
     said = person.follow("Copy the template over it")
     assert " M manage.py\n" in said
     person.paste(person.left.pop(0).text)
     move_in(project)
     person.follow("Move in what is yours")
     person.follow("Bring the data back")
-    assert " passed" in person.follow("See that it works")
+    start_green(project)
+    assert " passed" in person.follow("Start green")
     assert not person.left
 
     seen = run(["uv", "run", "python", "manage.py", "shell", "--command", SEEN], project, env=env).splitlines()[-3:]
     assert seen == ["True True False", "Why? bob@example.com", "['ann@example.com']"]
     assert status(project) == []
-    assert "shop" not in {path.name for path in project.iterdir()}
+    assert not set(OLD_FILES) & (set(run(["git", "ls-files"], project).split()) - {".gitignore", "uv.lock"})
 
     # And it follows.
     text("templates/pages/home.html", "The site is up, and this is its home page.", "Welcome.")(following / "template")
@@ -161,14 +238,118 @@ def test_the_page_on_adopting_is_followed(shop: tuple[Path, dict[str, str]], fol
     assert sorted(status(project)) == [" M .copier-answers.yml", " M templates/pages/home.html"]
 
 
-def test_accounts_without_an_address_are_named(shop: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [
+        ("User.objects.create_user('carl')", "these accounts have no email address: ['carl']"),
+        ("User.objects.create_user('rob', 'BOB@example.com')", "have several accounts: ['bob@example.com']"),
+        ("open('notes.txt', 'w').close()", "not everything is committed: notes.txt"),
+        ("open('../data.json', 'w').close()", "data.json already"),
+        ("open('../old.sqlite3', 'w').close()", "old.sqlite3 already"),
+    ],
+)
+def test_nothing_moves_unless_the_data_is_saved(shop: Shop, before: str, reason: str) -> None:
+    project, _ = shop
+    shell(shop, f"from django.contrib.auth.models import User\n{before}")
+    database = (project / "db.sqlite3").read_bytes()
+    there = sorted((project.parent).glob("*.*"))
+    with pytest.raises(AssertionError, match=re.escape(reason)):
+        adopt(shop, "save")
+    assert (project / "db.sqlite3").read_bytes() == database
+    assert sorted((project.parent).glob("*.*")) == there
+
+
+def own_app(shop: Shop, name: str, model: str, *edits: Callable[[Path], object]) -> None:
+    """Add an app to the project, with a database made anew, and commit."""
     project, env = shop
-    add = "from django.contrib.auth.models import User; User.objects.create_user('carl')"
-    run(["python", "manage.py", "shell", "--command", add], project, env=env)
-    (tmp_path / "state").mkdir()
-    (tmp_path / "state/folder").write_text(f"{project}\n")
-    person = Reader(ROOT / "docs/adopting.md", tmp_path / "state", env)
-    said = person.paste(person.left[0].text, code=1)
-    assert "these accounts have no e-mail address: ['carl']" in said
-    assert not (tmp_path / "data.json").exists()
-    assert (project / "db.sqlite3").exists()
+    run(["python", "manage.py", "startapp", name], project, env=env)
+    (project / name / "models.py").write_text(model)
+    edit(project, text("shop/settings.py", "INSTALLED_APPS = [", f'INSTALLED_APPS = [\n    "{name}",'), *edits)
+    run(["python", "manage.py", "makemigrations"], project, env=env)
+    run(["python", "manage.py", "migrate"], project, env=env)
+    commit(project, name)
+
+
+def test_what_clashes_is_named_and_saved_under_another_name(shop: Shop) -> None:
+    """An app with the label of one of the template's, and URLs that the template's would answer."""
+    project, _ = shop
+    own_app(
+        shop,
+        "accounts",
+        """from django.db import models
+
+
+class Profile(models.Model):
+    user = models.OneToOneField("auth.User", models.CASCADE)
+""",
+        text("shop/urls.py", "urlpatterns = [", 'urlpatterns = [path("", polls), path("accounts/profile/", polls),'),
+    )
+    shell(
+        shop,
+        "from django.contrib.auth.models import Group, Permission, User; from accounts.models import Profile\n"
+        "Profile.objects.create(user=User.objects.first())\n"
+        "Group.objects.get().permissions.add(Permission.objects.get(codename='add_profile'))",
+    )
+    said = adopt(shop, "check")
+    assert "the template has an app 'accounts'" in said
+    assert "  - / (polls.views.polls)" in said
+    assert "  - /accounts/profile/ (polls.views.polls)" in said
+    with pytest.raises(AssertionError, match="save with --rename accounts=NEW"):
+        adopt(shop, "save")
+    adopt(shop, "save", "--rename", "accounts=members")
+    rows = json.loads((project.parent / "data.json").read_text())
+    (profile,) = [row["fields"] for row in rows if row["model"] == "members.profile"]
+    assert profile == {"user": ["ann@example.com"]}
+    (group,) = [row["fields"] for row in rows if row["model"] == "auth.group"]
+    assert ["add_profile", "members", "profile"] in group["permissions"]
+    assert ["change_user", "accounts", "user"] in group["permissions"]
+
+
+MEMBERS = """import uuid
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+
+
+class Member(AbstractUser):
+    {key}
+    nickname = models.CharField(max_length=50)
+"""
+
+
+def test_a_user_model_of_ones_own_becomes_the_templates(shop: Shop) -> None:
+    project, _ = shop
+    (project / "db.sqlite3").unlink()
+    model = MEMBERS.format(key='city = models.CharField(max_length=50, default="Vienna")')
+    own_app(shop, "members", model, appended("shop/settings.py", 'AUTH_USER_MODEL = "members.Member"'))
+    shell(
+        shop,
+        "from members.models import Member; from polls.models import Poll\n"
+        "Poll.objects.create(question='Why?', owner=Member.objects.create_user('ann', 'Ann@example.com', nickname='A'))",
+    )
+    assert "add to apps/accounts/models.py, before `loaddata`: city, nickname" in adopt(shop, "check")
+    adopt(shop, "save")
+    rows = {row["model"]: row["fields"] for row in json.loads((project.parent / "data.json").read_text())}
+    ann = rows["accounts.user"]
+    assert (ann["email"], ann["nickname"], ann["city"]) == ("ann@example.com", "A", "Vienna")
+    assert "username" not in ann
+    assert rows["polls.poll"]["owner"] == ["ann@example.com"]
+
+
+def test_accounts_with_other_keys_cannot_come(shop: Shop) -> None:
+    project, _ = shop
+    (project / "db.sqlite3").unlink()
+    model = MEMBERS.format(key="id = models.UUIDField(primary_key=True, default=uuid.uuid4)")
+    own_app(shop, "members", model, appended("shop/settings.py", 'AUTH_USER_MODEL = "members.Member"'))
+    with pytest.raises(
+        AssertionError, match=r"This project cannot come as it is:\n  - members.Member has .* for a key"
+    ):
+        adopt(shop, "check")
+
+
+def test_a_project_that_does_not_start_is_told_so(shop: Shop) -> None:
+    project, _ = shop
+    edit(project, text("shop/settings.py", "INSTALLED_APPS = [", 'INSTALLED_APPS = [\n    "nowhere",'))
+    with pytest.raises(AssertionError, match=r"does not start.*No module named 'nowhere'") as told:
+        adopt(shop, "check")
+    assert "Traceback" not in str(told.value)
