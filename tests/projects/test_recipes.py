@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.environments import Environments, clean_environment, project_environment, run, uv
+from tests.support.faults import LITTLE_TO_COMPRESS
 from tests.support.recipes import apply, recipes
 from tests.support.rendering import ROOT
 
@@ -55,6 +56,7 @@ def test_a_recipe_is_followed(render: Callable[..., Path], environments: Environ
     run(["mypy"], project, env=env)
     run(["pytest", "--quiet"], project, env=env)
     run(["python", "manage.py", "makemigrations", "--check", "--dry-run"], project, env=env)
+    LITTLE_TO_COMPRESS(project)
     run(["pytest", "--quiet", "smoke"], project, env=env)
     if name in SEEN_IN_DEVELOPMENT:
         path, text = SEEN_IN_DEVELOPMENT[name]
