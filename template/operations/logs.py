@@ -40,8 +40,9 @@ class JsonLines(JsonFormatter):
         log_data["logger"] = record.name
         super().add_fields(log_data, record, message_dict)
         log_data["message"] = masked(str(log_data["message"]))
-        if "path" in log_data:
-            log_data["path"] = masked(str(log_data["path"]))
+        for name in ("path", "exc_info", "stack_info"):
+            if log_data.get(name):
+                log_data[name] = masked(str(log_data[name]))
         log_data["request_id"] = current_id.get()
         # Django hangs the request on some records, and a request is no text.
         log_data.pop("request", None)

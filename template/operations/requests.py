@@ -1,13 +1,15 @@
-"""What every request gets: an id, one line in the log, and headers that Django has no setting for."""
+"""What every request gets: an id, one line in the log, and headers that Django has no setting for; and whose it is."""
 
 import logging
 import re
 import time
 import uuid
 from collections.abc import Callable
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.request import split_domain_port
 from django.views.decorators.csp import csp_override
 
 from operations.logs import current_id
@@ -22,6 +24,13 @@ ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # No page of this site uses any of these, and none that it shows may.
 PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 
+# An address as proxies write it: alone, with a port, in brackets, in quotes.
+WRITTEN_ADDRESS = re.compile(r'"?(?:\[([^\]]*)\](?::\d*)?|([\d.]+):\d*|([^"\[\]]*))"?')
+# Networks whose addresses are IPv4's in IPv6's clothes: the last 32 bits are the address. They would share one /64.
+IPV4_IN_IPV6 = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"))
+# Counted as one visitor where the server sees nobody's address.
+NOBODY = "0.0.0.0"  # noqa: S104 - nothing is bound to it
+
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
@@ -30,6 +39,48 @@ def accepted_or_new(given: str | None) -> str:
     if given is not None and ACCEPTED.fullmatch(given):
         return given
     return uuid.uuid4().hex
+
+
+def parsed_address(text: str) -> str | None:
+    """Return the address that a text names, in the one spelling that limits count by; None where it names none."""
+    written = WRITTEN_ADDRESS.fullmatch(text.strip())
+    # Behind the % is the network card of whoever wrote it.
+    bare = next((part for part in written.groups() if part), "").partition("%")[0] if written else ""
+    try:
+        address = ip_address(bare)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and any(address in network for network in IPV4_IN_IPV6):
+        address = ip_address(int(address) & 0xFFFFFFFF)
+    return str(address)
+
+
+def client_address(request: HttpRequest, proxies: int) -> str:
+    """Return the visitor's address, which limits count by.
+
+    It never fails. Where the header has fewer entries than there are proxies, the count is too high, and the first
+    entry is the nearest to the visitor. Where an entry is no address, the proxy that wrote it counts instead.
+
+    Args:
+        request: the visitor's request.
+        proxies: how many proxies in front add to X-Forwarded-For.
+    """
+    peer = request.META.get("REMOTE_ADDR", "")
+    # Whoever asks through a unix socket has no address, and is a proxy: only a program of this machine can.
+    trusted = proxies or (0 if peer else 1)
+    entries = request.headers.get("X-Forwarded-For", "").split(",")[-trusted:] if trusted else []
+    return next((address for each in (*entries, peer) if (address := parsed_address(each))), NOBODY)
+
+
+def public_host(request: HttpRequest) -> str:
+    """Return the host for links in emails: without a port that the visitor made up.
+
+    ALLOWED_HOSTS checks the name alone. A port is kept where CSRF_TRUSTED_ORIGINS lists it with the name, and in development.
+    """
+    host = request.get_host()
+    if settings.DEBUG or {f"https://{host}", f"http://{host}"} & {*settings.CSRF_TRUSTED_ORIGINS}:
+        return host
+    return split_domain_port(host)[0]
 
 
 class RequestMiddleware:

@@ -64,6 +64,11 @@ def link_in(message: EmailMessage) -> str:
     return found[1]
 
 
+def give_staffs_password(client: Client) -> None:
+    """Give the password of pytest-django's admin, which pages that change accounts ask for."""
+    client.post(reverse("account_reauthenticate"), {"password": "password"})
+
+
 def refused_logins(client: Client) -> int:
     """How many of 12 logins are not even tried, each for another account and from another claimed address."""
     refused = 0
@@ -77,7 +82,7 @@ def refused_logins(client: Client) -> int:
 @pytest.fixture
 def no_mail_server(settings: Settings, production: Callable[..., SimpleNamespace]) -> None:
     """The site as production runs it while EMAIL_URL is not set."""
-    for name in ("MAILERS", "ACCOUNT_EMAIL_VERIFICATION", "ACCOUNT_PREVENT_ENUMERATION"):
+    for name in ("MAILERS", "ACCOUNT_EMAIL_VERIFICATION", "ACCOUNT_PREVENT_ENUMERATION", "ACCOUNT_EMAIL_NOTIFICATIONS"):
         setattr(settings, name, getattr(production(), name))
 
 
@@ -290,6 +295,7 @@ def test_a_confirmed_address_is_free_of_those_who_never_confirmed_it(
 def test_an_address_changed_in_the_admin_is_the_only_one_that_resets_the_password(
     admin_client: Client, member: User, mailoutbox: list[EmailMessage]
 ) -> None:
+    give_staffs_password(admin_client)
     page = reverse("admin:accounts_user_change", args=[member.pk])
     form = {"email": EMAIL, "is_active": "on", "date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}
     assert admin_client.post(page, form).status_code == 302
@@ -335,6 +341,7 @@ def test_the_admin_has_no_login_of_its_own_that_is_not_limited(client: Client, m
 def test_an_account_that_the_admin_makes_can_log_in(
     admin_client: Client, client: Client, mailoutbox: list[EmailMessage], password: str
 ) -> None:
+    give_staffs_password(admin_client)
     form = {"email": "Visitor@Example.com", "usable_password": "true", "password1": password, "password2": password}
     admin_client.post(reverse("admin:accounts_user_add"), form)
     assert EMAIL in admin_client.get(reverse("admin:accounts_user_changelist"), {"q": "VISITOR"}).text

@@ -38,6 +38,16 @@ def address() -> str:
     return f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}::1"
 
 
+def refused(where: int | str, addresses: list[str]) -> list[bool]:
+    """Say of a login from each address, each time for another account, whether it was not even tried."""
+    answers = [
+        Visitor(where, **{"X-Forwarded-For": each}).log_in(f"{secrets.token_hex(6)}@example.com", "?")
+        for each in addresses
+    ]
+    assert {answer.status for answer in answers} == {200}
+    return [TOO_MANY in answer.text for answer in answers]
+
+
 def test_an_accounts_wrong_passwords_are_counted_wherever_they_come_from(site: Site, where: int | str) -> None:
     email = account(site)
     for _ in range(5):
@@ -84,3 +94,38 @@ def test_without_a_proxy_nothing_that_a_visitor_claims_counts(site: Site, tmp_pa
         email = account(site)
         assert TOO_MANY in Visitor(site.port, mine, **{"X-Forwarded-For": address()}).log_in(email, PASSWORD).text
         assert Visitor(site.port, **{"X-Forwarded-For": mine}).log_in(email, PASSWORD).status == 302
+
+
+# What may be told of a visitor, in the letters that HTTP has for headers.
+TOLD = ("", " ", ",", "unknown", "192.0.2.1:", "[2001:db8::1", "fe80::1%eth0", "%", "1" * 4000, "\xc3\xa9", "a, b, c")
+
+
+@pytest.mark.parametrize("count", ["0", "5"])
+def test_a_wrong_count_of_proxies_is_no_error_and_no_limit_for_all(site: Site, tmp_path: Path, count: str) -> None:
+    """Behind a proxy on a unix socket that sets the header to the visitor's address, as nginx does on the machine."""
+    socket = str(tmp_path / "socket")
+    command = ["gunicorn", f"--bind=unix:{socket}", f"--bind=127.0.0.1:{site.port}"]
+    with site.started(tmp_path / "log", command, TRUSTED_PROXY_COUNT=count):
+        assert refused(socket, [address() for _ in range(12)]) == [False] * 12
+        assert refused(socket, [address()] * 11) == [False] * 10 + [True]
+        for told in TOLD:
+            answer = Visitor(socket, **{"X-Forwarded-For": told}).log_in(f"{secrets.token_hex(6)}@example.com", "?")
+            assert answer.status == 200, told
+
+
+def test_an_ipv6_visitor_is_limited_by_its_network_and_an_ipv4_one_alone(where: int | str) -> None:
+    network = address().removesuffix("1")
+    assert refused(where, [f"{network}{number:x}:1" for number in range(12)]) == [False] * 10 + [True] * 2
+    assert refused(where, [f"[{network}{number:x}:2]:443" for number in range(2)]) == [True] * 2
+    # As a socket that listens for both tells it: they have nothing in common.
+    assert refused(where, [f"::ffff:198.51.100.{number}" for number in range(12)]) == [False] * 12
+
+
+def test_no_spelling_of_the_host_passes_an_accounts_limit(site: Site, where: int | str) -> None:
+    email = account(site)
+    hosts = ["localhost:1", "localhost:2", "LOCALHOST", "localhost.", "localhost:443", "LocalHost.:3", "localhost"]
+    answers = [
+        Visitor(where, Host=host, Referer=f"https://{host}/", **{"X-Forwarded-For": address()}).log_in(email, "wrong")
+        for host in hosts
+    ]
+    assert [TOO_MANY in answer.text for answer in answers] == [False] * 5 + [True] * 2

@@ -1,35 +1,83 @@
 """How this site differs from allauth's defaults."""
 
+import secrets
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context as allauth_context
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.sites.requests import RequestSite
-from django.http import HttpRequest
+from django.core.signing import BadSignature, TimestampSigner
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from operations.mail import hand_over
+from operations.requests import client_address, public_host
+
+# Seconds for which a browser is known to have logged in to an account.
+KNOWN_FOR = 365 * 24 * 3600
+
+
+def known_browser(login: str) -> TimestampSigner:
+    """Return what signs the cookie of a browser that has logged in by an address; it is good for no other address."""
+    return TimestampSigner(salt=f"known browser of {login}")
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """Sign-up that a setting closes, and mails that call the site by its name."""
+    """Sign-up that a setting closes, emails that call the site by its name, and limits that no visitor chooses the key of."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002 - allauth passes it
         """Whether a visitor may make an account: SIGNUP_OPEN."""
         return bool(settings.SIGNUP_OPEN)
 
-    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Let a mail be sent, and tell the visitor if that fails already here.
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """Return the visitor's address, whatever proxies say: allauth's own way ends in an error where they say too little."""
+        return client_address(request, settings.ALLAUTH_TRUSTED_PROXY_COUNT)
 
-        Without django.contrib.sites, allauth would call the site by its host.
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Return what wrong passwords are counted by: the account alone. allauth's key holds the Host as the visitor sent it.
+
+        A browser that has logged in to the account before has a count of its own, so that nobody else can lock it out.
+        """
+        login = str(credentials.get("email", "")).lower()
+        cookie = request.COOKIES.get(settings.KNOWN_BROWSER_COOKIE_NAME, "")
+        try:
+            return f"{login} from {known_browser(login).unsign(cookie, max_age=KNOWN_FOR)}"
+        except BadSignature:
+            return login
+
+    def post_login(self, request: HttpRequest, user: AbstractBaseUser, **details: Any) -> HttpResponse:
+        """Answer a login, and let the browser be known for the address that was given."""
+        response = super().post_login(request, user, **details)
+        login = (details.get("email") or user.get_username()).lower()
+        response.set_cookie(
+            settings.KNOWN_BROWSER_COOKIE_NAME,
+            known_browser(login).sign(secrets.token_urlsafe(16)),
+            max_age=KNOWN_FOR,
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=True,
+            samesite="Lax",
+        )
+        return response
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send an email, or leave it to a worker, and tell the visitor if that fails already here.
+
+        Without django.contrib.sites, allauth would call the site by its host, and links would have any port in them.
         """
         request = allauth_context.request
         site = RequestSite(request)
         site.name = settings.SITE_NAME
+        sent_host, site.domain = request.get_host(), public_host(request)
+        links = {
+            name: str(link).replace(f"//{sent_host}/", f"//{site.domain}/", 1)
+            for name, link in context.items()
+            if name.endswith("_url")
+        }
         mail = self.render_mail(
-            template_prefix, email, {"request": request, "email": email, **context, "current_site": site}
+            template_prefix, email, {"request": request, "email": email, **context, **links, "current_site": site}
         )
         if not hand_over(mail):
             messages.error(request, _("The mail could not be sent just now. Please try again in a few minutes."))

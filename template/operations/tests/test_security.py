@@ -11,13 +11,14 @@ import pytest
 from django.conf import settings as site
 from django.http import HttpRequest, HttpResponse
 from django.template import RequestContext, Template
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import path as route
 from django.utils.csp import CSP, build_policy
 from django.views.decorators.csp import csp_override
 from pytest_django import Settings
 
 from operations.development import advice
+from operations.requests import NOBODY, client_address, parsed_address
 from operations.tests.conftest import urlpatterns as of_every_test
 
 Production = Callable[..., SimpleNamespace]
@@ -295,3 +296,61 @@ def test_development_shows_why_a_form_is_refused(in_development: Client) -> None
     assert answer.status_code == 403
     assert "Origin checking failed - https://a.ngrok.example does not match any trusted origins." in answer.text
     assert "make dev DEVELOPMENT_HOSTS=a.ngrok.example" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        (" 192.0.2.1 ", "192.0.2.1"),
+        ("192.0.2.1:443", "192.0.2.1"),
+        ("2001:DB8::0:1", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("[2001:db8::1]:443", "2001:db8::1"),
+        ('"[2001:db8::1]:443"', "2001:db8::1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("[::ffff:c000:201]:80", "192.0.2.1"),
+        ("64:ff9b::192.0.2.1", "192.0.2.1"),
+        ("", None),
+        ("unknown", None),
+        ("_hidden", None),
+        ("192.0.2.256", None),
+        ("::1::", None),
+        ("[]:443", None),
+        ("%eth0", None),
+        ("192.0.2.1/24", None),
+        ("é", None),
+    ],
+)
+def test_every_spelling_of_an_address_is_one_address(written: str, address: str | None) -> None:
+    assert parsed_address(written) == address
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "peer", "address"),
+    [
+        (0, "192.0.2.1", "203.0.113.9", "203.0.113.9"),
+        (1, "192.0.2.1, 192.0.2.2", "203.0.113.9", "192.0.2.2"),
+        (2, "192.0.2.1, 192.0.2.2", "203.0.113.9", "192.0.2.1"),
+        (2, "forged, 192.0.2.1, 192.0.2.2", "203.0.113.9", "192.0.2.1"),
+        # A count that is too high: the entry that is there.
+        (2, "192.0.2.1", "203.0.113.9", "192.0.2.1"),
+        (9, "192.0.2.1, 192.0.2.2", "203.0.113.9", "192.0.2.1"),
+        # Something that is no address: the proxy that wrote it.
+        (1, "192.0.2.1, unknown", "203.0.113.9", "203.0.113.9"),
+        (2, "unknown, 192.0.2.2", "203.0.113.9", "192.0.2.2"),
+        (1, "", "203.0.113.9", "203.0.113.9"),
+        (1, None, "203.0.113.9", "203.0.113.9"),
+        (1, ",,,", "::ffff:203.0.113.9", "203.0.113.9"),
+        # Through a unix socket, which only a proxy can reach.
+        (0, "192.0.2.1", "", "192.0.2.1"),
+        (1, "192.0.2.1", "", "192.0.2.1"),
+        (1, None, "", NOBODY),
+    ],
+)
+def test_a_visitor_always_has_an_address(
+    rf: RequestFactory, proxies: int, forwarded: str | None, peer: str, address: str
+) -> None:
+    told = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+    assert client_address(rf.get("/", headers=told, REMOTE_ADDR=peer), proxies) == address
