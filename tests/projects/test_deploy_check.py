@@ -56,7 +56,7 @@ def test_a_project_that_takes_uploads_passes_in_ci(render: Callable[..., Path], 
     env = environments.at_work(project)
     assert "no issues (0 silenced)" in run(["make", "check"], project, env=env)
     # A folder that whoever runs it may write to: root, as which these tests may run, could anywhere.
-    assert f'MEDIA_ROOT="{project}"' in run(["make", "--dry-run", "check"], project, env=env)
+    assert f'MEDIA_ROOT="{project}/media"' in run(["make", "--dry-run", "check"], project, env=env)
 
 
 def test_the_check_is_clean_with_mail(render: Callable[..., Path], environments: Environments) -> None:

@@ -21,31 +21,36 @@ UWSGI = [
     "--die-on-term",
 ]
 
-# Each variable with what is wrong with it; "hunter2" and what surrounds it is secret.
+# Each variable with a value that is wrong, as if a secret had been written into it; "hunter2" is the secret.
 WRONG = {
     "SECRET_KEY": "hunter2-too-short",
     "SECRET_KEY_FALLBACKS": "hunter2-old",
-    "ALLOWED_HOSTS": "https://www.example.com",
-    "CSRF_TRUSTED_ORIGINS": "www.example.com",
+    "ALLOWED_HOSTS": "https://www:hunter2@www.example.com",
+    "CSRF_TRUSTED_ORIGINS": "https://user:hunter2@www.example.com",
     "DATABASE_URL": "postgres://user:hunter2/x@host:port/name",
-    "CONN_MAX_AGE": "ten",
-    "MEDIA_ROOT": "relative/media",
+    "CONN_MAX_AGE": "hunter2",
+    "MEDIA_ROOT": "relative/hunter2",
     "CACHE_URL": "redis://user:hunter2@host:port/0",
-    "SECURE_SSL_REDIRECT": "maybe",
-    "SECURE_HSTS_SECONDS": "-1",
-    "SECURE_HSTS_INCLUDE_SUBDOMAINS": "2",
-    "SECURE_HSTS_PRELOAD": "ja",
-    "SESSION_COOKIE_SECURE": "0.5",
-    "CSRF_COOKIE_SECURE": "?",
-    "TRUSTED_PROXY_COUNT": "one",
-    "SIGNUP_OPEN": "closed",
+    "BACKUP_DIR": "hunter2",
+    "BACKUP_KEEP": "hunter2",
+    "CLEANUP_UPLOADS_INTERVAL_HOURS": "hunter2",
+    "CLEANUP_UPLOADS_MIN_AGE_HOURS": "hunter2",
+    "SECURE_SSL_REDIRECT": "hunter2",
+    "SECURE_HSTS_SECONDS": "-1 hunter2",
+    "SECURE_HSTS_INCLUDE_SUBDOMAINS": "hunter2",
+    "SECURE_HSTS_PRELOAD": "hunter2",
+    "SESSION_COOKIE_SECURE": "hunter2",
+    "CSRF_COOKIE_SECURE": "hunter2",
+    "TRUSTED_PROXY_COUNT": "hunter2",
+    "SIGNUP_OPEN": "hunter2",
     "EMAIL_URL": "smtp://user:hunter2@host/path",
-    "LOG_LEVEL": "LOUD",
-    "REQUEST_LOG_LEVEL": "7",
-    "LOG_FILE": "relative.log",
-    "PORT": "http",
-    "GUNICORN_THREADS": "0",
-    "GUNICORN_TIMEOUT": "30s",
+    "DEFAULT_FROM_EMAIL": "smtp://user:hunter2@mail.example.com",
+    "LOG_LEVEL": "hunter2",
+    "REQUEST_LOG_LEVEL": "hunter2",
+    "LOG_FILE": "hunter2.log",
+    "PORT": "hunter2",
+    "GUNICORN_THREADS": "hunter2",
+    "GUNICORN_TIMEOUT": "hunter2",
 }
 
 
@@ -108,6 +113,16 @@ def test_what_gunicorn_reads_before_any_file_of_ours_is_refused_by_what_runs_bef
 def test_a_mail_server_needs_a_sender(project: Site) -> None:
     (problem,) = refused(project, ["python", "manage.py", "check"], EMAIL_URL="smtp://localhost")
     assert problem.startswith("DEFAULT_FROM_EMAIL: not set. EMAIL_URL needs it.")
+
+
+@pytest.mark.parametrize("name", ["FORWARDED_ALLOW_IPS", "WEB_CONCURRENCY"])
+def test_a_secret_in_a_variable_of_gunicorns_is_not_shown_by_what_runs_before_it(project: Site, name: str) -> None:
+    assert "hunter2" not in "".join(refused(project, MANAGE, **{name: "hunter2"}))
+
+
+def test_backups_that_visitors_could_read_are_refused_in_one_line(project: Site, tmp_path: Path) -> None:
+    (problem,) = refused(project, GUNICORN, MEDIA_ROOT=str(tmp_path), BACKUP_DIR=str(tmp_path / "backups"))
+    assert problem.startswith("BACKUP_DIR: the path is in MEDIA_ROOT, ")
 
 
 @pytest.mark.parametrize("name", sorted(WRONG))

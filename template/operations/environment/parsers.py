@@ -2,7 +2,7 @@
 
 Every function takes the text, or the default that stands for it, and returns the value for
 Django's settings. It raises EnvError with what is wrong and what to write instead, and never
-repeats text that may hold a password.
+repeats the text: a secret may be in the wrong variable.
 """
 
 import os
@@ -59,6 +59,11 @@ def items(text: str | list[str]) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
+def wrong_item(number: int, parts: list[str]) -> str:
+    """Say which of several parts is meant, without repeating it."""
+    return f"entry {number} of {len(parts)} is" if len(parts) > 1 else "it is"
+
+
 def flag(text: str | bool) -> bool:
     """True or False."""
     words = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
@@ -101,28 +106,31 @@ def hosts(text: str | list[str]) -> list[str]:
     """Host names, comma-separated; one that starts with a dot stands for its subdomains too."""
     if isinstance(text, str) and not items(text):
         raise EnvError(f"names no host. {HOST_EXAMPLE}")
-    for host in items(text):
+    for number, host in enumerate(items(text), 1):
         if not HOST.fullmatch(host):
-            raise EnvError(f"{host!r} is not a host name: no https://, port, path or '*'. {HOST_EXAMPLE}")
+            which = wrong_item(number, items(text))
+            raise EnvError(f"{which} not a host name: no https://, port, path or '*'. {HOST_EXAMPLE}")
     return items(text)
 
 
 def origins(text: str | list[str]) -> list[str]:
     """Origins of forms on other hosts, comma-separated: a scheme and a host each."""
-    for origin in items(text):
+    for number, origin in enumerate(items(text), 1):
         if not re.fullmatch(r"https?://(\*\.)?[a-z0-9.-]+(:\d{1,5})?", origin, re.IGNORECASE):
-            raise EnvError(f"{origin!r} is not a scheme and a host. Example: https://www.example.com")
+            which = wrong_item(number, items(text))
+            raise EnvError(f"{which} not a scheme and a host. Example: https://www.example.com")
     return items(text)
 
 
 def proxies(text: str) -> str:
     """Addresses and networks of proxies, comma-separated, or `*` for whoever connects."""
-    for address in items(text):
+    for number, address in enumerate(items(text), 1):
         try:
             if address != "*":
                 ip_network(address)
         except ValueError:
-            raise EnvError(f"{address!r} is not an address or a network. Example: 127.0.0.1,10.0.0.0/8") from None
+            which = wrong_item(number, items(text))
+            raise EnvError(f"{which} not an address or a network. Example: 127.0.0.1,10.0.0.0/8") from None
     return ",".join(items(text))
 
 
@@ -186,17 +194,21 @@ def mailer(text: str | None) -> dict[str, Any] | None:
 
 def address(text: str) -> str:
     """The sender of the site's mails: an address, or a name and an address."""
+    found = parseaddr(text)[1]
     try:
-        validate_email(parseaddr(text)[1])
+        # A URL with a password may read as the address "password@host", and would be in each email.
+        if "://" in text or not text.strip().endswith((f"<{found}>", found)):
+            raise ValidationError("more than a name and an address")
+        validate_email(found)
     except ValidationError:
-        raise EnvError(f"{text!r} is not a mail address. {ADDRESS_EXAMPLE}") from None
+        raise EnvError(f"not an email address. {ADDRESS_EXAMPLE}") from None
     return text
 
 
 def level(text: str) -> str:
     """The name of a level of Python's logging."""
     if text.strip().upper() not in LEVELS:
-        raise EnvError(f"{text!r} is not a level. Write one of {', '.join(LEVELS)}")
+        raise EnvError(f"not a level. Write one of {', '.join(LEVELS)}")
     return text.strip().upper()
 
 
@@ -206,7 +218,7 @@ def folder(text: str | None) -> Path | None:
         return None
     path = Path(text)
     if not path.is_absolute() or not os.access(path if path.exists() else path.parent, os.W_OK) or path.is_file():
-        raise EnvError(f"{text!r} is not the absolute path of a folder that can be written or made")
+        raise EnvError("not the absolute path of a folder that can be written or made. Example: /var/lib/site/media")
     return path
 
 
@@ -216,5 +228,5 @@ def log_file(text: str | None) -> str | None:
         return None
     path = Path(text)
     if not path.is_absolute() or not os.access(path if path.exists() else path.parent, os.W_OK) or path.is_dir():
-        raise EnvError(f"{text!r} is not the absolute path of a file in a folder that can be written")
+        raise EnvError("not the absolute path of a file in a folder that can be written. Example: /var/log/site.log")
     return text

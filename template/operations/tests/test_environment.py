@@ -19,6 +19,7 @@ from environs import EnvError
 
 from operations import environment
 from operations.environment import databases, parsers
+from operations.environment.pairs import keep_redis_apart
 from operations.mail import NO_MAIL_SERVER
 
 Production = Callable[..., SimpleNamespace]
@@ -96,7 +97,7 @@ def test_a_value_is_read(parser: Callable[[Any], Any], text: Any, value: Any) ->
         (parsers.database, "postgresql://user:1/s3cret@host/name", "cut short by a sign in its password"),
         (parsers.database, "postgresql://user:1#s3cret@host/name", "cut short by a sign in its password"),
         (parsers.database, "postgresql://user:1?s3cret@host/name", "cut short by a sign in its password"),
-        (parsers.proxies, "10.0.0.1,proxy", "'proxy' is not an address"),
+        (parsers.proxies, "10.0.0.1,proxy", "entry 2 of 2 is not an address"),
         (parsers.database, "mysql://user:s3cret@host/name", "neither PostgreSQL nor SQLite"),
         (parsers.cache_url, "s3cret", "not a Redis server's URL"),
         (parsers.cache_url, "memcached://user:s3cret@host", "not a Redis server's URL"),
@@ -111,7 +112,9 @@ def test_a_value_is_read(parser: Callable[[Any], Any], text: Any, value: Any) ->
         (parsers.mailer, "smtp://user:s3cret#@host", "not a mail server's URL"),
         (parsers.mailer, "smtp://user:s3cret@host:port", "not a mail server's URL"),
         (parsers.mailer, "https://user:s3cret@host", "not a mail server's URL"),
-        (parsers.address, "nobody", "not a mail address"),
+        (parsers.address, "nobody", "not an email address"),
+        (parsers.address, "smtp://user:s3cret@mail.example.com", "not an email address"),
+        (parsers.address, "smtp+tls://s3cret@mail.example.com:587", "not an email address"),
         (parsers.level, "loud", "not a level"),
         (parsers.folder, "backups", "not the absolute path"),
         (parsers.folder, "/no/such/folder", "not the absolute path"),
@@ -124,6 +127,28 @@ def test_a_value_that_cannot_be_meant_is_refused(parser: Callable[[Any], Any], t
     with pytest.raises(EnvError, match=reason) as refused:
         parser(text)
     assert "s3cret" not in str(refused.value)
+
+
+SECRETS = [
+    "s3cret",
+    "https://user:s3cret@example.com",
+    "smtp://user:s3cret@mail.example.com",
+    "redis://:s3cret@host:6379/0",
+    "postgresql://user:s3cret@host/name",
+    "/s3cret/folder",
+    "example.com,s3cret/word",
+    "10.0.0.1,s3cret",
+    "s3cret@",
+]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("parser", parsers.__all__)
+def test_a_secret_in_the_wrong_variable_is_shown_by_no_refusal(parser: str, secret: str) -> None:
+    try:
+        getattr(parsers, parser)(secret)
+    except EnvError as refusal:
+        assert "s3cret" not in str(refusal)  # noqa: PT017 - some of these words are what a variable may hold
 
 
 @pytest.mark.parametrize(
@@ -247,6 +272,74 @@ def test_a_file_that_cannot_be_meant_is_refused(
     with pytest.raises(SystemExit):
         production(SECRET_KEY=key, SECRET_KEY_FILE=str(file))
     assert reason in capsys.readouterr().err
+
+
+STATIC = str(environment.BASE_DIR / "staticfiles")
+HARMFUL = {
+    "backups in the uploads": ("BACKUP_DIR", {"BACKUP_DIR": "{tmp}/media/backups", "MEDIA_ROOT": "{tmp}/media"}),
+    "backups are the uploads": ("BACKUP_DIR", {"BACKUP_DIR": "{tmp}/media", "MEDIA_ROOT": "{tmp}/media/"}),
+    "backups in the uploads by a link": ("BACKUP_DIR", {"BACKUP_DIR": "{tmp}/link", "MEDIA_ROOT": "{tmp}/media"}),
+    "backups in the uploads by dots": ("BACKUP_DIR", {"BACKUP_DIR": "{tmp}/x/../media/b", "MEDIA_ROOT": "{tmp}/media"}),
+    "backups in the static files": ("BACKUP_DIR", {"BACKUP_DIR": STATIC}),
+    "uploads in the backups": ("MEDIA_ROOT", {"BACKUP_DIR": "{tmp}", "MEDIA_ROOT": "{tmp}/media"}),
+    "uploads in the static files": ("MEDIA_ROOT", {"MEDIA_ROOT": STATIC}),
+    "uploads around the project": (
+        "MEDIA_ROOT",
+        {"MEDIA_ROOT": str(environment.BASE_DIR), "DATABASE_URL": "sqlite:///{tmp}/db.sqlite3"},
+    ),
+    "the log in the uploads": ("LOG_FILE", {"LOG_FILE": "{tmp}/media/site.log", "MEDIA_ROOT": "{tmp}/media"}),
+    "the log is the database": ("LOG_FILE", {"LOG_FILE": "{tmp}/site.log", "DATABASE_URL": "sqlite:///{tmp}/site.log"}),
+    "the database in the uploads": (
+        "DATABASE_URL",
+        {"DATABASE_URL": "sqlite:///{tmp}/media/db.sqlite3", "MEDIA_ROOT": "{tmp}/media"},
+    ),
+}
+
+
+@pytest.mark.parametrize("pair", HARMFUL)
+def test_two_variables_that_are_harmful_together_are_refused(
+    production: Production, tmp_path: Path, capsys: pytest.CaptureFixture[str], pair: str
+) -> None:
+    (tmp_path / "media").mkdir()
+    (tmp_path / "x").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "media")
+    refused, variables = HARMFUL[pair]
+    with pytest.raises(SystemExit):
+        production(**{name: value.replace("{tmp}", str(tmp_path)) for name, value in variables.items()})
+    title, *lines = capsys.readouterr().err.splitlines()
+    assert "1 problem(s)" in title
+    assert [line.split(": ")[0].strip() for line in lines] == [refused]
+
+
+def test_folders_side_by_side_are_fine(production: Production, tmp_path: Path) -> None:
+    variables = {
+        "MEDIA_ROOT": "media",
+        "BACKUP_DIR": "media-backups",
+        "LOG_FILE": "media.log",
+        "DATABASE_URL": "sqlite:///{tmp}/media.sqlite3",
+    }
+    told = {name: value.replace("{tmp}/", f"{tmp_path}/") for name, value in variables.items()}
+    settings = production(**{name: text if ":" in text else str(tmp_path / text) for name, text in told.items()})
+    assert tmp_path / "media" == settings.MEDIA_ROOT
+
+
+@pytest.mark.parametrize(
+    ("broker", "same"),
+    [
+        ("redis://localhost:6379/0", True),
+        ("rediss://:s3cret@127.0.0.1:6379", True),
+        ("redis://LOCALHOST:6379?db=0", True),
+        ("redis://localhost:6379/1", False),
+        ("redis://localhost:6380/0", False),
+        ("redis://broker:6379/0", False),
+        ("amqp://localhost:6379/0", False),
+        (None, False),
+    ],
+)
+def test_the_cache_and_the_broker_have_a_redis_database_each(broker: str | None, same: bool) -> None:
+    env = environment.Environment()
+    keep_redis_apart(env, cache="redis://user:s3cret@localhost:6379/0", broker=broker)
+    assert bool(env._errors) is same
 
 
 def test_what_is_logged_can_be_set(production: Production, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_djangos_own_checks_find_nothing_in_production(production_environment: d
     variables = {
         **production_environment,
         # A folder that can be written, for models that take uploads.
-        "MEDIA_ROOT": str(site.BASE_DIR),
+        "MEDIA_ROOT": str(site.BASE_DIR / "media"),
         "SECURE_HSTS_SECONDS": "31536000",
         "SECURE_HSTS_INCLUDE_SUBDOMAINS": "true",
         "SECURE_HSTS_PRELOAD": "true",

@@ -27,7 +27,7 @@ SIGNED_FOR = 3600
 def bucket(text: str | None) -> str | None:
     """A bucket's name. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
     if text is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", text):
-        raise EnvError(f"{text!r} is not a bucket's name. Example: todo-list-uploads")
+        raise EnvError("not a bucket's name. Example: todo-list-uploads")
     return text
 
 
@@ -42,7 +42,7 @@ def endpoint(text: str | None) -> str | None:
 def region(text: str) -> str:
     """A region's name, which stands in Amazon's addresses."""
     if not re.fullmatch(r"[a-z0-9-]+", text, re.IGNORECASE):
-        raise EnvError(f"{text!r} is not a region. Example: eu-central-1")
+        raise EnvError("not a region. Example: eu-central-1")
     return text
 
 
@@ -63,6 +63,10 @@ def s3(env: Environment) -> dict[str, Any]:
             found["bucket"] = found["bucket"] or env.bucket("S3_BUCKET")
         found["key"] = found["key"] or env.str("S3_ACCESS_KEY_ID")
         found["secret"] = found["secret"] or env.str("S3_SECRET_ACCESS_KEY")
+    if found["backups"] and found["backups"] == found["bucket"]:
+        env.problem(
+            "BACKUP_BUCKET", "the bucket is S3_BUCKET, where `cleanup` deletes what no row names. Choose another bucket"
+        )
     return {
         **found,
         "region": env.region("S3_REGION", "us-east-1"),
