@@ -45,6 +45,11 @@ SLUGS = {
     "a" * 29 + " b": "a" * 29,
     "C:\\Users": "c-users",
     "-- x --": "x",
+    "Cloud": "cloud-site",
+    "User": "user-site",
+    "User Runtime": "user-runtime-site",
+    "Services": "services-site",
+    "Users of the Cloud": "users-of-the-cloud",
 }
 
 # Beginnings, middles and ends of names, each of which has gone wrong in some program.
@@ -71,6 +76,16 @@ PIECES = (
     *("-", "_", "  ", "pg ", "PG-", "Django", "template", "null", "{{ 7*7 }}", "\\N{LATIN SMALL LETTER A}", "𝓐", "ﬁ"),
     *("a" * 24 + " ", "b" * 29, "c" * 30 + "-", "www", "data"),
 )
+
+
+UNIT_FOLDERS = (Path("/usr/lib/systemd/system"), Path("/lib/systemd/system"))
+# Packages that every Debian has.
+BASE = ("base-files", "base-passwd", "bash", "dpkg", "apt", "adduser", "login", "passwd", "netbase", "sudo", "systemd")
+
+
+def words(unit: str) -> list[str]:
+    """The parts of a unit's name between its dashes, without what is behind its last."""
+    return unit.removesuffix(".service").partition("@")[0].split("-")
 
 
 @pytest.mark.parametrize(("name", "slug"), SLUGS.items(), ids=question_id)
@@ -116,6 +131,36 @@ def test_no_slug_is_a_user_or_group_that_debian_is_born_with(questions: Path) ->
     for accounts in Path("/usr/share/base-passwd").glob("*.master"):
         names = {line.split(":")[0] for line in accounts.read_text().splitlines()}
         assert {name for name in names if not name.startswith("_")} <= set(reserved)
+
+
+def test_no_slug_captures_a_unit_of_the_systems_own(questions: Path) -> None:
+    """A drop-in for `<slug>-` holds for every service whose name starts so, whoever it is of."""
+    reserved = answers_of(questions)["reserved_slugs"].split()
+    units = [path.name for folder in UNIT_FOLDERS for path in folder.glob("*-*.service")]
+    prefixes = {"-".join(parts[:number]) for parts in map(words, units) for number in range(1, len(parts))}
+    slugs = {prefix for prefix in prefixes if len(prefix) <= 30 and re.fullmatch("[a-z][a-z0-9]*(-[a-z0-9]+)*", prefix)}
+    assert not slugs - set(reserved)
+
+
+# What is captured on a Debian with systemd, a cloud's tools, and a login on a serial console, whichever machine tests run on.
+CAPTURING = "cloud cloud-init console container debug getty initrd kmod rc serial system systemd user user-runtime"
+IN_ETC = "group gshadow hostname hosts networks passwd profile protocols services shadow shells sudoers"
+OF_OTHERS = "all bridge host ingress pgbouncer replication scratch"
+
+
+@pytest.mark.parametrize("slug", [*CAPTURING.split(), *IN_ETC.split(), *OF_OTHERS.split()])
+def test_a_name_of_the_systems_is_refused(questions: Path, slug: str) -> None:
+    with pytest.raises(ValueError, match="taken: use"):
+        answers_of(questions, project_slug=slug)
+    assert answers_of(questions, project_name=slug)["project_slug"] == f"{slug}-site"
+
+
+def test_no_slug_is_a_file_in_etc(questions: Path) -> None:
+    reserved = answers_of(questions)["reserved_slugs"].split()
+    lists = [Path(f"/var/lib/dpkg/info/{package}.{kind}") for package in BASE for kind in ("list", "conffiles")]
+    listed = [line for path in lists if path.exists() for line in path.read_text().splitlines()]
+    names = {Path(path).name for path in listed if re.fullmatch("/(etc|run|var/lib)/[a-z][a-z0-9]*(-[a-z0-9]+)*", path)}
+    assert not names - set(reserved)
 
 
 def test_reserved_slugs_are_listed_in_order() -> None:

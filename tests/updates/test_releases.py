@@ -24,7 +24,8 @@ from tests.support.releases import (
     tag,
 )
 from tests.support.rendering import ROOT
-from tests.support.updating import render_release, status, tracked, update
+from tests.support.repositories import commit
+from tests.support.updating import answers_of, render_release, status, tracked, unsettled, update
 
 
 def unknown_releases(changelog: str, tags: dict[str, str], head: str) -> list[str]:
@@ -122,14 +123,24 @@ def test_what_vanishes_is_found(following: Path) -> None:
     }
 
 
-def test_a_slug_that_is_newly_reserved_is_announced(released: Path) -> None:
-    """A project that has it is renamed by the next update, unless its owner says another one."""
-    points = re.split(r"^(?:- |## )", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
-    announced = {
-        slug for point in points if "can be called so any more" in point for slug in re.findall("`([a-z0-9-]+)`", point)
-    }
-    for version in RELEASES:
-        assert reserved_slugs(released, NEXT) - reserved_slugs(released, version) <= announced
+@pytest.mark.parametrize("slug", ["user", "services"])
+def test_a_project_whose_slug_is_reserved_by_now_keeps_it(released: Path, tmp_path: Path, slug: str) -> None:
+    """Its units, folders and database are called so: an update that renamed it would lose them."""
+    version = "0.6.0"
+    assert slug in reserved_slugs(released, NEXT) - reserved_slugs(released, version)
+    project = tracked(render_release(released, tmp_path / "project", version, platform="gunicorn", project_slug=slug))
+    update(project)
+    assert not unsettled(project)
+    assert answers_of(project)["project_slug"] == slug
+    commit(project, "Update")
+    update(project, AGAIN, ci="none")
+    assert answers_of(project)["project_slug"] == slug
+    commit(project, "Update again")
+    # Its owner can give it another, and no other project gets it.
+    update(project, AGAIN, project_slug=f"{slug}-site")
+    assert answers_of(project)["project_slug"] == f"{slug}-site"
+    with pytest.raises(ValueError, match="taken: use"):
+        render_release(released, tmp_path / "new", NEXT, platform="gunicorn", project_slug=slug)
 
 
 def test_the_platform_has_no_default_to_fall_back_to(released: Path, tmp_path: Path) -> None:
