@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 import yaml
 from honcho.environ import parse_procfile
 
+from tests.support.databases import PostgreSQL, programs
 from tests.support.environments import Environments, project_environment, run
 from tests.support.rendered import files, run_tool
 from tests.support.rendering import question_choices
+from tests.support.runbooks import blocks
 
 Render = Callable[..., Path]
 
@@ -38,6 +41,45 @@ def test_the_compose_files_follow_the_specification(render: Render, database: st
         expected.add("database")
     roles = {"none": set(), "database": {"worker", "schedule"}, "celery": {"worker", "beat", "broker", "flower"}}
     assert set(services) == expected | roles[tasks]
+
+
+@pytest.mark.parametrize(
+    ("slug", "taken"),
+    [("todo-list", ""), ("profile", "/etc/profile"), ("daemon", "uid="), ("user", "user-runtime-dir@.service")],
+)
+def test_the_first_step_on_a_machine_refuses_a_name_that_is_taken(
+    render: Render, tmp_path: Path, slug: str, taken: str
+) -> None:
+    """The check as the runbook has it, on the machine that the tests run on, for slugs of an earlier release too."""
+    prepare = [
+        each for each in blocks(render(platform="gunicorn") / "docs/deploy.md") if each.heading.startswith("Prepare")
+    ]
+    check = next(each.text for each in prepare if each.language == "bash").replace("todo-list", slug)
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", check], capture_output=True, text=True, check=False)
+    assert (done.returncode, bool(done.stdout)) == ((1, True) if taken else (0, False)), done.stdout + done.stderr
+    assert taken in done.stdout
+
+
+def test_postgresql_takes_every_slug_as_a_name(render: Render, database: PostgreSQL) -> None:
+    """What the runbook pastes on PythonAnywhere, for a slug that is a word of SQL's."""
+    page = (render(platform="pythonanywhere", project_slug="order") / "docs/deploy.md").read_text()
+    statements = re.findall("^CREATE (?:ROLE|DATABASE) .*;$", page, re.MULTILINE)
+    assert len(statements) == 2
+    for statement in statements:
+        psql = [str(programs() / "psql"), "--quiet", "--no-psqlrc", "--dbname", database.url, "--command", statement]
+        run(psql, Path("/"))
+
+
+def test_visitors_by_ipv6_are_let_in_only_where_they_keep_their_addresses(render: Render) -> None:
+    """Without IPv6 in its network, Docker relays them under one address, and they would share one limit."""
+    project = render(platform="docker")
+    compose = yaml.safe_load((project / "compose.yaml").read_text())
+    assert "enable_ipv6" not in (compose["networks"]["front"] or {})
+    assert all(port.startswith("0.0.0.0:") for port in compose["services"]["caddy"]["ports"])
+    (override,) = re.findall("<<'OVERRIDE'\n(.*?)OVERRIDE", (project / "docs/deploy.md").read_text(), re.DOTALL)
+    added = yaml.safe_load(override)
+    assert added["networks"]["front"]["enable_ipv6"] is True
+    assert all(port.startswith("[::]:") for port in added["services"]["caddy"]["ports"])
 
 
 @pytest.mark.parametrize("tasks", question_choices("tasks"))

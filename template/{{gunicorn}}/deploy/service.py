@@ -120,6 +120,12 @@ class Site:
             found.append(f"{self.url}/ready/ answers {answer}")
         failed = run(["systemctl", "list-units", "--failed", "--plain", "--no-legend", f"{self.name}-*"])
         found += [f"{line.split()[0]} has failed: journalctl --unit={line.split()[0]}" for line in failed.splitlines()]
+        # The packages of the machine put their units there; the drop-in for the site's prefix holds for them too.
+        captured = sorted(Path("/usr/lib/systemd/system").glob(f"{self.name}-*.service"))
+        found += [
+            f"{unit.name} is the system's own, and runs as the site's user: give the project another slug"
+            for unit in captured
+        ]
         return found + [
             f"{path} is not what the release has: docs/deploy.md, Install" for path in self.outdated(current)
         ]
