@@ -47,9 +47,7 @@ def test_the_compose_files_follow_the_specification(render: Render, database: st
     ("slug", "taken"),
     [("todo-list", ""), ("profile", "/etc/profile"), ("daemon", "uid="), ("user", "user-runtime-dir@.service")],
 )
-def test_the_first_step_on_a_machine_refuses_a_name_that_is_taken(
-    render: Render, tmp_path: Path, slug: str, taken: str
-) -> None:
+def test_the_first_step_on_a_machine_refuses_a_name_that_is_taken(render: Render, slug: str, taken: str) -> None:
     """The check as the runbook has it, on the machine that the tests run on, for slugs of an earlier release too."""
     prepare = [
         each for each in blocks(render(platform="gunicorn") / "docs/deploy.md") if each.heading.startswith("Prepare")

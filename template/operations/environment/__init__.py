@@ -167,9 +167,10 @@ class Environment(environs.Env):
                 self._errors[env_key].append(f"{env_key}_FILE names a file that cannot be read ({reason})")
         return value if value.strip() else default
 
-    def problem(self, name: str, text: str) -> None:
-        """Refuse a variable's value, for a reason that its own text does not show."""
-        self._errors[name].append(text)
+    def problem(self, **reasons: str) -> None:
+        """Refuse the values of variables, each for a reason that its own text does not show: `problem(LOG_FILE="…")`."""
+        for name, reason in reasons.items():
+            self._errors[name].append(reason)
 
     def seal(self) -> None:
         """Let no further value be read, and end the process if one was missing or malformed.

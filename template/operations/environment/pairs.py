@@ -42,17 +42,13 @@ def keep_paths_apart(
         ("DATABASE_URL", file, "MEDIA_ROOT", media, f"{shown} and `cleanup` deletes"),
     ):
         if inner and outer and inner.resolve().is_relative_to(outer.resolve()):
-            env.problem(name, f"the path is in {outer_name}, {why}. Choose one outside it")
+            env.problem(**{name: f"the path is in {outer_name}, {why}. Choose one outside it"})
     if media and backups and backups.resolve() in media.resolve().parents:
-        env.problem(
-            "MEDIA_ROOT", "the path is in BACKUP_DIR, where an upload could be taken for a backup. Choose another"
-        )
+        env.problem(MEDIA_ROOT="the path is in BACKUP_DIR, where an upload could be taken for a backup. Choose another")
     if media and BASE_DIR.resolve().is_relative_to(media.resolve()):
-        env.problem(
-            "MEDIA_ROOT", "this folder holds the project itself, which would be shown and deleted. Choose another"
-        )
+        env.problem(MEDIA_ROOT="this folder holds the project itself, which would be shown and deleted. Choose another")
     if file and log_file and file.resolve() == log_file.resolve():
-        env.problem("LOG_FILE", "the path is that of the database. Choose another")
+        env.problem(LOG_FILE="the path is that of the database. Choose another")
 
 
 def redis_database(url: str | None) -> tuple[str, int, int] | None:
@@ -75,7 +71,6 @@ def keep_redis_apart(env: Environment, *, cache: str | None, broker: str | None)
     """
     if cache and redis_database(cache) == redis_database(broker):
         env.problem(
-            "CACHE_URL",
-            "the Redis database is the one of CELERY_BROKER_URL, and clearing the cache would delete all tasks that wait. "
-            "Choose another number behind the last /",
+            CACHE_URL="the Redis database is the one of CELERY_BROKER_URL, and clearing the cache would delete all tasks that wait. "
+            "Choose another number behind the last /"
         )

@@ -65,7 +65,7 @@ def s3(env: Environment) -> dict[str, Any]:
         found["secret"] = found["secret"] or env.str("S3_SECRET_ACCESS_KEY")
     if found["backups"] and found["backups"] == found["bucket"]:
         env.problem(
-            "BACKUP_BUCKET", "the bucket is S3_BUCKET, where `cleanup` deletes what no row names. Choose another bucket"
+            BACKUP_BUCKET="the bucket is S3_BUCKET, where `cleanup` deletes what no row names. Choose another bucket"
         )
     return {
         **found,
