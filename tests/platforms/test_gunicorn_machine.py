@@ -133,6 +133,62 @@ def test_an_address_that_a_visitor_claims_does_not_count(machine: Machine) -> No
     assert other == "0"
 
 
+def test_the_port_in_the_host_does_not_pass_the_limit_of_an_account(machine: Machine) -> None:
+    guesses = GUESSES.partition("for number")[0] + (
+        "for number in {1..7}; do\n"
+        f'  guess somebody --header "Host: {DOMAIN}:$number" --referer https://{DOMAIN}/\n'
+        "done"
+    )
+    # From an address that no other test counts on.
+    guesses = guesses.replace(
+        "curl --silent --cookie $cookies",
+        "curl --silent --connect-to ::127.0.0.1: --interface 127.0.0.9 --cookie $cookies",
+    )
+    assert machine.run(guesses).split() == ["0"] * 5 + ["1"] * 2
+
+
+def test_behind_a_cdn_each_visitor_has_a_limit_as_the_page_on_security_says(machine: Machine) -> None:
+    site = f"/etc/nginx/sites-available/{SLUG}"
+    lines = "set_real_ip_from 127.0.0.0/8; real_ip_header X-Forwarded-For; real_ip_recursive on;"
+    machine.run(
+        f"cp {site} /root/site && sed --in-place 's|^  http2 on;|  http2 on; {lines}|' {site} && nginx -s reload"
+    )
+    try:
+        time.sleep(1)
+        visitors = GUESSES.replace("198.51.100.$number", "6.6.6.6, 198.51.100.$number").replace(
+            "curl --silent --cookie $cookies", "curl --silent --connect-to ::127.0.0.1: --cookie $cookies"
+        )
+        assert machine.run(visitors).split()[:12] == ["0"] * 12
+    finally:
+        machine.run(f"cp /root/site {site} && nginx -s reload")
+
+
+def test_nginx_logs_no_key_that_lets_one_into_an_account(machine: Machine) -> None:
+    links = (
+        "accounts/password/reset/key/1-s3cret-key",
+        "accounts/confirm-email/s3cret:1:2",
+        "accounts/%63onfirm-email/s3cret",
+    )
+    for link in links:
+        asked(machine, f"https://{DOMAIN}/{link}/")
+        asked(machine, f"http://{DOMAIN}/{link}/")
+    asked(machine, f"--referer https://{DOMAIN}/{links[0]}/", f"https://{DOMAIN}/")
+    machine.run(f"systemctl stop {SLUG}-web.socket {SLUG}-web")
+    assert asked(machine, f"https://{DOMAIN}/{links[0]}/") == "502"
+    machine.run(f"systemctl start {SLUG}-web.socket")
+    assert "/accounts/password/reset/key/***" in machine.run("cat /var/log/nginx/access.log")
+    assert "s3cret" not in machine.run("cat /var/log/nginx/*.log")
+    assert "s3cret" not in machine.run("journalctl --no-pager --output=cat")
+
+
+def test_the_first_step_refuses_a_name_of_the_machines_own(machine: Machine) -> None:
+    page = machine.run(f"cat /srv/{SLUG}/repository/docs/deploy.md")
+    (check,) = re.findall(f"(?s)```bash\n(if \\[ ! -e /srv/{SLUG}/releases.*?)```", page)
+    assert machine.run(check) == ""
+    for slug, name in (("user", "user-runtime-dir@.service"), ("services", "/etc/services"), ("deploy", "uid=")):
+        assert name in machine.run(check.replace(SLUG, slug), code=1)
+
+
 def test_pages_and_static_files_are_compressed_once(machine: Machine) -> None:
     page = headers(machine, "/accounts/login/", "--header 'Accept-Encoding: gzip, br'")
     assert page["content-encoding"] == "gzip"
