@@ -30,6 +30,13 @@ def test_without_a_bucket_uploads_are_elsewhere(production: Production) -> None:
     assert settings.SECURE_CSP["img-src"] == ["'self'", "data:"]
 
 
+def test_backups_among_the_uploads_are_refused(production: Production, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        production(**BUCKET, BACKUP_BUCKET="uploads")
+    assert "BACKUP_BUCKET: the bucket is S3_BUCKET, " in capsys.readouterr().err
+    assert "backups" in production(**BUCKET, BACKUP_BUCKET="backups").STORAGES
+
+
 @pytest.mark.parametrize(
     ("more", "origin"),
     [
