@@ -19,7 +19,6 @@ from environs import EnvError
 
 from operations import environment
 from operations.environment import databases, parsers
-from operations.environment.pairs import keep_redis_apart
 from operations.mail import NO_MAIL_SERVER
 
 Production = Callable[..., SimpleNamespace]
@@ -338,7 +337,7 @@ def test_folders_side_by_side_are_fine(production: Production, tmp_path: Path) -
 )
 def test_the_cache_and_the_broker_have_a_redis_database_each(broker: str | None, same: bool) -> None:
     env = environment.Environment()
-    keep_redis_apart(env, cache="redis://user:s3cret@localhost:6379/0", broker=broker)
+    environment.keep_redis_apart(env, cache="redis://user:s3cret@localhost:6379/0", broker=broker)
     assert bool(env._errors) is same
 
 
