@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -102,10 +103,17 @@ def test_the_port_in_the_host_does_not_pass_the_limit_of_an_account(deployed: De
 def test_caddy_logs_no_key_that_lets_one_into_an_account(own: Deployment) -> None:
     own.compose("stop", "web")
     link = "/accounts/password/reset/key/1-s3cret-key/"
-    assert own.get(link, Referer=f"{own.url}/accounts/confirm-email/s3cret:1:2/").status_code == 502
+    assert own.get(link, Referer=f"{own.url}/accounts/confirm-email/s3cret:1:2/").status_code >= 502
     said = own.compose("logs", "--no-color", "caddy")
     assert "/accounts/password/reset/key/***/" in said
     assert "s3cret" not in said
+
+
+def test_a_deploy_refuses_the_name_of_another_project_on_the_machine(own: Deployment, tmp_path: Path) -> None:
+    other = shutil.copytree(own.project, tmp_path / "other")
+    said = own.engine.run("deploy/docker.sh", folder=other, code=1, variables=own.variables)
+    assert f"belongs to {own.project} on this machine" in said
+    assert own.get("/health/").status_code == 200
 
 
 def test_plain_http_stays_plain_whatever_a_visitor_claims(deployed: Deployment) -> None:
