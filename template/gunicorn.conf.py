@@ -83,3 +83,9 @@ control_socket_disable = True
 
 # JSON lines on standard output, as the site's own; one line a request, from Django.
 logger_class = JsonLogger
+
+
+def pre_request(_worker: Any, request: Any) -> None:
+    """Close a connection after a request with a body, instead of waiting in a thread for what was not read of it."""
+    if {"CONTENT-LENGTH", "TRANSFER-ENCODING"} & {name for name, _ in request.headers}:
+        request.force_close()

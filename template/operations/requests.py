@@ -1,11 +1,15 @@
-"""What every request gets: an id, one line in the log, and headers that Django has no setting for; and whose it is."""
+"""What every request gets: an id, a line in the log, an address, limits on its body, and headers that Django cannot set."""
 
 import logging
 import re
+import threading
 import time
 import uuid
 from collections.abc import Callable
+from http import HTTPStatus
+from io import IOBase
 from ipaddress import IPv6Address, IPv6Network, ip_address
+from typing import BinaryIO, override
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -30,6 +34,10 @@ WRITTEN_ADDRESS = re.compile(r'"?(?:\[([^\]]*)\](?::\d*)?|([\d.]+):\d*|([^"\[\]]
 IPV4_IN_IPV6 = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"))
 # Counted as one visitor where the server sees nobody's address.
 NOBODY = "0.0.0.0"  # noqa: S104 - nothing is bound to it
+
+MEGABYTE = 1024 * 1024
+# Seconds that a request waits for another body to be read. It holds its thread meanwhile.
+PATIENCE = 0.05
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -162,3 +170,73 @@ class PolicyMiddleware:
             return response
         policy = {**settings.SECURE_CSP, **settings.SECURE_CSP_BY_PREFIX[prefix]}
         return csp_override(policy)(lambda _: response)(request)
+
+
+class Body(IOBase):
+    """The body of a request, which says when it has been read."""
+
+    def __init__(self, stream: BinaryIO, length: int, when_read: Callable[[], None]) -> None:
+        self.stream = stream
+        self.left = length
+        self.when_read: Callable[[], None] | None = when_read
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return up to `size` bytes, or all that is left."""
+        return self.counted(self.stream.read(-1 if size is None else size))
+
+    @override
+    def readline(self, size: int | None = -1) -> bytes:
+        """Return the next line, or its first `size` bytes."""
+        return self.counted(self.stream.readline(-1 if size is None else size))
+
+    def counted(self, read: bytes) -> bytes:
+        """Return what was read, once it is known whether more will come."""
+        self.left -= len(read)
+        if self.left <= 0:
+            self.finish()
+        return read
+
+    def finish(self) -> None:
+        """Say once that nobody waits for this body any more."""
+        if self.when_read:
+            self.when_read()
+            self.when_read = None
+
+
+class BodyMiddleware:
+    """Limits the size of bodies, and how many threads of a process read bodies at a time.
+
+    Whoever sends a body slowly holds the thread that reads it. Others still get their pages, since one thread of each
+    process never reads a body. docs/security.md says what holds slow bodies off on each platform.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        self.readers = threading.BoundedSemaphore(settings.BODY_READERS)
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer the request, or refuse its body before any of it is read."""
+        length = self.length(request)
+        if length == 0:
+            return self.get_response(request)
+        if length > settings.MAX_BODY_MB * MEGABYTE:
+            text = f"A request may have {settings.MAX_BODY_MB} MB at most."
+            return HttpResponse(text, status=HTTPStatus.CONTENT_TOO_LARGE, content_type="text/plain")
+        if not self.readers.acquire(timeout=PATIENCE):
+            text = "Too many uploads at the moment. Please try again in a minute."
+            busy = HttpResponse(text, status=HTTPStatus.SERVICE_UNAVAILABLE, content_type="text/plain")
+            busy.headers["Retry-After"] = "60"
+            return busy
+        body = Body(request._stream, length, self.readers.release)
+        request._stream = body  # type: ignore[assignment] # as Django's own stream, it is no BinaryIO
+        try:
+            return self.get_response(request)
+        finally:
+            body.finish()
+
+    def length(self, request: HttpRequest) -> int:
+        """Return the bytes that Django would read of the body: none without a valid Content-Length."""
+        try:
+            return max(0, int(request.META.get("CONTENT_LENGTH") or 0))
+        except ValueError:
+            return 0

@@ -36,6 +36,7 @@ NOT_ON_A_SWARM = {
         "HTTPS_PORT",
         "HTTP_PORT",
         "IMAGE",
+        "MEMORY_LIMIT",
         "REVISION",
         "SMOKE_IMAGE",
         "WEB_PORT",

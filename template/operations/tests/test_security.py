@@ -18,7 +18,7 @@ from django.views.decorators.csp import csp_override
 from pytest_django import Settings
 
 from operations.development import advice
-from operations.requests import NOBODY, client_address, parsed_address
+from operations.requests import NOBODY, BodyMiddleware, client_address, parsed_address
 from operations.tests.conftest import urlpatterns as of_every_test
 
 Production = Callable[..., SimpleNamespace]
@@ -354,3 +354,54 @@ def test_a_visitor_always_has_an_address(
 ) -> None:
     told = {} if forwarded is None else {"X-Forwarded-For": forwarded}
     assert client_address(rf.get("/", headers=told, REMOTE_ADDR=peer), proxies) == address
+
+
+def test_a_body_over_the_limit_is_refused(client: Client, settings: Settings) -> None:
+    settings.MAX_BODY_MB = 1
+    for size, status in ((1024 * 1024, 200), (1024 * 1024 + 1, 413)):
+        assert client.post("/", b"x" * size, content_type="text/plain").status_code == status
+
+
+def test_slow_bodies_leave_a_thread_for_others(settings: Settings) -> None:
+    settings.BODY_READERS = 1
+    answers = []
+
+    def page(request: HttpRequest) -> HttpResponse:
+        """Let others ask before, while and after the body is read."""
+        if request.path == "/first/":
+            answers.extend([post("/"), get("/")])
+            request.read(4)
+            answers.append(post("/"))
+            request.readline()
+            answers.append(post("/"))
+        return HttpResponse("A page")
+
+    middleware = BodyMiddleware(page)
+
+    def get(path: str) -> int:
+        return middleware(RequestFactory().get(path)).status_code
+
+    def post(path: str) -> int:
+        return middleware(RequestFactory().post(path, b"slow body", content_type="text/plain")).status_code
+
+    assert post("/first/") == 200
+    assert answers == [503, 200, 503, 200]
+    # A body that nobody reads holds nobody up after its answer.
+    assert [post("/"), post("/")] == [200, 200]
+
+
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+def test_forms_are_read_as_ever(content_type: str) -> None:
+    part = b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\nvalue\r\n--x--\r\n'
+    body = part if "multipart" in content_type else b"name=value"
+    form = RequestFactory().post("/", body, content_type=content_type)
+    answer = BodyMiddleware(lambda request: HttpResponse(request.POST["name"]))(form)
+    assert answer.content == b"value"
+
+
+def test_productions_limits_follow_their_variables(production: Production) -> None:
+    settings = production(MAX_BODY_MB="1", GUNICORN_THREADS="9")
+    assert (settings.MAX_BODY_MB, settings.BODY_READERS) == (1, 8)
+    # With one thread only, it may read bodies.
+    assert production(GUNICORN_THREADS="1").BODY_READERS == 1
+    assert (production().MAX_BODY_MB, production().BODY_READERS) == (10, 3)

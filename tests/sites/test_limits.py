@@ -1,0 +1,97 @@
+"""Limits that the site keeps by itself, where no proxy in front does: on Heroku, and behind a proxy that lets a body through."""
+
+import json
+import shlex
+import socket
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.databases import PostgreSQL
+from tests.support.environments import Environments
+from tests.support.limits import MEGABYTE, PLATFORMS, limits
+from tests.support.servers import running
+from tests.support.sites import HTTPS, Site
+from tests.support.slow_visitors import FORM, form_of, head, slow_visitors, status_of_announced
+
+Render = Callable[..., Path]
+
+
+def connecting(site: Site) -> Callable[[], socket.socket]:
+    """Return what connects to the site as a proxy does that lets everything through."""
+    return lambda: socket.create_connection(("127.0.0.1", site.port))
+
+
+@pytest.mark.parametrize("read", [True, False], ids=["that the site reads", "that the site refuses unread"])
+def test_slow_bodies_stop_no_page(site: Site, tmp_path: Path, read: bool) -> None:
+    """Sixteen of them against eight threads, on connections that are kept, as Heroku's router does."""
+    with site.started(tmp_path / "log", ["gunicorn", "--keep-alive=95"]):
+        accepted = form_of(site.get(FORM)) if read else {}
+        slow = {"sent": 1000, "length": MEGABYTE, "X_Forwarded_Proto": "https", **accepted}
+        with slow_visitors(16, connecting(site), site.url, **slow):  # type: ignore[arg-type] # some are headers
+            for _ in range(5):
+                assert site.get("/health/").status_code == 200
+                assert site.get(FORM).status_code == 200
+
+
+def test_a_form_is_accepted_again_after_slow_ones(site: Site, tmp_path: Path) -> None:
+    with site.started(tmp_path / "log", WEB_CONCURRENCY="1", GUNICORN_THREADS="2"):
+        page = site.get(FORM)
+        sent = {"csrfmiddlewaretoken": form_of(page)["X-CSRFToken"], "login": "a@example.com", "password": "wrong"}
+        with slow_visitors(
+            1, connecting(site), site.url, sent=1000, length=MEGABYTE, X_Forwarded_Proto="https", **form_of(page)
+        ):
+            busy = site.post(FORM, page, sent)
+            assert (busy.status_code, busy.headers["Retry-After"]) == (503, "60")
+        assert site.post(FORM, page, sent).status_code == 200
+
+
+@pytest.mark.parametrize("platform", ["heroku", "pythonanywhere"])
+def test_a_body_over_the_limit_is_refused_before_it_is_read(
+    platform: str, render: Render, environments: Environments, tmp_path: Path
+) -> None:
+    """By the platform's own server: no proxy of ours is in front of it."""
+    site = Site(render(platform=platform), environments, "sqlite:///nothing.sqlite3")
+    site.manage("collectstatic", "--noinput")
+    start = tomllib.loads((site.project / "pyproject.toml").read_text())["tool"]["smoke"]["start"]
+    (tmp_path / "home").mkdir()
+    env = site.environment(TMPDIR=str(tmp_path / "home"), MAX_BODY_MB="1")
+    with running(["sh", "-c", start], site.project, env, tmp_path / "log") as server:
+        server.wait_until_it_answers(f"{site.url}/health/")
+        assert status_of_announced(connecting(site), site.url, MEGABYTE + 1) == 413
+        # What Heroku's router and PythonAnywhere's say of https comes with each request.
+        with socket.create_connection(("127.0.0.1", site.port)) as connection:
+            connection.sendall(head(site.url, 10, **HTTPS) + b"x" * 10)
+            assert connection.recv(100).split()[1] == b"403"
+
+
+def test_django_and_allauth_limit_what_the_table_says(site: Site) -> None:
+    code = (
+        "import json; from allauth.account import app_settings; from django.conf import settings;"
+        "print(json.dumps([settings.DATA_UPLOAD_MAX_MEMORY_SIZE, app_settings.RATE_LIMITS]))"
+    )
+    in_memory, rates = json.loads(site.manage("shell", "--verbosity=0", "--command", code))
+    table = limits(site.project)
+    told = {
+        "body without a file, in memory": f"{in_memory / MEGABYTE} MB",
+        "wrong passwords, an account": "5 in 5 min",
+        "wrong passwords, an address": "10 a minute",
+        "sign-ups, an address": "20 a minute",
+    }
+    for row, value in told.items():
+        assert {table[row][platform] for platform in PLATFORMS} == {value}
+    assert (rates["login_failed"], rates["signup"]) == ("10/m/ip,5/300s/key", "20/m/ip")
+
+
+def test_a_statement_is_bounded_as_the_table_says(
+    render: Render, environments: Environments, database: PostgreSQL
+) -> None:
+    site = Site(render(), environments, database.create("statements"))
+    lever = limits(site.project)["time of a statement"]["set by"].split("`")[1]
+    (assignment,) = shlex.split(lever)
+    name, _, value = assignment.partition("=")
+    code = "from django.db import connection as c; k = c.cursor(); k.execute('SHOW statement_timeout'); print(k.fetchone())"
+    assert "'30s'" in site.manage("shell", "--verbosity=0", "--command", code, **{name: value})
+    assert "'0'" in site.manage("shell", "--verbosity=0", "--command", code)
