@@ -3,6 +3,8 @@
 import contextlib
 import json
 import re
+import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,10 +17,12 @@ from filelock import FileLock
 from tests.support.containers import Engine, make_secrets
 from tests.support.environments import run
 from tests.support.faults import LITTLE_TO_COMPRESS, text
+from tests.support.limits import MEGABYTE
 from tests.support.rendered import run_tool
 from tests.support.rendering import question_choices
 from tests.support.runbooks import Reader, blocks
-from tests.support.servers import eventually, free_port
+from tests.support.servers import HANGS, eventually, free_port
+from tests.support.slow_visitors import FORM, form_of, slow_visitors, status_of_announced
 from tests.support.traffic import steady_traffic, visitors
 from tests.support.turns import Turn
 from tests.support.workers import ask_for_a_task, is_done
@@ -186,10 +190,32 @@ def test_no_visitor_notices_a_release(stack: Stack) -> None:
     # The third may still be answering its last visitor.
     assert eventually(lambda: len(stack.containers("web")) == 2)
     assert not reader.left
+    assert_limits_hold(stack)
     # Held to what compose.yaml holds it to, but for what a swarm cannot.
     limits = stack.containers("web")[0]["HostConfig"]
     assert (limits["ReadonlyRootfs"], limits["CapDrop"]) == (True, ["ALL"])
     assert limits["Memory"] > 0
+
+
+def assert_limits_hold(stack: Stack) -> None:
+    """See that a body over the limit is refused, that /tmp has a size, and that slow bodies stop no page."""
+    with stack.session() as visitor:
+        trusted = ssl.create_default_context(cafile=str(visitor.verify))
+        accepted = form_of(visitor.get(f"{stack.url}{FORM}", timeout=HANGS))
+
+    def connect() -> socket.socket:
+        connection = socket.create_connection(("localhost", int(stack.url.rsplit(":", 1)[1])), timeout=HANGS)
+        return trusted.wrap_socket(connection, server_hostname="localhost")
+
+    assert status_of_announced(connect, stack.url, 700 * MEGABYTE) == 413
+    for container in stack.containers("web"):
+        said = stack.engine.docker("exec", container["Id"], "df", "--block-size=M", "--output=size", "/tmp")  # noqa: S108 - its own
+        assert said.split()[-1] == "100M"
+    slow: dict[str, Any] = {"sent": 1_200_000, "length": 5_000_000, **accepted}
+    with slow_visitors(20, connect, stack.url, **slow):
+        for _ in range(4):
+            assert stack.status("/health/") == 200
+            assert stack.status(FORM) == 200
 
 
 def reader_variable(reader: Reader, name: str) -> str:

@@ -2,15 +2,19 @@
 
 import re
 import socket
+import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from stand_ins.machines import Machine, Machines
+from tests.support.limits import MEGABYTE
 from tests.support.owners import DOMAIN, NAMES, SLUG, Owner
+from tests.support.runbooks import blocks
 from tests.support.servers import HANGS, eventually
+from tests.support.slow_visitors import FORM, slow_visitors, status_of_announced
 from tests.support.smoke import CHECKS
 from tests.support.traffic import callers, steady_traffic
 
@@ -200,6 +204,74 @@ def test_pages_and_static_files_are_compressed_once(machine: Machine) -> None:
 def test_a_request_that_is_too_large_is_refused_before_the_site_sees_it(machine: Machine) -> None:
     send = "head --bytes=11M /dev/zero | curl --silent --output /dev/null --write-out '%{http_code}' --data-binary @-"
     assert machine.run(f"{send} https://{DOMAIN}/accounts/login/").strip() == "413"
+
+
+def test_slow_bodies_stop_no_page(machine: Machine, tmp_path: Path) -> None:
+    """They wait in nginx, whatever the site would make of them."""
+    trusted = ssl.create_default_context(cafile=machine.authority(tmp_path))
+
+    def connect() -> socket.socket:
+        connection = socket.create_connection((machine.address, 443), timeout=HANGS)
+        return trusted.wrap_socket(connection, server_hostname=DOMAIN)
+
+    url = f"https://{DOMAIN}"
+    assert status_of_announced(connect, url, 10 * MEGABYTE + 1) == 413
+    with slow_visitors(40, connect, url, sent=1_200_000, length=5_000_000):
+        for _ in range(4):
+            assert asked(machine, f"--max-time {HANGS:.0f}", f"{url}/health/") == "200"
+            assert asked(machine, f"--max-time {HANGS:.0f}", f"{url}{FORM}") == "200"
+
+
+def test_services_are_held_to_the_memory_and_the_processes_that_the_unit_says(machine: Machine) -> None:
+    said = machine.run(f"systemctl show --property=MemoryMax,TasksMax {SLUG}-web")
+    limits = dict(line.split("=") for line in said.split())
+    assert limits["TasksMax"] == "200"
+    # Of all memory that the machine sees.
+    total = int(machine.run("awk '/^MemTotal/ {print $2}' /proc/meminfo")) * 1024
+    assert 0.7 < int(limits["MemoryMax"]) / total < 0.8
+
+
+def test_one_variable_sets_the_limit_for_nginx_and_django(
+    machine: Machine, deployed_machine: tuple[str, Path]
+) -> None:
+    environment, site = f"/etc/{SLUG}/environment", f"/etc/nginx/sites-available/{SLUG}"
+    (block,) = (
+        block.text
+        for block in blocks(deployed_machine[1] / "docs/deploy.md")
+        if block.heading == "Certificate and nginx, as root"
+    )
+    paste = block[block.index("megabytes=") :]
+    install = f"cd /srv/{SLUG}/repository\n{paste}\nsystemctl restart {SLUG}-web"
+    send = "head --bytes=2M /dev/zero | curl --silent --output /dev/null --write-out '%{http_code}' --data-binary @-"
+    assert machine.run(f"{send} https://{DOMAIN}/accounts/login/").strip() == "403"
+    machine.run(f"cp -p {environment} {environment}.before && echo MAX_BODY_MB=1 >>{environment}\n{install}")
+    try:
+        assert machine.run(f"{send} https://{DOMAIN}/accounts/login/").strip() == "413"
+        code = "from django.conf import settings; print(settings.MAX_BODY_MB)"
+        assert machine.run(f"{SLUG}-run python manage.py shell --verbosity=0 --command '{code}'").strip() == "1"
+        # The deploy script takes nothing for outdated, and its user can read what it compares.
+        status = f"cd /srv/{SLUG}/repository && uv run --quiet python deploy/machine.py status"
+        assert site not in machine.run(status, "deploy", code=None)
+    finally:
+        machine.run(f"mv {environment}.before {environment}\n{install}")
+    assert machine.run(f"{send} https://{DOMAIN}/accounts/login/").strip() == "403"
+
+
+@pytest.mark.parametrize("length", [42, 43, 47, 58, 109, 248])
+def test_nginx_has_room_for_a_long_name(machine: Machine, render: Callable[..., Path], length: int) -> None:
+    """And for `www.` in front of it, which the runbook adds."""
+    domain = (".".join(letter * 48 for letter in "abcde") + ".example")[-length:]
+    config = (render(platform="gunicorn", domain=domain) / "deploy/nginx.conf").read_text()
+    config = config.replace(f"/live/{domain}/", f"/live/{DOMAIN}/").replace(
+        f"server_name {domain};", f"server_name {domain} www.{domain};"
+    )
+    site = f"/etc/nginx/sites-available/{SLUG}"
+    machine.run(f"cp -p {site} {site}.before")
+    try:
+        machine.write(site, config)
+        assert machine.run("nginx -t -q") == ""
+    finally:
+        machine.run(f"mv {site}.before {site}")
 
 
 def test_a_hundred_connections_that_never_finish_hold_nobody_up(machine: Machine) -> None:

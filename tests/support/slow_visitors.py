@@ -42,11 +42,11 @@ def body(size: int) -> bytes:
     return start + b"x" * (size - len(start))
 
 
-def status_of_announced(connect: Callable[[], socket.socket], url: str, length: int) -> int:
+def status_of_announced(connect: Callable[[], socket.socket], url: str, length: int, **headers: str) -> int:
     """Return how a body of `length` bytes is answered before any of it was sent."""
     with connect() as connection:
         connection.settimeout(HANGS)
-        connection.sendall(head(url, length))
+        connection.sendall(head(url, length, **headers))
         return int(connection.recv(100).split()[1])
 
 
