@@ -226,9 +226,8 @@ def test_services_are_held_to_the_memory_and_the_processes_that_the_unit_says(ma
     said = machine.run(f"systemctl show --property=MemoryMax,TasksMax {SLUG}-web")
     limits = dict(line.split("=") for line in said.split())
     assert limits["TasksMax"] == "200"
-    # Of all memory that the machine sees.
-    total = int(machine.run("awk '/^MemTotal/ {print $2}' /proc/meminfo")) * 1024
-    assert 0.7 < int(limits["MemoryMax"]) / total < 0.8
+    memory = machine.engine.inspect(machine.id)[0]["HostConfig"]["Memory"]
+    assert 0.7 < int(limits["MemoryMax"]) / memory < 0.8
 
 
 def test_one_variable_sets_the_limit_for_nginx_and_django(
