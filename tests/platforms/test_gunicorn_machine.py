@@ -230,9 +230,7 @@ def test_services_are_held_to_the_memory_and_the_processes_that_the_unit_says(ma
     assert 0.7 < int(limits["MemoryMax"]) / memory < 0.8
 
 
-def test_one_variable_sets_the_limit_for_nginx_and_django(
-    machine: Machine, deployed_machine: tuple[str, Path]
-) -> None:
+def test_one_variable_sets_the_limit_for_nginx_and_django(machine: Machine, deployed_machine: tuple[str, Path]) -> None:
     environment, site = f"/etc/{SLUG}/environment", f"/etc/nginx/sites-available/{SLUG}"
     (block,) = (
         block.text
