@@ -72,7 +72,9 @@ def test_headers_and_times_are_those_of_the_proxies(projects: dict[str, Path]) -
     idle = table["idle connection"]
     assert idle["Docker"] == found(r"idle (\d+)m", caddy) + " min"
     assert idle["gunicorn"] == found(r"keepalive_timeout (\d+)s;", nginx) + " s"
-    assert table["time for an answer"]["gunicorn"] == found(r"proxy_read_timeout (\d+)s;", nginx) + " s"
+    answers = table["time for an answer to begin"]
+    assert answers["Docker"] == found(r"response_header_timeout (\d+)s", caddy) + " s"
+    assert answers["gunicorn"] == found(r"proxy_read_timeout (\d+)s;", nginx) + " s"
 
 
 def test_threads_are_gunicorns(projects: dict[str, Path]) -> None:

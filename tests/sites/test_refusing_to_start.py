@@ -30,6 +30,7 @@ WRONG = {
     "DATABASE_URL": "postgres://user:hunter2/x@host:port/name",
     "CONN_MAX_AGE": "hunter2",
     "MEDIA_ROOT": "relative/hunter2",
+    "MAX_BODY_MB": "hunter2",
     "CACHE_URL": "redis://user:hunter2@host:port/0",
     "BACKUP_DIR": "hunter2",
     "BACKUP_KEEP": "hunter2",
@@ -48,8 +49,8 @@ WRONG = {
     "LOG_LEVEL": "hunter2",
     "REQUEST_LOG_LEVEL": "hunter2",
     "LOG_FILE": "hunter2.log",
-    "PORT": "hunter2",
     "GUNICORN_THREADS": "hunter2",
+    "PORT": "hunter2",
     "GUNICORN_TIMEOUT": "hunter2",
 }
 
