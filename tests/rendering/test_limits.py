@@ -159,7 +159,9 @@ def test_the_log_file_is_rotated_as_the_table_says(projects: dict[str, Path]) ->
 
 
 def test_connecting_to_a_database_is_bounded(projects: dict[str, Path]) -> None:
-    seconds = found(r'setdefault\("connect_timeout", (\d+)\)', projects["Docker"] / "operations/environment/parsers.py")
+    seconds = found(
+        r'setdefault\("connect_timeout", (\d+)\)', projects["Docker"] / "operations/environment/databases.py"
+    )
     row = limits(projects["Docker"])["time to connect to the database"]
     assert {row[platform] for platform in PLATFORMS} == {f"{seconds} s"}
 
