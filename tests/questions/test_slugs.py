@@ -148,6 +148,7 @@ IN_ETC = "group gshadow hostname hosts networks passwd profile protocols service
 OF_OTHERS = "all bridge host ingress pgbouncer replication scratch"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("slug", [*CAPTURING.split(), *IN_ETC.split(), *OF_OTHERS.split()])
 def test_a_name_of_the_systems_is_refused(questions: Path, slug: str) -> None:
     with pytest.raises(ValueError, match="taken: use"):

@@ -37,6 +37,16 @@ OF_AN_APP = re.compile(
     r"\.(apps|admin|models|tasks|migrations(\.\w+)?|management\.commands\.\w+)$|^config\.settings\.\w+$"
 )
 
+# Three of them for `make check`.
+every_pair = pytest.mark.parametrize(
+    "answers",
+    [
+        *pairwise_combinations()[:3],
+        *(pytest.param(row, marks=pytest.mark.thorough) for row in pairwise_combinations()[3:]),
+    ],
+    ids=combination_id,
+)
+
 
 def modules(project: Path) -> dict[str, Path]:
     """Return the modules of a project's own Python, tests apart, by name."""
@@ -78,7 +88,7 @@ def reached(project: Path) -> set[str]:
     return seen
 
 
-@pytest.mark.parametrize("answers", pairwise_combinations(), ids=combination_id)
+@every_pair
 def test_a_project_has_no_module_that_nothing_in_it_uses(render: Render, answers: Answers) -> None:
     project = render(**answers)
     assert set(modules(project)) - reached(project) == set()
@@ -91,7 +101,7 @@ def test_a_module_that_nothing_uses_is_found(render: Render) -> None:
     assert set(modules(project)) - reached(project) == {"operations.unused"}
 
 
-@pytest.mark.parametrize("answers", pairwise_combinations(), ids=combination_id)
+@every_pair
 def test_operations_imports_neither_the_owners_apps_nor_their_config(render: Render, answers: Answers) -> None:
     project = render(**answers)
     for path in (project / "operations").rglob("*.py"):
