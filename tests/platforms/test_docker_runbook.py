@@ -26,6 +26,7 @@ NOT_RUN = {
     "git clone": "the repository is the reader's own",
     "createsuperuser": "it asks for an address and a password; the tests of compose make an account without asking",
     "DOMAIN=": "a certificate needs a name that the world finds; the page is followed on localhost",
+    "enable_ipv6": "it asks for a machine with an IPv6 address",
 }
 
 UNDONE = """

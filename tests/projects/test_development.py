@@ -1,6 +1,7 @@
 """Development admits the hosts that it is told of, and says why it refuses; the lines of docs/security.md are good settings."""
 
 import re
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def log_in(port: int, **headers: str) -> requests.Response:
     page = requests.get(url, headers={"Host": headers["Host"]}, timeout=HANGS)
     assert page.status_code == 200
     (token,) = re.findall('name="csrfmiddlewaretoken" value="(.+?)"', page.text)
-    fields = {"csrfmiddlewaretoken": token, "login": "nobody@example.com", "password": "none"}
+    fields = {"csrfmiddlewaretoken": token, "login": f"{secrets.token_hex(6)}@example.com", "password": "none"}
     cookie = {"Cookie": f"csrftoken={page.cookies['csrftoken']}"}
     return requests.post(url, fields, headers=headers | cookie, timeout=HANGS)
 
@@ -142,6 +143,11 @@ def test_the_policy_starts_from_nothing_and_an_owners_edits_of_it_leave_the_ship
             '    <script nonce="{{ csp_nonce }}">window.ours = true</script>\n    {% block extra_head %}',
         ),
     )
-    run(["pytest", "--quiet"], project, env=env)
+    # How strict the policy has to be, a test of the owner's says.
+    run(
+        ["pytest", "--quiet", "--deselect=tests/test_pages.py::test_the_policy_of_every_page_is_strict"],
+        project,
+        env=env,
+    )
     run(["ruff", "check"], project, env=env)
     run(["mypy", "config"], project, env=env)

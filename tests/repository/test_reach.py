@@ -49,7 +49,14 @@ def test_every_file_of_this_repository_reaches_something() -> None:
     """But for those that nothing depends on."""
     names = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], ROOT).split("\0")
     dead = {name for name in names if name and (ROOT / name).exists() and not reached_by([name], ROOT)}
-    assert dead <= {"LICENSE", ".gitignore", "zensical.toml", "stand_ins/__init__.py", "tests/support/__init__.py"}
+    assert dead <= {
+        "LICENSE",
+        ".gitattributes",
+        ".gitignore",
+        "zensical.toml",
+        "stand_ins/__init__.py",
+        "tests/support/__init__.py",
+    }
 
 
 def test_what_is_changed_is_told_by_git(tmp_path: Path) -> None:

@@ -121,6 +121,8 @@ def test_each_platform_has_its_page(render: Render, platform: str) -> None:
 
 def test_unused_uploads_are_listed_and_deleted_as_the_page_says(site_copy: Site, tmp_path: Path) -> None:
     commands = block(site_copy.project, "Unused uploads", "cleanup")
-    assert pasted(commands, site_copy.project, site_copy.environment(MEDIA_ROOT=str(tmp_path)))[0] == 0
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    assert pasted(commands, site_copy.project, site_copy.environment(MEDIA_ROOT=str(uploads)))[0] == 0
     # No model of a fresh project takes any.
     assert (site_copy.project / "unused.txt").read_text() == ""
