@@ -97,7 +97,7 @@ def test_the_broker_is_a_secret_and_may_be_elsewhere(working: tuple[str, Deploym
 def test_what_is_done_now_and_then_is_done(working: tuple[str, Deployment]) -> None:
     tasks, site = working
     if tasks == "database":
-        assert eventually(lambda: "uploads are deleted" in site.compose("logs", "--no-color", "schedule"))
+        assert eventually(lambda: "Expired sessions" in site.compose("logs", "--no-color", "schedule"))
         return
     assert eventually(lambda: "DatabaseScheduler" in site.compose("logs", "--no-color", "beat"))
     assert eventually(lambda: "Clean up" in site.sql("SELECT name FROM django_celery_beat_periodictask"))

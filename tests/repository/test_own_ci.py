@@ -114,10 +114,10 @@ CAUGHT = {
         "README.md has a scar of blank lines",
     ),
 }
-# Each by a test of its own, so that one run says all of it.
+# Each by a test or a project of its own, so that one run says all of it.
 CAUGHT_BY_TESTS = {
     "Jinja that is left over": (
-        text("template/README.md.jinja", "## Start\n", "## Start {{ '{{' }}\n"),
+        text("template/README.md.jinja", "## Start\n", "## Start{{ ' {{' if platform == 'gunicorn' else '' }}\n"),
         "Jinja is left over in README.md",
     ),
     "style of a project": (appended("template/config/wsgi.py", "\nimport json\n"), "F401"),

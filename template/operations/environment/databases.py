@@ -90,6 +90,9 @@ def of_sqlite(settings: dict[str, Any]) -> None:
     """
     options = settings["OPTIONS"]
     refuse_unknown(options, SQLITES)
+    for name in {"timeout", "cached_statements"} & set(options):
+        if type(options[name]) is not int:
+            raise EnvError(f"its option {name} is not a whole number")
     if settings["NAME"] != ":memory:":
         # A relative path counts from the project, not from where a command was started.
         path = BASE_DIR / settings["NAME"]

@@ -93,6 +93,7 @@ def test_a_value_is_read(parser: Callable[[Any], Any], text: Any, value: Any) ->
         (parsers.database, "sqlite:////usr", "/usr is a folder"),
         (parsers.database, "sqlite:///db.sqlite3 ", "a space around the database's name"),
         (parsers.database, "sqlite:///db.sqlite3?s3cret-=1", "its option"),
+        (parsers.database, "sqlite:///db.sqlite3?timeout=soon", "its option timeout is not a whole number"),
         (parsers.database, "postgresql://user:1/s3cret@host/name", "cut short by a sign in its password"),
         (parsers.database, "postgresql://user:1#s3cret@host/name", "cut short by a sign in its password"),
         (parsers.database, "postgresql://user:1?s3cret@host/name", "cut short by a sign in its password"),

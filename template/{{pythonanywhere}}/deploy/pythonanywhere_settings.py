@@ -94,8 +94,6 @@ def unreachable() -> list[str]:
             f"DATABASE_URL: {error}. Take a newer server: ask the platform's support for one, name one of another"
             " provider in DATABASE_URL, or answer `sqlite` at the template's question (docs/deploy.md, Known issues)"
         ]
-    except TypeError as error:
-        return [f"DATABASE_URL: an option after its ? is none of this database's: {error}"]
     except Error as error:
         # What the driver says names the host and the user, and no password.
         return [f"DATABASE_URL: the database does not answer: {' '.join(str(error).split())}"]
