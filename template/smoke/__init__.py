@@ -13,7 +13,7 @@ What the suite knows of the site is in pyproject.toml, `[tool.smoke.site]`: chan
 the admin or the home page, close sign-up or ask there for more, and name there what other pages must be
 shown. A check that fails names its key.
 
-What the checks do to a site is little and bounded. They ask some 45 times, once more for each page
+What the checks do to a site is little and bounded. They ask some 40 times, once more for each page
 that `[tool.smoke.site]` names, and once for each static file of the pages that they see, each time with
 a timeout, follow no redirect unless that is the check, and repeat nothing that failed. They make
 one account, `smoke-<random>@example.com` (a domain that takes no mail), delete it by its own

@@ -158,7 +158,7 @@ def test_a_live_site_passes_and_keeps_no_account(site_copy: Site, tmp_path: Path
     log = (tmp_path / "log").read_text()
     assert '"path": "/accounts/signup/", "status_code": 302' in log
     asked = [line for line in map(json.loads, log.splitlines()) if line["logger"] == "requests"]
-    # One is the test's own, which waits for the server. The suite's docstring says how many.
+    # One is the test's own, which waits for the server. The suite's docstring says how many, and that static files come on top.
     assert len(asked) - 1 <= 45
 
 

@@ -87,6 +87,6 @@ def test_who_moves_from_sqlite_to_heroku_is_told_of_the_other_database(fresh: Fr
         text=True,
         check=True,
     )
-    assert ("Its database is PostgreSQL from now on" in done.stderr) == said
+    assert ("Its database is now PostgreSQL" in done.stderr) == said
     assert "make conflicts" in done.stderr
     assert answers_of(project)["database"] == "postgresql"
