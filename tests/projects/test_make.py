@@ -96,7 +96,9 @@ def test_format_mends_what_can_be_mended(at_work: tuple[Path, dict[str, str]]) -
     before = (project / "config/urls.py").read_text()
     first, second = "from django.contrib import admin\n", "from django.urls import include, path\n"
     assert first + second in before
-    (project / "config/urls.py").write_text(before.replace(first + second, second + first).replace(" = ", "  ="))
+    (project / "config/urls.py").write_text(
+        before.replace(first + second, second + first).replace("\nhandler500 = ", "\nhandler500  =")
+    )
     run(["make", "format"], project, env=env)
     assert (project / "config/urls.py").read_text() == before
 
