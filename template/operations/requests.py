@@ -221,7 +221,7 @@ class BodyMiddleware:
             return self.get_response(request)
         if length > settings.MAX_BODY_MB * MEGABYTE:
             text = f"A request may have {settings.MAX_BODY_MB} MB at most."
-            return HttpResponse(text, status=HTTPStatus.CONTENT_TOO_LARGE, content_type="text/plain")
+            return HttpResponse(text, status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, content_type="text/plain")
         if not self.readers.acquire(timeout=PATIENCE):
             text = "Too many uploads at the moment. Please try again in a minute."
             busy = HttpResponse(text, status=HTTPStatus.SERVICE_UNAVAILABLE, content_type="text/plain")
