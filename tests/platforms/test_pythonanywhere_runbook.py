@@ -22,8 +22,8 @@ NOT_RUN = {
     "repository=https://github.com/you/todo-list.git": "only a reader knows where the repository is",
     (
         "psql --host=todolist-1234.postgres.pythonanywhere-services.com --port=11234 --username=super postgres <<'SQL'\n"
-        "CREATE ROLE todo_list LOGIN PASSWORD 'a password of your own';\n"
-        "CREATE DATABASE todo_list OWNER todo_list;\nSQL\nnano .env"
+        "CREATE ROLE \"todo_list\" LOGIN PASSWORD 'a password of your own';\n"
+        'CREATE DATABASE "todo_list" OWNER "todo_list";\nSQL\nnano .env'
     ): "the password is asked for, and an editor opened",
     "cd ~/todo-list/current && .venv/bin/python manage.py createsuperuser": "it asks for an address and a password",
 }

@@ -122,6 +122,8 @@ def policies(settings: Settings) -> None:
 
 
 @pytest.mark.usefixtures("policies")
+# A context processor of the site may ask the database.
+@pytest.mark.django_db
 def test_a_page_that_has_the_nonce_allows_it_and_no_other_page_does(client: Client) -> None:
     first, second = (client.get("/nonce/") for _ in range(2))
     assert f"script-src 'self' 'nonce-{first.text}';" in first.headers["Content-Security-Policy"]
