@@ -157,8 +157,9 @@ def own_logging() -> Iterator[None]:
     yield
     logging.captureWarnings(capture=False)
     for handler in set(root.handlers) - set(handlers):
-        # What a full disk did not take is lost.
+        # What a full disk did not take is lost, and only the second time does the handler close its lock.
         with suppress(OSError):
             handler.close()
+        handler.close()
     root.handlers[:] = handlers
     root.setLevel(level)
