@@ -194,7 +194,7 @@ def is_made_of(name: str, stems: set[str]) -> bool:
 
 
 def mentioned(names: set[str], every: list[Column]) -> set[str]:
-    """Return the names of those files of which a text in the database has the name, without its folder."""
+    """Return the files whose name, without its folder, is in a text of the database."""
     with_name: dict[str, set[str]] = {}
     for name in names:
         with_name.setdefault(PurePosixPath(name).name, set()).add(name)

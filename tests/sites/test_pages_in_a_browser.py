@@ -1,13 +1,13 @@
 """Every page works in a browser under the Content-Security-Policy, without an error in its console."""
 
 import secrets
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 
 from template.smoke.server import stand_in
+from tests.support.browser import chromium
 from tests.support.sites import Site
 
 PASSWORD = "correct horse battery staple"
@@ -20,26 +20,13 @@ pytestmark = pytest.mark.alone
 @pytest.fixture(scope="module")
 def browser_context(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[BrowserContext, str]]:
     """A browser, and the site's https address in it."""
-    chromium = shutil.which("chromium")
-    if not chromium:
-        pytest.skip("no Chromium")
     folder = tmp_path_factory.mktemp("browser")
     with (
         site.started(folder / "log", ALLOWED_HOSTS="localhost,127.0.0.1"),
         stand_in(site.port, folder / "ca.pem") as host,
-        sync_playwright() as playwright,
+        chromium("--ignore-certificate-errors") as browser,
     ):
-        quiet = [
-            "--no-sandbox",
-            "--ignore-certificate-errors",
-            "--disable-quic",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-        ]
-        browser = playwright.chromium.launch(executable_path=chromium, args=quiet)
         yield browser.new_context(ignore_https_errors=True), f"https://{host}"
-        browser.close()
 
 
 def test_no_page_breaks_its_policy(site: Site, browser_context: tuple[BrowserContext, str]) -> None:

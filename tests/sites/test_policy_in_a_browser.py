@@ -1,7 +1,6 @@
 """What the Content-Security-Policy blocks is printed by `make dev` with a line, and with that line it is not blocked."""
 
 import re
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
+from tests.support.browser import chromium
 from tests.support.edits import added, behind, edit
 from tests.support.environments import Environments, project_environment
 from tests.support.servers import HANGS, Running, eventually, free_port, running
@@ -90,14 +90,8 @@ def elsewhere() -> Iterator[str]:
 @pytest.fixture
 def page() -> Iterator[Page]:
     """A page of a browser."""
-    chromium = shutil.which("chromium")
-    if not chromium:
-        pytest.skip("no Chromium")
-    with sync_playwright() as playwright:
-        quiet = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-        browser = playwright.chromium.launch(executable_path=chromium, args=quiet)
+    with chromium() as browser:
         yield browser.new_page()
-        browser.close()
 
 
 @pytest.fixture

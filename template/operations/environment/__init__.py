@@ -210,7 +210,7 @@ def keep_paths_apart(
     log: str | None,
     database: dict[str, Any] | None,
 ) -> None:
-    """Refuse paths of which one is in another where its files would be shown, overwritten or deleted.
+    """Refuse a path in another one where its files would be shown, overwritten or deleted.
 
     Args:
         env: what the values were read from, and what refuses. One that is missing or malformed is None.
