@@ -86,6 +86,10 @@ logger_class = JsonLogger
 
 
 def pre_request(_worker: Any, request: Any) -> None:
-    """Close a connection after a request with a body, instead of waiting in a thread for what was not read of it."""
-    if {"CONTENT-LENGTH", "TRANSFER-ENCODING"} & {name for name, _ in request.headers}:
+    """Close a connection after a request with a body, instead of waiting in a thread for what was not read of it.
+
+    The ASGI worker does so by itself; its requests have no such method.
+    """
+    has_body = {"CONTENT-LENGTH", "TRANSFER-ENCODING"} & {name for name, _ in request.headers}
+    if has_body and hasattr(request, "force_close"):
         request.force_close()

@@ -16,7 +16,7 @@ from tests.support import rendering
 from tests.support.containers import Engine, NoEngineError, running_engine
 from tests.support.databases import PostgreSQL, postgresql
 from tests.support.environments import Environments, run_folder
-from tests.support.faults import settings, text
+from tests.support.faults import text
 from tests.support.left_out import LeftOut
 from tests.support.redis import Redis, redis
 from tests.support.releases import MissingReleaseError, repository_of_releases
@@ -229,8 +229,6 @@ def sqlite_site(template: Path, tmp_path_factory: pytest.TempPathFactory, enviro
     # The suite needs no Django, and each run without pytest's plugin for it is a second shorter.
     site.variables["PYTEST_ADDOPTS"] = "-p no:django -o pythonpath=."
     text("pyproject.toml", ', "--ds=config.settings.test"', "")(project)
-    # The real ones are slow on purpose.
-    settings("PASSWORD_HASHERS = ['django.contrib.auth.hashers.MD5PasswordHasher']")(project)
     site.prepare()
     return site
 

@@ -15,7 +15,7 @@ from stand_ins.pythonanywhere.platform import Page, Platform, pythonanywhere
 from stand_ins.pythonanywhere.web import WebApp
 from tests.support import rendering
 from tests.support.environments import clean_environment, run, uv
-from tests.support.faults import LITTLE_TO_COMPRESS, Change, settings, text
+from tests.support.faults import QUICK, Change, text
 
 USER = "todolist"
 # An account and a project by the defaults of the questions.
@@ -35,13 +35,6 @@ exec env -i {environment} {command} sh -c "$5"
 def release(said: str) -> Change:
     """Let the home page say something that tells a release from others."""
     return text("templates/pages/home.html", "{% endblock content %}", f"  <p>{said}</p>\n{{% endblock content %}}")
-
-
-QUICK = (
-    # The real ones are slow on purpose.
-    settings("PASSWORD_HASHERS = ['django.contrib.auth.hashers.MD5PasswordHasher']"),
-    LITTLE_TO_COMPRESS,
-)
 
 
 class Laptop:
@@ -179,7 +172,7 @@ def make_seed(template: Path, folder: Path) -> None:
     (folder / "laptop").mkdir(parents=True)
     laptop = Laptop.fresh(template, folder / "laptop", database="sqlite")
     laptop.lock()
-    laptop.change(*QUICK)
+    laptop.change(QUICK)
     with on_pythonanywhere(folder / "platform") as running:
         live = Live(running, laptop)
         live.set_up(variables())

@@ -35,7 +35,6 @@ EMAIL = "visitor@example.com"
 NOT_SENT = "could not be sent just now"
 OTHER_PASSWORD = "staple battery horse correct"
 TOO_MANY = "Too many failed login attempts"
-REAUTHENTICATE = reverse("account_reauthenticate")
 
 
 def sign_up(client: Client, email: str, password: str, **options: Any) -> Any:
@@ -386,7 +385,7 @@ def test_behind_a_proxy_a_limit_is_each_visitors_own(client: Client, settings: S
 
 def give_password(client: Client, password: str) -> Any:
     """Give the password on the page that asks for it again."""
-    return client.post(REAUTHENTICATE, {"password": password})
+    return client.post(reverse("account_reauthenticate"), {"password": password})
 
 
 def told(mailoutbox: list[EmailMessage]) -> list[tuple[str, str]]:
@@ -421,10 +420,11 @@ def test_an_open_session_changes_no_address_without_the_password(
     # A login is no proof of who sits there now.
     log_in(client, member.email, password)
     answer = client.post(reverse("account_email"), form)
-    assert answer.headers["Location"].startswith(REAUTHENTICATE)
+    asks_again = reverse("account_reauthenticate")
+    assert answer.headers["Location"].startswith(asks_again)
     give_password(client, OTHER_PASSWORD)
     assert addresses() == before
-    client.post(f"{REAUTHENTICATE}?next={reverse('account_email')}", {"password": password})
+    client.post(f"{asks_again}?next={reverse('account_email')}", {"password": password})
     assert addresses() != before, "what was asked for is done once the password is given"
 
 
@@ -439,7 +439,7 @@ def test_an_open_session_changes_no_password_without_the_old_one(
 
 
 def test_the_admins_own_page_for_passwords_is_the_sites(admin_client: Client) -> None:
-    answer = admin_client.post("/admin/password_change/", {"old_password": "wrong"})
+    answer = admin_client.post(reverse("admin:password_change"), {"old_password": "wrong"})
     assert answer.headers["Location"] == reverse("account_change_password")
 
 
@@ -455,8 +455,9 @@ def test_an_open_session_of_staff_changes_no_account_without_the_password(admin_
         reverse("admin:account_emailaddress_change", args=[address.pk]),
         reverse("admin:account_emailaddress_changelist"),
     ]
+    asks_again = reverse("account_reauthenticate")
     for page in pages:
-        assert admin_client.post(page, {"email": EMAIL}).headers["Location"].startswith(REAUTHENTICATE), page
+        assert admin_client.post(page, {"email": EMAIL}).headers["Location"].startswith(asks_again), page
     give_staffs_password(admin_client)
     assert [page for page in pages if admin_client.get(page).status_code != 200] == []
 

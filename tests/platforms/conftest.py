@@ -18,7 +18,7 @@ from tests.support import rendering
 from tests.support.containers import Deployment, Engine, Projects
 from tests.support.databases import PostgreSQL
 from tests.support.environments import Environments
-from tests.support.faults import LITTLE_TO_COMPRESS
+from tests.support.faults import QUICK
 from tests.support.owners import NAMES, Owner
 from tests.support.rendering import Once
 from tests.support.repositories import repository
@@ -53,7 +53,7 @@ def developer(
     """A developer with a fresh project, committed."""
     with heroku(tmp_path / "heroku", database) as platform:
         project = render(platform="heroku")
-        LITTLE_TO_COMPRESS(project)
+        QUICK(project)
         repository(project)
         yield Developer(platform, project, environments.install(project))
 
@@ -95,7 +95,7 @@ def deployed_machine(machines: Machines, template: Path, shared_folder: Path) ->
     def make() -> Iterator[Machine]:
         shutil.rmtree(folder, ignore_errors=True)
         project = rendering.render(template, folder, platform="gunicorn")
-        LITTLE_TO_COMPRESS(project)
+        QUICK(project)
         repository(project)
         with machines.started(machines.bare(), *NAMES) as machine:
             owner = Owner(machine, project)

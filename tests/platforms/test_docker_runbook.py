@@ -13,7 +13,7 @@ import pytest
 from stand_ins.object_storage import object_storage
 from tests.support.containers import Deployment, Engine, Projects
 from tests.support.environments import run
-from tests.support.faults import LITTLE_TO_COMPRESS
+from tests.support.faults import QUICK
 from tests.support.rendering import question_choices
 from tests.support.runbooks import PASTED, Reader, blocks
 from tests.support.smoke import CHECKS
@@ -88,7 +88,7 @@ def reading(request: pytest.FixtureRequest, engine: Engine, render: Render, tmp_
     """A new repository with a project on the database that the test names; its images are called by its own name."""
     slug = engine.slug()
     project = render(project_slug=slug, database=request.param)
-    LITTLE_TO_COMPRESS(project)
+    QUICK(project)
     run(["git", "init", "--quiet", "--initial-branch=main"], project)
     run(["git", "add", "--all"], project)
     run(["git", "commit", "--quiet", "--message", "Start"], project)

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from tests.support.containers import Engine, make_secrets
 from tests.support.environments import run
-from tests.support.faults import LITTLE_TO_COMPRESS, text
+from tests.support.faults import QUICK, text
 from tests.support.limits import MEGABYTE
 from tests.support.rendered import run_tool
 from tests.support.rendering import question_choices
@@ -100,7 +100,7 @@ def stack(engine: Engine, render: Render, own_turn: Turn) -> Iterator[Stack]:
         if "Swarm: active" in engine.docker("info"):
             pytest.skip("this machine's Docker is part of a swarm already")
         project = render(project_slug=slug, ci="none", tasks="celery")
-        LITTLE_TO_COMPRESS(project)
+        QUICK(project)
         # How long it watches a container after it has replaced it; what is broken here is broken at once.
         text("deploy/swarm.yaml", "monitor: 20s", "monitor: 8s")(project)
         engine.docker("build", "--target", "lock", "--output", ".", ".", folder=project)

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.containers import Deployment, Engine, make_secrets
 from tests.support.environments import run
-from tests.support.faults import LITTLE_TO_COMPRESS
+from tests.support.faults import QUICK
 from tests.support.servers import eventually, free_port
 from tests.support.workflows import Runner, github_workflow, gitlab_job
 
@@ -87,7 +87,7 @@ def repository(engine: Engine, render: Render, remote: Remote, request: pytest.F
     """A committed project, whose secrets are on the server."""
     slug = engine.slug()
     project = render(project_slug=slug, database="sqlite", ci=request.param)
-    LITTLE_TO_COMPRESS(project)
+    QUICK(project)
     engine.docker("build", "--target", "lock", "--output", ".", ".", folder=project)
     run(["git", "init", "--quiet", "--initial-branch=main"], project)
     commit(project)

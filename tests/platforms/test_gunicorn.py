@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stand_ins.machines import Machines
 from tests.support.environments import run
-from tests.support.faults import LITTLE_TO_COMPRESS, Change, route, text
+from tests.support.faults import QUICK, Change, route, text
 from tests.support.names import IN_A_NAMESPACE
 from tests.support.owners import DEPLOY, DOMAIN, NAMES, REPOSITORY, SLUG, MachineRunner, Owner
 from tests.support.repositories import repository
@@ -204,7 +204,7 @@ def test_the_workflows_deploy_and_take_back(owner: Owner, render: Render) -> Non
 def test_the_runbook_leads_to_a_live_site_and_back(render: Render, machines: Machines) -> None:
     """Each block as it stands, in order, on a bare machine; between them what they are for."""
     project = render(platform="gunicorn")
-    LITTLE_TO_COMPRESS(project)
+    QUICK(project)
     repository(project)
     with machines.started(machines.bare(), *NAMES) as machine:
         owner = Owner(machine, project)
@@ -245,7 +245,7 @@ def test_the_runbook_leads_to_a_live_site_and_back(render: Render, machines: Mac
 def test_the_runbook_leads_to_a_live_site_with_sqlite(render: Render, machines: Machines) -> None:
     """Its own parts: preparing the machine, and backups."""
     project = render(platform="gunicorn", database="sqlite", ci="gitlab")
-    LITTLE_TO_COMPRESS(project)
+    QUICK(project)
     repository(project)
     with machines.started(machines.bare(), *NAMES) as machine:
         owner = Owner(machine, project)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stand_ins.machines import Machines
-from tests.support.faults import LITTLE_TO_COMPRESS, route
+from tests.support.faults import QUICK, route
 from tests.support.owners import NAMES, SLUG, Owner
 from tests.support.repositories import repository
 
@@ -31,7 +31,7 @@ def owner(machines: Machines, render: Render, tasks: str, tmp_path: Path) -> Ite
     """Somebody with a site that has workers, on a machine of their own; of the two databases one each."""
     database = {"database": "sqlite", "celery": "postgresql"}[tasks]
     project = shutil.copytree(render(platform="gunicorn", tasks=tasks, database=database), tmp_path / "owned")
-    LITTLE_TO_COMPRESS(project)
+    QUICK(project)
     with machines.started(machines.bare(), *NAMES) as machine:
         owner = Owner(machine, repository(project))
         owner.settle()

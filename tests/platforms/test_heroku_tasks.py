@@ -12,7 +12,7 @@ from stand_ins.heroku.projects import NEW_MIGRATION, NICKNAME, Developer, migrat
 from stand_ins.heroku.records import Release
 from tests.support.databases import PostgreSQL
 from tests.support.environments import Environments
-from tests.support.faults import LITTLE_TO_COMPRESS, text
+from tests.support.faults import QUICK, text
 from tests.support.repositories import repository
 from tests.support.runbooks import Reader
 from tests.support.servers import eventually
@@ -27,7 +27,7 @@ def developer(
     """A developer with a fresh project whose tasks are those that the test names, committed."""
     with heroku(tmp_path / "heroku", database) as platform:
         project = render(platform="heroku", tasks=request.param)
-        LITTLE_TO_COMPRESS(project)
+        QUICK(project)
         repository(project)
         yield Developer(platform, project, environments.install(project))
 

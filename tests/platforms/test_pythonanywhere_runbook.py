@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from stand_ins.pythonanywhere.account import TOKEN
-from stand_ins.pythonanywhere.live import HOST, QUICK, Laptop, Live, on_pythonanywhere, release
+from stand_ins.pythonanywhere.live import HOST, Laptop, Live, on_pythonanywhere, release
 from tests.platforms.test_pythonanywhere import BROKEN, rows
 from tests.support.databases import PostgreSQL, programs
 from tests.support.environments import run
-from tests.support.faults import Change, text
+from tests.support.faults import QUICK, Change, text
 from tests.support.rendering import ROOT
 from tests.support.runbooks import Reader, blocks
 from tests.support.smoke import CHECKS
@@ -55,7 +55,7 @@ def test_the_runbook_leads_from_an_empty_account_to_a_live_site(
 ) -> None:
     (tmp_path / "work").mkdir()
     laptop = Laptop.fresh(template, tmp_path / "work", database="postgresql")
-    laptop.change(*QUICK)
+    laptop.change(QUICK)
     # As after a first commit.
     laptop.git("branch", "--unset-upstream")
     with on_pythonanywhere(tmp_path / "platform") as platform:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stand_ins.pythonanywhere.live import QUICK, Laptop, Live, on_pythonanywhere, release, variables
+from stand_ins.pythonanywhere.live import Laptop, Live, on_pythonanywhere, release, variables
+from tests.support.faults import QUICK
 from tests.support.redis import Redis
 
 ALWAYS_ON = {"database": 1, "celery": 2}
@@ -17,7 +18,7 @@ def live(request: pytest.FixtureRequest, template: Path, redis_server: Redis, tm
     (tmp_path / "work").mkdir()
     laptop = Laptop.fresh(template, tmp_path / "work", database="sqlite", tasks=request.param)
     laptop.lock()
-    laptop.change(*QUICK)
+    laptop.change(QUICK)
     with on_pythonanywhere(tmp_path / "platform") as platform:
         live = Live(platform, laptop)
         live.set_up({**variables(), **({"CELERY_BROKER_URL": redis_server.url} if request.param == "celery" else {})})

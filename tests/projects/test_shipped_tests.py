@@ -33,6 +33,12 @@ ACCOUNTS, PAGES = "tests/test_accounts.py", "tests/test_pages.py"
 ASKING = ["tests", *(f"operations/tests/test_{name}.py" for name in ("logs", "probes", "security", "static"))]
 ASKING += ["operations/tests/test_tasks_and_mail.py", "operations/tests/test_uploads.py"]
 
+# How config/urls.py leads the admin to the site's own pages.
+OF_THE_ADMIN = (
+    "admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]\n",
+    'admin.site.password_change = RedirectView.as_view(pattern_name="account_change_password")  # type: ignore[assignment]\n',
+)
+
 # Each leaves all green.
 BORNE: dict[str, tuple[Edit, ...]] = {
     "another language": (setting('LANGUAGE_CODE = "de"'),),
@@ -138,7 +144,7 @@ REPLACED: dict[str, tuple[tuple[Edit, ...], set[str]]] = {
             text(URLS, '    path("admin/", admin.site.urls),\n', ""),
             text(URLS, "from django.contrib import admin\n", ""),
             text(URLS, "admin.autodiscover()\n", ""),
-            text(URLS, "admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]\n", ""),
+            *(text(URLS, line, "") for line in OF_THE_ADMIN),
             known(admin=""),
         ),
         {
@@ -146,6 +152,7 @@ REPLACED: dict[str, tuple[tuple[Edit, ...], set[str]]] = {
             f"{ACCOUNTS}::test_an_account_that_the_admin_makes_can_log_in",
             f"{ACCOUNTS}::test_an_address_changed_in_the_admin_is_the_only_one_that_resets_the_password",
             f"{ACCOUNTS}::test_the_admin_has_no_login_of_its_own_that_is_not_limited",
+            f"{ACCOUNTS}::test_the_admins_own_page_for_passwords_is_the_sites",
             f"{ACCOUNTS}::test_an_open_session_of_staff_changes_no_account_without_the_password",
             f"{ACCOUNTS}::test_what_staff_changes_is_told_to_the_address_that_was",
             # By staff; pytest's summary is read up to the first space.

@@ -18,7 +18,7 @@ from honcho.environ import parse_procfile
 
 from stand_ins.mail_server import mail_server
 from tests.support.environments import Environments, project_environment
-from tests.support.faults import LITTLE_TO_COMPRESS, route
+from tests.support.faults import QUICK, route
 from tests.support.redis import Redis
 from tests.support.rendering import Answers, combination_id, pairwise_combinations
 from tests.support.servers import PATIENCE, free_port
@@ -45,7 +45,7 @@ def render(render: Render) -> Render:
 
     def render_quick(**answers: Any) -> Path:
         project = render(**answers)
-        LITTLE_TO_COMPRESS(project)
+        QUICK(project)
         return project
 
     return render_quick

@@ -14,7 +14,7 @@ from typing import Any
 import requests
 
 from tests.support.environments import clean_environment, run_folder, run_process
-from tests.support.faults import LITTLE_TO_COMPRESS
+from tests.support.faults import QUICK
 from tests.support.rendering import ROOT
 from tests.support.runbooks import PASTED, blocks
 from tests.support.servers import free_port
@@ -300,7 +300,7 @@ class Projects:
                 self.folder / f"{name}-{secrets.token_hex(2)}", tasks=tasks, extras=[*extras], **answers
             )
             make_secrets(project)
-            LITTLE_TO_COMPRESS(project)
+            QUICK(project)
             self.engine.docker("build", "--target", "lock", "--output", ".", ".", folder=project)
             self.engine.docker("compose", "build", "web", folder=project, variables=self.image(name))
             self.made[name] = project

@@ -18,8 +18,12 @@ def settings(*lines: str) -> Change:
     return change
 
 
-# Compression is slow on purpose, and style sheets are enough to see it.
-LITTLE_TO_COMPRESS = settings("WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ('js', 'svg', 'txt', 'md')")
+# Compression and passwords are slow on purpose: style sheets are enough to see the first, and a hash of the second takes half
+# a second of a processor. Those that were hashed before can be read.
+QUICK = settings(
+    "WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ('js', 'svg', 'txt', 'md')",
+    "PASSWORD_HASHERS = [f'django.contrib.auth.hashers.{name}PasswordHasher' for name in ('MD5', 'PBKDF2')]",
+)
 
 
 def text(name: str, old: str, new: str) -> Change:

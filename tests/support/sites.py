@@ -9,7 +9,7 @@ from pathlib import Path
 import requests
 
 from tests.support.environments import Environments, project_environment, run
-from tests.support.faults import LITTLE_TO_COMPRESS
+from tests.support.faults import QUICK
 from tests.support.servers import HANGS, Running, free_port, running
 
 # What a proxy that ends TLS tells the server behind it.
@@ -50,7 +50,7 @@ class Site:
     def prepare(self) -> None:
         """Do what a release does before the site is started."""
         self.manage("migrate", "--noinput")
-        LITTLE_TO_COMPRESS(self.project)
+        QUICK(self.project)
         self.manage("collectstatic", "--noinput")
 
     @contextlib.contextmanager

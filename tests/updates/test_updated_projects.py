@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.edits import APART, LOCALE, OF_THE_PROJECT, OF_THE_SHELL, edit
 from tests.support.environments import Environments, project_environment, run, uv
-from tests.support.faults import LITTLE_TO_COMPRESS, text
+from tests.support.faults import QUICK, text
 from tests.support.releases import FOLLOWING, RELEASES, release
 from tests.support.rendering import question_choices
 from tests.support.repositories import commit, repository
@@ -33,7 +33,7 @@ def test_an_updated_project_passes_its_tests_and_its_smoke_suite(
     run(["make", "lint", "check"], project, env=environments.at_work(project))
     env = project_environment(environments.install(project))
     run(["pytest", "--quiet", "-p", "no:cacheprovider"], project, env=env)
-    LITTLE_TO_COMPRESS(project)
+    QUICK(project)
     outcome = smoke(project, env)
     assert outcome.code == 0, outcome.output
     assert outcome.having("FAIL") == set()
@@ -48,7 +48,7 @@ def test_a_switched_project_passes_the_smoke_suite_of_its_new_platform(
     edit(project, *OF_THE_PROJECT, OF_THE_SHELL[before])
     commit(project, "Ours")
     update(project, platform=after)
-    LITTLE_TO_COMPRESS(project)
+    QUICK(project)
     outcome = smoke(project, project_environment(environments.install(project)))
     assert outcome.code == 0, outcome.output
     assert set(CHECKS) <= outcome.rows.keys()
