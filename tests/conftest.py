@@ -11,6 +11,7 @@ from typing import Any
 import copier._main
 import jinja2
 import pytest
+import yaml
 
 from tests.support import rendering
 from tests.support.containers import Engine, NoEngineError, running_engine
@@ -167,10 +168,11 @@ def nobodys_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def copier_at_speed() -> Iterator[None]:
     """Spare Copier in this process what it does again for each file: it gives the same, in half of the time.
 
-    Jinja keeps what it has compiled. And git is not asked about each file whether it keeps the right to execute it by
-    itself, which it does wherever these tests run: only on Windows has Copier anything to do then.
+    Jinja keeps what it has compiled, and YAML is read by libyaml. Git is not asked about each file whether it keeps the right to
+    execute it by itself, which it does wherever these tests run: only on Windows has Copier anything to do then.
     """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yaml, "SafeLoader", yaml.CSafeLoader)
         patch.setattr(jinja2.Environment, "compile", rendering.compiling_once(jinja2.Environment.compile))
         patch.setattr(copier._main.Worker, "_sync_git_index_executable_bit", lambda *_: None)
         yield

@@ -66,13 +66,15 @@ def pipeline(fresh: Pipeline) -> Iterator[Pipeline]:
 
 
 def test_a_fresh_project_passes(pipeline: Pipeline) -> None:
-    code, said = pipeline.run()
+    # The commands are the same on both: tests/rendering/test_ci.py. GitLab takes the percentage out of what one prints.
+    code, said = pipeline.run("make test" if pipeline.on_gitlab else "")
     assert code == 0, said
     assert re.search(r"^TOTAL .*%$", said, re.MULTILINE)
-    assert f"{len(CHECKS)} passed" in said
     if pipeline.on_gitlab:
         coverage = parse(pipeline.project / ".gitlab-ci.yml")["test"]["coverage"].strip("/")
         assert re.search(coverage, said, re.MULTILINE)
+    else:
+        assert f"{len(CHECKS)} passed" in said
 
 
 def added(name: str, lines: str) -> Change:

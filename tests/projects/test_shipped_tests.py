@@ -118,14 +118,17 @@ REPLACED: dict[str, tuple[tuple[Edit, ...], set[str]]] = {
         ),
         {ICON},
     ),
-    "the home page": ((pages("pages/home"),), HOME_TESTS),
     "the view at the root": (
         (own, imported("from apps.own.things import index"), text(URLS, "= [\n", '= [\n    path("", index),\n')),
         HOME_TESTS,
     ),
-    "the pages for errors": (
-        (pages("404", "500", "403", "429"),),
+    "the home page, the pages for errors and the policy": (
+        (
+            pages("pages/home", "404", "500", "403", "429"),
+            text(BASE, '"style-src": [CSP.SELF]', '"style-src": [CSP.SELF, CSP.UNSAFE_INLINE]'),
+        ),
         {
+            *HOME_TESTS,
             f"{ACCOUNTS}::test_passwords_tried_on_the_way_to_deleting_are_limited",
             *(
                 f"{PAGES}::test_{name}"
@@ -134,6 +137,7 @@ REPLACED: dict[str, tuple[tuple[Edit, ...], set[str]]] = {
                     "a_page_that_one_may_not_see_says_so",
                     "an_error_shows_its_number_and_no_detail",
                     "the_sites_name_is_escaped",
+                    "the_policy_of_every_page_is_strict",
                 )
             ),
         },
@@ -161,10 +165,6 @@ REPLACED: dict[str, tuple[tuple[Edit, ...], set[str]]] = {
             f"{PAGES}::test_the_home_page_leads_staff_to_the_admin",
         },
     ),
-    "the policy": (
-        (text(BASE, '"style-src": [CSP.SELF]', '"style-src": [CSP.SELF, CSP.UNSAFE_INLINE]'),),
-        {f"{PAGES}::test_the_policy_of_every_page_is_strict"},
-    ),
 }
 
 
@@ -191,11 +191,25 @@ def red(project: Project, *tests: str) -> tuple[set[str], str]:
     return set(re.findall(r"(?m)^(?:FAILED|ERROR) (\S+)", done.stdout)), done.stdout
 
 
-@pytest.mark.parametrize("edits", BORNE.values(), ids=BORNE)
-def test_the_shipped_tests_bear_it(project: Project, edits: tuple[Edit, ...]) -> None:
-    edit(project[0], *edits)
+# What has nothing to do with each other is done to one project.
+TOGETHER = [
+    ("another language", "every template reads the database", "another address for the admin"),
+    ("languages of each visitor", "settings of the owner's"),
+    ("every page needs a login", "the home page reads the database"),
+    ("middleware that redirects, refuses and asks the database", "a box for terms and a required field at sign-up"),
+    ("the address twice and the password once at sign-up", "a social provider on the login page"),
+]
+
+
+@pytest.mark.parametrize("names", TOGETHER, ids=" and ".join)
+def test_the_shipped_tests_bear_it(project: Project, names: tuple[str, ...]) -> None:
+    edit(project[0], *(change for name in names for change in BORNE[name]))
     failed, said = red(project, *ASKING)
     assert not failed, said
+
+
+def test_each_thing_that_the_shipped_tests_bear_is_done_once() -> None:
+    assert sorted(name for names in TOGETHER for name in names) == sorted(BORNE)
 
 
 @pytest.mark.parametrize(("edits", "owners"), REPLACED.values(), ids=REPLACED)

@@ -109,13 +109,13 @@ CAUGHT = {
     "lint": (appended("scripts/demo.py", "\nimport json\n"), "E402"),
     "format": (appended("scripts/demo.py", "\nx  =  1\n"), "would be reformatted"),
     "types": (appended("scripts/demo.py", '\nx: int = ""\n'), "Incompatible types in assignment"),
-    "a blank line too many": (
-        text("template/README.md.jinja", "## Work\n", "## Work\n\n\n"),
-        "README.md has a scar of blank lines",
-    ),
 }
 # Each by a test or a project of its own, so that one run says all of it.
 CAUGHT_BY_TESTS = {
+    "a blank line too many": (
+        text("template/README.md.jinja", "## Work\n", "## Work{{ '\\n\\n' if platform == 'docker' else '' }}\n"),
+        "README.md has a scar of blank lines",
+    ),
     "Jinja that is left over": (
         text("template/README.md.jinja", "## Start\n", "## Start{{ ' {{' if platform == 'gunicorn' else '' }}\n"),
         "Jinja is left over in README.md",

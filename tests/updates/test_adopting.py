@@ -12,10 +12,10 @@ from tests.support.edits import added, appended, behind, edit
 from tests.support.environments import Environments, project_environment, run
 from tests.support.faults import text
 from tests.support.releases import AGAIN, FOLLOWING, release, tag
-from tests.support.rendering import ROOT
+from tests.support.rendering import ROOT, Once
 from tests.support.repositories import commit
 from tests.support.runbooks import Reader, blocks
-from tests.support.updating import answers_of, owners_machine, render_release, status, tracked, unsettled
+from tests.support.updating import answers_of, owners_machine, status, tracked, unsettled
 
 PAGE = ROOT / "docs/adopting.md"
 Shop = tuple[Path, dict[str, str]]
@@ -109,18 +109,23 @@ OLD_FILES = {
 
 
 @pytest.fixture
-def shop(following: Path, environments: Environments, tmp_path: Path) -> Shop:
+def shop(following: Path, fresh: Callable[..., Path], environments: Environments, once: Once, tmp_path: Path) -> Shop:
     """A project of django-admin's with an app and data, and an environment in which it works."""
     (following / "scripts").mkdir()
     shutil.copy(ROOT / "scripts/adopt.py", following / "scripts")
     commit(following, "Adopt")
     (tmp_path / "machine").mkdir()
     machine = owners_machine(following, tmp_path / "machine")
-    django = environments.install(render_release(following, tmp_path / "django"))
+    django = environments.install(fresh())
     env = project_environment(django, **machine)
     env["PATH"] = f"{django}:{machine['PATH']}"
     del env["VIRTUAL_ENV"]
-    project = tmp_path / "shop"
+    made = once.get("shop", lambda folder: make_shop(folder, env))
+    return Path(shutil.copytree(made, tmp_path / "shop")), env
+
+
+def make_shop(project: Path, env: dict[str, str]) -> None:
+    """Make the project in a new folder, in an environment that has Django."""
     project.mkdir()
     run(["django-admin", "startproject", "shop", "."], project, env=env)
     run(["python", "manage.py", "startapp", "polls"], project, env=env)
@@ -137,7 +142,7 @@ def shop(following: Path, environments: Environments, tmp_path: Path) -> Shop:
     run(["python", "manage.py", "migrate"], project, env=env)
     run(["python", "manage.py", "test"], project, env=env)
     run(["python", "manage.py", "shell", "--command", DATA], project, env=env)
-    return tracked(project), env
+    tracked(project)
 
 
 def move_in(project: Path) -> None:
@@ -241,25 +246,40 @@ def test_the_page_on_adopting_is_followed(shop: Shop, person: Reader, following:
     assert sorted(status(project)) == [" M .copier-answers.yml", " M templates/pages/home.html"]
 
 
-@pytest.mark.parametrize(
-    ("before", "reason"),
-    [
-        ("User.objects.create_user('carl')", "these accounts have no email address: ['carl']"),
-        ("User.objects.create_user('rob', 'BOB@example.com')", "have several accounts: ['bob@example.com']"),
-        ("open('notes.txt', 'w').close()", "not everything is committed: notes.txt"),
-        ("open('../data.json', 'w').close()", "data.json already"),
-        ("open('../old.sqlite3', 'w').close()", "old.sqlite3 already"),
-    ],
-)
-def test_nothing_moves_unless_the_data_is_saved(shop: Shop, before: str, reason: str) -> None:
+# Why the data cannot be saved, and what makes it so: of the accounts, and of files.
+ACCOUNTS_REFUSED = {
+    "User.objects.create_user('carl')": "these accounts have no email address: ['carl']",
+    "User.objects.create_user('rob', 'BOB@example.com')": "have several accounts: ['bob@example.com']",
+}
+FILES_REFUSED = {
+    "notes.txt": "not everything is committed: notes.txt",
+    "../data.json": "data.json already",
+    "../old.sqlite3": "old.sqlite3 already",
+}
+
+
+def test_nothing_moves_unless_the_data_is_saved(shop: Shop, subtests: pytest.Subtests) -> None:
     project, _ = shop
-    shell(shop, f"from django.contrib.auth.models import User\n{before}")
-    database = (project / "db.sqlite3").read_bytes()
-    there = sorted((project.parent).glob("*.*"))
-    with pytest.raises(AssertionError, match=re.escape(reason)):
-        adopt(shop, "save")
-    assert (project / "db.sqlite3").read_bytes() == database
-    assert sorted((project.parent).glob("*.*")) == there
+
+    def nothing_moves(reason: str) -> None:
+        database = (project / "db.sqlite3").read_bytes()
+        there = sorted(project.parent.glob("*.*"))
+        with pytest.raises(AssertionError, match=re.escape(reason)):
+            adopt(shop, "save")
+        assert (project / "db.sqlite3").read_bytes() == database
+        assert sorted(project.parent.glob("*.*")) == there
+
+    for name, reason in FILES_REFUSED.items():
+        with subtests.test(name):
+            (project / name).touch()
+            nothing_moves(reason)
+            (project / name).unlink()
+    before = (project / "db.sqlite3").read_bytes()
+    for code, reason in ACCOUNTS_REFUSED.items():
+        with subtests.test(code):
+            shell(shop, f"from django.contrib.auth.models import User\n{code}")
+            nothing_moves(reason)
+            (project / "db.sqlite3").write_bytes(before)
 
 
 def own_app(shop: Shop, name: str, model: str, *edits: Callable[[Path], object]) -> None:

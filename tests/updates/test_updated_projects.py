@@ -1,6 +1,5 @@
 """Projects that were updated or switched, installed for real: their tests and their smoke suite pass."""
 
-import itertools
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +15,9 @@ from tests.support.repositories import commit, repository
 from tests.support.smoke import CHECKS, smoke
 from tests.support.updating import render_release, tracked, unsettled, update
 
-# Each release with another platform, and each platform as where one goes to.
-UPDATES = list(zip(RELEASES, itertools.cycle(question_choices("platform")), strict=False))
+# The oldest release and the newest: test_updates.py holds that what comes of each in between is the same, file by file.
+UPDATES = [(next(iter(RELEASES)), "heroku"), (list(RELEASES)[-1], "docker")]
+# Each platform as the one that a project leaves, and as the one that it moves to.
 SWITCHES = [("heroku", "docker"), ("docker", "gunicorn"), ("gunicorn", "pythonanywhere"), ("pythonanywhere", "heroku")]
 
 
