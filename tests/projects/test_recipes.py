@@ -30,9 +30,9 @@ def download(project: Path, commands: str) -> None:
         (project / name).write_text("{}" if name.endswith(".map") else f"{comment.format(source_map)}\n")
 
 
-# A project gets several recipes, one after another: they go together, except the two that change the same class of the admin.
-ALONE = {"Admin theme"}
-PROJECTS = {"all that go together": [name for name in RECIPES if name not in ALONE], "apart": sorted(ALONE)}
+# A project gets several recipes, one after another. Two pairs are alternatives, or change the same class of the admin.
+APART = ["Charts from a CDN", "Admin theme"]
+PROJECTS = {"all that go together": [name for name in RECIPES if name not in APART], "apart": APART}
 
 
 @pytest.mark.parametrize("names", PROJECTS.values(), ids=PROJECTS)
