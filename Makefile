@@ -1,7 +1,7 @@
 # What one does with this repository; `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help uv demo test times check docs format sizes benchmark release tags release-notes
+.PHONY: help uv demo test times check docs format screenshots sizes benchmark release tags release-notes
 
 # uv, or the one that is brought into .tools where there is none.
 export UV := $(shell command -v uv || echo $(CURDIR)/.tools/bin/uv)
@@ -57,6 +57,9 @@ release-notes: $(UV) ## Print a release's section of CHANGELOG.md (VERSION=0.1.0
 format: $(UV) ## Format the code
 	@$(UV) run --quiet ruff check --fix
 	@$(UV) run --quiet ruff format
+
+screenshots: $(UV) ## Take pictures of every page: light, dark and on a phone, into .cache/screenshots
+	@$(UV) run --quiet python -m scripts.screenshots
 
 sizes: $(UV) ## Count files, lines and conditions into docs/sizes.md
 	@$(UV) run --quiet python -m scripts.sizes

@@ -31,8 +31,9 @@ class Postbox:
         return "250 kept"
 
     def text(self) -> str:
-        """The newest mail's text."""
-        payload = self.mails[-1].get_payload(decode=True)
+        """Return the newest mail's plain text."""
+        (part,) = (part for part in self.mails[-1].walk() if part.get_content_type() == "text/plain")
+        payload = part.get_payload(decode=True)
         assert isinstance(payload, bytes)
         return payload.decode()
 

@@ -17,6 +17,7 @@ from django.utils.csp import CSP, build_policy
 from django.utils.html import format_html
 
 from operations.requests import policy_prefix
+from operations.welcome import PREVIEWS, preview
 
 log = logging.getLogger("development")
 
@@ -58,6 +59,8 @@ class DevelopmentMiddleware:
         if request.path_info == REPORTS:
             self.say(*read_reports(request, self.redirects))
             return HttpResponse(status=204)
+        if request.path_info.startswith(PREVIEWS):
+            return preview(request, request.path_info)
         response = self.get_response(request)
         if location := response.headers.get("Location"):
             self.redirects[request.path] = location

@@ -1,9 +1,11 @@
 """Sending mail: tried again while the mail server is down, and refused where there is none."""
 
 import logging
+from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
 from smtplib import SMTPException
+from typing import ClassVar
 
 from django.conf import settings
 from django.core.mail import EmailMessage, EmailMultiAlternatives
@@ -34,6 +36,22 @@ class NoMailServer(BaseEmailBackend):
         if not email_messages:
             return 0
         raise MailNotConfiguredError("No mail server is configured: set EMAIL_URL (docs/environment.md).")
+
+
+class PrintedMail(BaseEmailBackend):
+    """Prints emails as they are read, which Django's own backend prints as they are sent, with links cut in two. For development."""
+
+    # The last ones, for the home page.
+    last: ClassVar[deque[EmailMessage]] = deque(maxlen=10)
+
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        """Print emails, without what a terminal would obey, and return how many there were."""
+        for mail in email_messages:
+            self.last.appendleft(mail)
+            text = f"To: {', '.join(mail.recipients())}\nSubject: {mail.subject}\n\n{mail.body}"
+            shown = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text.rstrip())
+            print(f"{'-' * 79}\n{shown}\n{'-' * 79}", flush=True)  # noqa: T201 - that is what it is for
+        return len(email_messages)
 
 
 def can_send() -> bool:

@@ -14,6 +14,7 @@ from typing import BinaryIO, override
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port
+from django.utils.cache import has_vary_header
 from django.views.decorators.csp import csp_override
 
 from operations.logs import current_id
@@ -147,6 +148,9 @@ class SecurityHeadersMiddleware:
         response = self.get_response(request)
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        # What depends on who asks is kept by no proxy, and asked for again before a browser shows it once more.
+        if "Cache-Control" not in response.headers and has_vary_header(response, "Cookie"):
+            response.headers["Cache-Control"] = "private, no-cache"
         return response
 
 

@@ -46,8 +46,37 @@ def test_the_home_page_leads_staff_to_the_admin(admin_client: Client, member_cli
     assert reverse("admin:index") not in member_client.get(reverse("home")).text
 
 
-def test_a_browser_that_asks_for_an_icon_unbidden_gets_it(client: Client) -> None:
-    assert client.get("/favicon.ico").headers["Location"] == static("icon.svg")
+@pytest.mark.parametrize("icon", ["favicon.ico", "apple-touch-icon.png", "apple-touch-icon-precomposed.png"])
+def test_a_browser_that_asks_for_an_icon_unbidden_gets_it(client: Client, icon: str) -> None:
+    assert client.get(f"/{icon}").headers["Location"] == static("icon.svg")
+
+
+def test_what_programs_ask_for_unbidden_is_there(client: Client, settings: Settings) -> None:
+    robots = client.get("/robots.txt")
+    assert (robots.headers["Content-Type"], robots.text) == ("text/plain; charset=utf-8", "User-agent: *\nDisallow:\n")
+    assert client.get("/.well-known/change-password").headers["Location"] == reverse("account_change_password")
+    settings.CONTACT = ""
+    assert client.get("/.well-known/security.txt").status_code == 404
+    for contact, link in (
+        ("a@example.com", "mailto:a@example.com"),
+        ("https://example.com/@a", "https://example.com/@a"),
+    ):
+        settings.CONTACT = contact
+        assert client.get("/.well-known/security.txt").text.startswith(f"Contact: {link}\nExpires: 2")
+
+
+@pytest.mark.parametrize("page", ["account_login", "account_signup", "account_reset_password"])
+def test_search_engines_list_no_account_page(client: Client, page: str) -> None:
+    assert '<meta name="robots" content="noindex">' in client.get(reverse(page)).text
+
+
+def test_the_rules_of_passwords_are_told_to_screen_readers(client: Client, member_client: Client) -> None:
+    for visitor, page in ((client, "account_signup"), (member_client, "account_change_password")):
+        page_text = visitor.get(reverse(page)).text
+        # A list in a paragraph ends the paragraph, and leaves it empty.
+        assert re.search(r'<div class="helptext" id="id_password1_helptext">[^<]*at least', page_text)
+        assert 'aria-describedby="id_password1_helptext"' in page_text
+        assert "placeholder" not in page_text
 
 
 def test_a_page_that_does_not_exist_says_so(client: Client) -> None:
@@ -56,10 +85,11 @@ def test_a_page_that_does_not_exist_says_so(client: Client) -> None:
     assert "Page not found" in answer.text
 
 
-def test_a_page_that_one_may_not_see_says_so(member_client: Client) -> None:
+def test_a_page_that_one_may_not_see_says_so(member_client: Client, member: User) -> None:
     answer = member_client.get(reverse("admin:index"), follow=True)
     assert answer.status_code == 403
     assert "Not allowed" in answer.text
+    assert f"You are logged in as {escape(member.email)}" in answer.text
 
 
 def test_a_form_without_its_token_says_what_to_do(settings: Settings) -> None:
@@ -73,6 +103,14 @@ def test_a_host_that_is_not_this_sites_is_refused(client: Client) -> None:
     answer = client.get(reverse("home"), headers={"host": "elsewhere.example"})
     assert answer.status_code == 400
     assert "elsewhere" not in answer.text
+    assert 'href="/"' in answer.text
+
+
+def test_the_pages_for_errors_are_in_the_sites_language(client: Client, settings: Settings, broken_page: str) -> None:
+    settings.LANGUAGE_CODE = "ar"
+    client.raise_request_exception = False
+    for path, host in ((broken_page, "testserver"), ("/", "elsewhere.example"), ("/no-such-page/", "testserver")):
+        assert '<html lang="ar"' in client.get(path, headers={"host": host}).text
 
 
 def test_an_error_shows_its_number_and_no_detail(client: Client, broken_page: str) -> None:
@@ -81,6 +119,13 @@ def test_an_error_shows_its_number_and_no_detail(client: Client, broken_page: st
     assert answer.headers["X-Request-ID"] in answer.text
     assert "Traceback" not in answer.text
     assert "nobody's business" not in answer.text
+
+
+def test_the_admin_has_the_sites_name_and_no_two_sections_of_the_same(admin_client: Client, settings: Settings) -> None:
+    index = admin_client.get(reverse("admin:index"))
+    assert index.context["site_header"] == settings.SITE_NAME
+    sections = [app["name"] for app in index.context["available_apps"]]
+    assert len(sections) == len(set(sections))
 
 
 def test_the_sites_name_is_escaped(client: Client, settings: Settings, broken_page: str) -> None:

@@ -1,84 +1,170 @@
-"""Every page works in a browser under the Content-Security-Policy, without an error in its console."""
+"""Every page works in a browser, in all its states: under the policy, by keyboard, on a phone, for screen readers."""
 
-import secrets
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
+import html5lib
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
+from stand_ins.mail_server import Postbox, mail_server
 from template.smoke.server import stand_in
 from tests.support.browser import chromium
+from tests.support.environments import project_environment
+from tests.support.servers import free_port, running
 from tests.support.sites import Site
-
-PASSWORD = "correct horse battery staple"
-
+from tests.support.tour import ADMIN, PASSWORD, Tour
 
 # Chromium gives up what it is loading when the machine gets or loses a network, as each container brings one.
 pytestmark = pytest.mark.alone
 
+# What a page looks like where it is narrow, and where it is read from the right.
+SIDEWAYS = """() => {
+  const root = document.documentElement, before = root.dir;
+  const found = [];
+  for (const dir of ["ltr", "rtl"]) {
+    root.dir = dir;
+    if (root.scrollWidth > root.clientWidth) found.push(`${dir}: ${root.scrollWidth} > ${root.clientWidth}`);
+  }
+  root.dir = before;
+  return found;
+}"""
+# What is named as a description, and has no text.
+EMPTY_DESCRIPTIONS = """() => [...document.querySelectorAll("[aria-describedby]")].flatMap(
+  field => field.getAttribute("aria-describedby").split(" ").filter(id => !document.getElementById(id)?.innerText.trim())
+)"""
+# Buttons that nothing tells from the text around them.
+NO_BORDER = """() => [...document.querySelectorAll("main button, main .button")].filter(
+  each => getComputedStyle(each).borderTopWidth === "0px" || getComputedStyle(each).borderTopColor === "rgba(0, 0, 0, 0)"
+).length"""
+
+
+class Listener:
+    """Collects what a page's console says, but for the status of the page itself."""
+
+    def __init__(self, page: Page) -> None:
+        self.complaints: list[str] = []
+        self.page = page
+        page.on("console", self.hear)
+        page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
+
+    def hear(self, message: ConsoleMessage) -> None:
+        """Keep an error or a warning. A page with a status of 400 and more is told of as a resource that failed to load."""
+        is_the_page = "Failed to load resource" in message.text and message.location.get("url") == self.page.url
+        if message.type in ("error", "warning") and not is_the_page:
+            self.complaints.append(f"{self.page.url}: {message.text}")
+
 
 @pytest.fixture(scope="module")
-def browser_context(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[BrowserContext, str]]:
-    """A browser, and the site's https address in it."""
+def browser() -> Iterator[Browser]:
+    """A browser that takes any certificate."""
+    with chromium("--ignore-certificate-errors") as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def served(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Postbox]]:
+    """The https address of the site, and where its emails go."""
     folder = tmp_path_factory.mktemp("browser")
+    sender = {"DEFAULT_FROM_EMAIL": "site@example.com", "ALLOWED_HOSTS": "localhost,127.0.0.1"}
     with (
-        site.started(folder / "log", ALLOWED_HOSTS="localhost,127.0.0.1"),
+        mail_server() as postbox,
+        site.started(folder / "log", EMAIL_URL=postbox.url, **sender),
         stand_in(site.port, folder / "ca.pem") as host,
-        chromium("--ignore-certificate-errors") as browser,
     ):
-        yield browser.new_context(ignore_https_errors=True), f"https://{host}"
+        yield f"https://{host}", postbox
 
 
-def test_no_page_breaks_its_policy(site: Site, browser_context: tuple[BrowserContext, str]) -> None:
-    context, address = browser_context
-    email = f"{secrets.token_hex(6)}@example.com"
-    site.manage("createsuperuser", "--noinput", "--email", email, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A visitor with no cookies."""
+    with browser.new_context(ignore_https_errors=True) as context:
+        yield context
+
+
+def faults(tour: Tour) -> list[str]:
+    """Return what is wrong with the page that the browser shows."""
+    page, source = tour.page, tour.source()
+    found = [f"a script: {source[source.index('<script') :][:80]}"] if "<script" in source else []
+    try:
+        html5lib.HTMLParser(strict=True).parse(source)
+    except html5lib.html5parser.ParseError as error:
+        found.append(f"HTML: {error}")
+    if not page.title().strip() or "\n" in page.title():
+        found.append(f"title: {page.title()!r}")
+    found += [f"describes nothing: {each}" for each in page.evaluate(EMPTY_DESCRIPTIONS)]
+    for violation in Axe().run(page).response["violations"]:
+        found.append(f"axe: {violation['id']}: {json.dumps([node['html'] for node in violation['nodes']])[:200]}")
+    size = page.viewport_size
+    page.set_viewport_size({"width": 320, "height": 640})
+    found += [f"sideways at 320 px, {each}" for each in page.evaluate(SIDEWAYS)]
+    page.emulate_media(forced_colors="active")
+    if page.evaluate(NO_BORDER):
+        found.append("a button without a border in forced colours")
+    page.emulate_media(forced_colors="none")
+    assert size
+    page.set_viewport_size(size)
+    return found
+
+
+def wrong(tour: Tour, states: Iterator[str]) -> dict[str, list[str]]:
+    """Return what is wrong with each state of a tour, but for those with nothing."""
+    return {name: found for name in states if (found := faults(tour))}
+
+
+def dead_links(tour: Tour) -> list[str]:
+    """Return the links in the navigation that lead to an error."""
+    links = tour.page.eval_on_selector_all("nav a", "links => links.map(link => link.href)")
+    assert links
+    return [link for link in links if tour.page.context.request.get(link, max_redirects=5).status >= 400]
+
+
+def test_all_that_a_visitor_sees_is_without_fault(served: tuple[str, Postbox], context: BrowserContext) -> None:
+    tour = Tour(context.new_page(), served[0])
+    listener = Listener(tour.page)
+    assert wrong(tour, tour.visitor()) == {}
+    assert dead_links(tour) == []
+    assert listener.complaints == []
+
+
+def test_a_member_goes_from_sign_up_to_deleting_by_keyboard_without_fault(
+    served: tuple[str, Postbox], context: BrowserContext
+) -> None:
+    tour = Tour(context.new_page(), served[0], served[1].text)
+    listener = Listener(tour.page)
+    found, dead = {}, []
+    for state in tour.member():
+        found[state] = faults(tour)
+        if state == "home-menu":
+            dead = dead_links(tour)
+    assert {state: faults for state, faults in found.items() if faults} == {}
+    assert dead == []
+    assert "Your account is deleted" in tour.page.inner_text(".message")
+    assert listener.complaints == []
+
+
+def test_the_admin_works_under_the_policy(site: Site, served: tuple[str, Postbox], context: BrowserContext) -> None:
+    site.manage("createsuperuser", "--noinput", "--email", ADMIN, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
     page = context.new_page()
-    complaints: list[str] = []
-    expected_status = {"value": 200}
-
-    def hear(message: ConsoleMessage) -> None:
-        # A page that is not found is told of as a resource that failed to load.
-        own = "Failed to load resource" in message.text and str(expected_status["value"]) in message.text
-        if message.type in ("error", "warning") and not own:
-            complaints.append(f"{page.url}: {message.text}")
-
-    page.on("console", hear)
-    page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
-
-    def visit(path: str, status: int = 200) -> None:
-        expected_status["value"] = status
-        answer = page.goto(f"{address}{path}", wait_until="load")
-        assert answer is not None
-        assert answer.status == status, path
-        assert "content-security-policy" in answer.headers
-
-    visit("/")
-    # The style sheet came through: the page looks as it should and not as a browser's own.
-    assert page.evaluate("getComputedStyle(document.querySelector('.bar')).display") == "flex"
-    visit("/nowhere/", status=404)
-    visit("/accounts/password/reset/", status=503)
-    visit("/accounts/signup/")
-    sign_up(page)
-    visit("/accounts/password/change/")
-    visit("/accounts/email/", status=503)
-    visit("/accounts/logout/")
-    page.click("main button[type=submit]")
-    page.wait_for_url(f"{address}/")
-    visit("/accounts/login/?next=/admin/")
-    page.fill("input[name=login]", email)
-    page.fill("input[name=password]", PASSWORD)
-    page.click("main button[type=submit]")
-    page.wait_for_url(f"{address}/admin/")
+    tour = Tour(page, served[0])
+    listener = Listener(page)
+    assert list(tour.staff()) == ["admin", "home-staff"]
     for path in ("", "accounts/user/", "accounts/user/add/", "auth/group/add/", "account/emailaddress/"):
-        visit(f"/admin/{path}")
-    visit("/admin/accounts/user/")
+        if "reauthenticate" in page.url:
+            tour.send(password=PASSWORD)
+        assert tour.visit(f"/admin/{path}") == 200
+    assert page.title().endswith("Todo List")
+    tour.visit("/admin/")
+    sections = page.locator("#content-main caption").all_inner_texts()
+    assert len(sections) == len(set(sections)) > 1
+    tour.visit("/admin/accounts/user/")
     page.click("#result_list th.field-email a")
     # Who changes an account gives the password again, unless that was just now.
     page.wait_for_load_state("load")
     if "reauthenticate" in page.url:
-        page.fill("input[name=password]", PASSWORD)
-        page.click("main button[type=submit]")
+        tour.send(password=PASSWORD)
     page.wait_for_url("**/change/")
     # The calendar that the admin's own script draws beside a date.
     page.click("#calendarlink0")
@@ -89,18 +175,12 @@ def test_no_page_breaks_its_policy(site: Site, browser_context: tuple[BrowserCon
     page.go_back()
     page.click(".deletelink")
     page.wait_for_url("**/delete/")
-    visit("/accounts/delete/")
-    page.fill("input[name=password]", PASSWORD)
-    page.click("main button[type=submit]")
-    page.wait_for_url(f"{address}/")
-    assert "Your account is deleted" in page.inner_text(".message")
-    assert complaints == []
+    assert listener.complaints == []
 
 
-def test_a_script_that_is_not_the_sites_own_is_not_run(browser_context: tuple[BrowserContext, str]) -> None:
-    context, address = browser_context
+def test_a_script_that_is_not_the_sites_own_is_not_run(served: tuple[str, Postbox], context: BrowserContext) -> None:
     page = context.new_page()
-    page.goto(f"{address}/")
+    page.goto(f"{served[0]}/")
     refused: list[str] = []
     page.on("console", lambda message: refused.append(message.text))
     page.evaluate("document.body.appendChild(document.createElement('script')).textContent = 'window.inline = 1'")
@@ -108,10 +188,25 @@ def test_a_script_that_is_not_the_sites_own_is_not_run(browser_context: tuple[Br
     assert any("Content Security Policy" in text for text in refused)
 
 
-def sign_up(page: Page) -> None:
-    """Make an account by the form that is open."""
-    page.fill("input[name=email]", f"{secrets.token_hex(6)}@example.com")
-    page.fill("input[name=password1]", PASSWORD)
-    page.fill("input[name=password2]", PASSWORD)
-    page.click("main button[type=submit]")
-    page.wait_for_selector("text=You are logged in")
+def test_what_development_shows_is_without_fault(site: Site, context: BrowserContext, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    env = project_environment(site.bin, PYTHONUNBUFFERED="1", DATABASE_URL=f"sqlite:///{tmp_path}/site.sqlite3")
+    command = ["python", "manage.py", "runserver", "--noreload", "--migrate", url.removeprefix("http://")]
+    with running(command, site.project, env, tmp_path / "log") as server:
+        server.wait_until_it_answers(f"{url}/health/")
+        tour = Tour(context.new_page(), url)
+        assert wrong(tour, tour.development()) == {}
+        tour.visit("/")
+        links = tour.page.eval_on_selector_all("main a", "links => links.map(link => link.href)")
+        errors = [link for link in links if "/errors/" in link]
+        assert [context.request.get(link).status for link in errors] == [400, 403, 404, 429, 500, 403]
+        # An email that somebody waits for is printed with its link whole, and is on the page.
+        tour.visit("/accounts/signup/")
+        tour.send(email=tour.email, password1=PASSWORD, password2=PASSWORD)
+        tour.visit("/")
+        tour.page.click("details:has-text('Confirm') summary")
+        link = tour.page.locator("main details a").get_attribute("href")
+        assert link
+        assert link in server.output().splitlines()
+        assert tour.visit(link.removeprefix(url)) == 200
+        assert "runs." not in context.request.get(f"{url}/?preview").text()

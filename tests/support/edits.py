@@ -203,7 +203,7 @@ OF_THE_PROJECT: tuple[Edit, ...] = (
         '    nickname = models.CharField(max_length=50, blank=True, db_default="")',
     ),
     text("config/settings/base.py", 'TIME_ZONE = "UTC"', 'TIME_ZONE = "Europe/Vienna"'),
-    text("templates/pages/home.html", "The site is up, and this is its home page.", "What is there to do?"),
+    appended("templates/pages/home.html", "{# What is there to do? #}"),
     behind("pyproject.toml", '    "python-json-logger>=4,<5",', '    "six>=1.17,<2",'),
     without("docs/security.md"),
     added({"apps/todo/notes.txt": "Ours.\n"}),

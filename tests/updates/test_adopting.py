@@ -238,12 +238,12 @@ def test_the_page_on_adopting_is_followed(shop: Shop, person: Reader, following:
     assert not set(OLD_FILES) & (set(run(["git", "ls-files"], project).split()) - {".gitignore", "uv.lock"})
 
     # And it follows.
-    text("templates/pages/home.html", "The site is up, and this is its home page.", "Welcome.")(following / "template")
+    text("templates/404.html", "There is no page at this address.", "No such page.")(following / "template")
     release(following, FOLLOWING)
     assert answers_of(project)["_commit"] == tag(AGAIN)
     person.paste("uvx copier update --quiet --defaults")
     assert not unsettled(project)
-    assert sorted(status(project)) == [" M .copier-answers.yml", " M templates/pages/home.html"]
+    assert sorted(status(project)) == [" M .copier-answers.yml", " M templates/404.html"]
 
 
 # Why the data cannot be saved, and what makes it so: of the accounts, and of files.

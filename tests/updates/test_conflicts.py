@@ -16,7 +16,7 @@ from tests.support.workflows import Runner, github_workflow, gitlab_job
 
 # What both change: in what lint reads otherwise, and in what it does not.
 BOTH_CHANGE = [
-    ("templates/pages/home.html", "this is its home page."),
+    ("templates/404.html", "There is no page at this address."),
     ("config/settings/base.py", 'LANGUAGE_CODE = "en-us"'),
     ("pyproject.toml", 'requires-python = ">=3.13"'),
     ("README.md", "## Stay current"),

@@ -26,6 +26,8 @@ def test_an_update_without_news_changes_the_version_and_nothing_else(
     assert changed == [f"-_commit: {tag(NEXT)}", f"+_commit: {tag(AGAIN)}"]
 
 
+# The pages that an update never changes.
+THE_OWNERS = ("templates/base.html", "templates/pages/home.html")
 # Each release on each platform, and with other answers than the defaults to what it asked.
 UPDATES: list[tuple[str, Answers]] = [
     *((version, {"platform": platform}) for version in RELEASES for platform in question_choices("platform")),
@@ -49,9 +51,11 @@ def test_an_update_brings_what_is_new_and_keeps_what_was_edited(
     project = tracked(render_release(released, tmp_path / "project", version, **answers))
     edit(project, *edits)
     commit(project, "Ours")
+    pages = {name: (project / name).read_text() for name in THE_OWNERS}
     update(project)
     assert not unsettled(project)
-    assert not differences(project, edit(fresh(**answers), *edits))
+    assert {name: (project / name).read_text() for name in THE_OWNERS} == pages
+    assert set(differences(project, edit(fresh(**answers), *edits))) <= set(THE_OWNERS)
 
 
 def test_an_update_on_windows_changes_the_files_that_it_changes_elsewhere(released: Path, tmp_path: Path) -> None:
@@ -66,3 +70,14 @@ def test_an_update_on_windows_changes_the_files_that_it_changes_elsewhere(releas
         run(["git", "add", "--all"], each)
     assert status(on_windows) == status(project)
     assert [line for line in status(project) if line.endswith(" .gitattributes")] == ["A  .gitattributes"]
+
+
+def test_pages_that_were_deleted_come_back_as_the_template_has_them(
+    released: Path, fresh: Fresh, tmp_path: Path
+) -> None:
+    project = tracked(render_release(released, tmp_path / "project", "0.6.0", platform="docker"))
+    run(["git", "rm", "--quiet", *THE_OWNERS], project)
+    commit(project, "Take the new pages")
+    update(project)
+    assert not unsettled(project)
+    assert not differences(project, fresh(platform="docker"))

@@ -62,24 +62,24 @@ def test_the_page_on_updating_is_followed(
     assert status(project) == []
     assert answers_of(project)["_commit"] == tag(AGAIN)
 
-    text("templates/pages/home.html", "What is there to do?", "What is to be done?")(project)
+    text("templates/404.html", "There is no page at this address.", "What is to be done?")(project)
     commit(project, "Ours again")
-    text("templates/pages/home.html", "The site is up, and this is its home page.", "Welcome.")(following / "template")
+    text("templates/404.html", "There is no page at this address.", "Welcome.")(following / "template")
     edit(following / "template", *LOCALE)
     release(following, FOLLOWING)
     page = (ROOT / "docs/updating.md").read_text()
     person.paste("uvx copier update --quiet --defaults")
-    assert unsettled(project) == ["templates/pages/home.html"]
-    marks = [line for line in (project / "templates/pages/home.html").read_text().splitlines() if line[:7] in page]
+    assert unsettled(project) == ["templates/404.html"]
+    marks = [line for line in (project / "templates/404.html").read_text().splitlines() if line[:7] in page]
     assert {"<<<<<<< before updating", "=======", ">>>>>>> after updating"} <= set(marks)
-    assert "UU templates/pages/home.html" in person.follow("Settle a conflict")
-    assert "Welcome." in (project / "templates/pages/home.html").read_text()
+    assert "UU templates/404.html" in person.follow("Settle a conflict")
+    assert "Welcome." in (project / "templates/404.html").read_text()
 
     person.follow("Undo an update")
     assert status(project) == []
     assert answers_of(project)["_commit"] == tag(AGAIN)
 
-    person.paste("uvx copier update --quiet --defaults && git checkout --ours templates/pages/home.html")
+    person.paste("uvx copier update --quiet --defaults && git checkout --ours templates/404.html")
     assert "Conflicting migrations detected" in person.paste("uv run python manage.py migrate", code=1)
     assert "accounts.0003_merge" in person.follow("Join migrations")
     person.paste("uv run python manage.py makemigrations --check --dry-run")

@@ -4,15 +4,19 @@ import secrets
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.password_reset import get_reset_password_url
 from allauth.core import context as allauth_context
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.sites.requests import RequestSite
+from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.core.signing import BadSignature, TimestampSigner
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from apps.accounts import mails
 from operations.mail import hand_over
 from operations.requests import client_address, public_host
 
@@ -62,6 +66,23 @@ class AccountAdapter(DefaultAccountAdapter):
         )
         return response
 
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:  # noqa: ARG002 - allauth passes it
+        """Return where a changed password leads: home, and not to the empty form again."""
+        return reverse("home")
+
+    def add_message(
+        self,
+        request: HttpRequest,
+        level: int,
+        message_template: str | None = None,
+        message_context: dict[str, Any] | None = None,
+        extra_tags: str = "",
+        message: str | None = None,
+    ) -> None:
+        """Show a message in the words of this site: apps/accounts/mails.py."""
+        own = message or mails.message(message_template or "", message_context or {})
+        super().add_message(request, level, message_template, message_context, extra_tags, own or None)
+
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send an email, or leave it to a worker, and tell the visitor if that fails already here.
 
@@ -71,13 +92,25 @@ class AccountAdapter(DefaultAccountAdapter):
         site = RequestSite(request)
         site.name = settings.SITE_NAME
         sent_host, site.domain = request.get_host(), public_host(request)
+        given = {"password_reset_url": get_reset_password_url(request), **context}
         links = {
             name: str(link).replace(f"//{sent_host}/", f"//{site.domain}/", 1)
-            for name, link in context.items()
+            for name, link in given.items()
             if name.endswith("_url")
         }
-        mail = self.render_mail(
-            template_prefix, email, {"request": request, "email": email, **context, **links, "current_site": site}
-        )
+        values = {"request": request, "email": email, **given, **links, "current_site": site}
+        if own := mails.mail(template_prefix, values):
+            subject, text, page = own
+            mail: EmailMessage = EmailMultiAlternatives(
+                self.format_email_subject(subject),
+                text,
+                self.get_from_email(),
+                [email],
+                alternatives=[(page, "text/html")],
+            )
+        else:
+            mail = self.render_mail(template_prefix, email, values)
+        # So that no automatic reply comes back: RFC 3834.
+        mail.extra_headers["Auto-Submitted"] = "auto-generated"
         if not hand_over(mail):
-            messages.error(request, _("The mail could not be sent just now. Please try again in a few minutes."))
+            messages.error(request, _("The email could not be sent just now. Please try again in a few minutes."))

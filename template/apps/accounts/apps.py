@@ -7,7 +7,7 @@ class AccountsConfig(AppConfig):
     """People who have an account."""
 
     name = "apps.accounts"
-    verbose_name = "Accounts"
+    verbose_name = "Users"
 
     def ready(self) -> None:
         """Listen for addresses that are confirmed."""

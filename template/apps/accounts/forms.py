@@ -1,10 +1,11 @@
 """Forms about one's own account."""
 
-from typing import Any
+from typing import Any, ClassVar
 
-from allauth.account.forms import SignupForm as AllauthSignUpForm
+from allauth.account import forms as allauth_forms
 from django import forms
 from django.contrib.auth.hashers import make_password
+from django.contrib.auth.password_validation import password_validators_help_texts
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -13,9 +14,61 @@ from apps.accounts.models import User
 
 # Where a session keeps what was signed up in it: the account, or where there is none its password's hash.
 SIGNED_UP = "signed_up"
+NEW = {"password1": _("New password"), "password2": _("New password (again)")}
 
 
-class SignUpForm(AllauthSignUpForm):
+class PlainFields:
+    """What allauth's forms have in common here: labels without a copy inside the field, and the rules of passwords as text."""
+
+    fields: dict[str, forms.Field]
+    # Those of fields that allauth calls otherwise.
+    labels: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
+        for name, field in self.fields.items():
+            field.widget.attrs.pop("placeholder", None)
+            field.label = self.labels.get(name, field.label)
+            # allauth's is a link between two fields, which the page has below the form.
+            if name in ("password", "oldpassword"):
+                field.help_text = ""
+            elif name == "password1":
+                field.help_text = " ".join(password_validators_help_texts())
+
+
+class LoginForm(PlainFields, allauth_forms.LoginForm):
+    """Asks for email address and password."""
+
+
+class AddEmailForm(PlainFields, allauth_forms.AddEmailForm):
+    """Asks for one more address."""
+
+
+class ChangePasswordForm(PlainFields, allauth_forms.ChangePasswordForm):
+    """Asks for the password that is, and the new one."""
+
+    labels: ClassVar = {"oldpassword": _("Current password"), **NEW}
+
+
+class ReauthenticateForm(PlainFields, allauth_forms.ReauthenticateForm):
+    """Asks for the password again."""
+
+
+class ResetPasswordForm(PlainFields, allauth_forms.ResetPasswordForm):
+    """Asks where to send the link to set a new password."""
+
+
+class ResetPasswordKeyForm(PlainFields, allauth_forms.ResetPasswordKeyForm):
+    """Asks for a new password, after such a link."""
+
+    labels: ClassVar = NEW
+
+
+class SetPasswordForm(PlainFields, allauth_forms.SetPasswordForm):
+    """Asks for a first password."""
+
+
+class SignUpForm(PlainFields, allauth_forms.SignupForm):
     """allauth's, which lets the session remember what was signed up in it, so that it can be taken back.
 
     Where whether an address has an account is nobody's business, a sign-up with an address that
@@ -31,7 +84,7 @@ class SignUpForm(AllauthSignUpForm):
         return user, response
 
 
-class DeleteAccountForm(forms.Form):
+class DeleteAccountForm(PlainFields, forms.Form):
     """Asks for the password once more before the account goes."""
 
     password = forms.CharField(

@@ -1,9 +1,11 @@
 """Pages about one's own account, beside allauth's."""
 
+from http import HTTPStatus
 from typing import Any
 
-from allauth.account.views import EmailView, PasswordResetView
+from allauth.account.views import EmailView, LoginView, PasswordResetFromKeyView, PasswordResetView
 from allauth.core import ratelimit
+from django import forms
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_not_required
@@ -18,6 +20,7 @@ from django.views.generic import FormView
 
 from apps.accounts.forms import SIGNED_UP, DeleteAccountForm
 from apps.accounts.models import User
+from apps.pages.views import WAIT
 from operations import mail
 
 
@@ -88,7 +91,8 @@ class NeedsMailMixin:
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """The page, or the reason why it does not work here."""
         if not mail.can_send():
-            return render(request, "account/no_mail.html", status=503)
+            # No error: the site is as its owner has set it up, and no visitor can mend that.
+            return render(request, "account/no_mail.html")
         # The view that this is mixed into has it.
         return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
 
@@ -96,6 +100,25 @@ class NeedsMailMixin:
 @method_decorator(login_not_required, name="dispatch")
 class MailedPasswordResetView(NeedsMailMixin, PasswordResetView):
     """Asks for the address that a link to set a new password goes to."""
+
+
+@method_decorator(login_not_required, name="dispatch")
+class PasswordResetKeyView(PasswordResetFromKeyView):
+    """Sets the new password, and leads to the login that it is for."""
+
+    success_url = reverse_lazy("account_login")
+
+
+class LimitedLoginView(LoginView):
+    """Logs in. A login that is not even tried, after too many wrong ones, is answered as every limit is."""
+
+    def form_invalid(self, form: forms.Form) -> HttpResponse:
+        """Return the page again, with its status."""
+        response = super().form_invalid(form)
+        if form.has_error("__all__", "too_many_login_attempts"):
+            response.status_code = HTTPStatus.TOO_MANY_REQUESTS
+            response.headers["Retry-After"] = str(WAIT)
+        return response
 
 
 class MailedEmailView(NeedsMailMixin, EmailView):

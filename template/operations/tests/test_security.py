@@ -94,6 +94,12 @@ def test_djangos_own_checks_find_nothing_in_production(production_environment: d
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.django_db
+def test_a_page_that_depends_on_its_visitor_is_kept_by_no_proxy(client: Client) -> None:
+    assert client.get("/cookies/").headers["Cache-Control"] == "private, no-cache"
+    assert "Cache-Control" not in client.get("/media/none").headers
+
+
 def test_a_proxy_is_believed_only_where_production_is_told_of_it(production: Production) -> None:
     assert production().ALLAUTH_TRUSTED_PROXY_COUNT == 0
     assert production(TRUSTED_PROXY_COUNT="1").ALLAUTH_TRUSTED_PROXY_COUNT == 1

@@ -1,0 +1,160 @@
+"""A walk through the pages of a site in a browser, in all their states: for the tests, and for pictures of them."""
+
+import re
+import secrets
+from collections.abc import Callable, Iterator
+
+from playwright.sync_api import Page, Response
+
+PASSWORD = "correct horse battery staple"
+NEW_PASSWORD = "staple battery horse correct"
+ADMIN = "admin@example.com"
+# More than any page has links, fields and buttons.
+MOST_TABS = 60
+# As long as an address may be, with nothing to break it at.
+LONG = f"{'long' * 16}@{'very-long-name.' * 8}example.com"
+
+
+class Tour:
+    """Someone at a browser, who goes from page to page.
+
+    Args:
+        page: the browser's page.
+        url: the site's own.
+        newest: gives the text of the newest email; None where the site sends none.
+    """
+
+    def __init__(self, page: Page, url: str, newest: Callable[[], str] | None = None) -> None:
+        self.page = page
+        self.url = url
+        self.newest = newest
+        self.answers: list[Response] = []
+        page.on(
+            "response", lambda answer: self.answers.append(answer) if answer.request.is_navigation_request() else None
+        )
+        self.email = f"{secrets.token_hex(6)}@example.com"
+
+    def visit(self, path: str) -> int:
+        """Go to a page, and return its status."""
+        answer = self.page.goto(f"{self.url}{path}", wait_until="load")
+        assert answer is not None
+        return answer.status
+
+    def source(self) -> str:
+        """Return the HTML of the page as the server sent it."""
+        return self.answers[-1].text()
+
+    def reach(self, selector: str) -> None:
+        """Press Tab until what is meant has the focus."""
+        for _ in range(MOST_TABS):
+            self.page.keyboard.press("Tab")
+            if self.page.evaluate("selector => document.activeElement.matches(selector)", selector):
+                return
+        raise AssertionError(f"the keyboard does not reach {selector} on {self.page.url}")
+
+    def send(self, button: str = "main form button", **fields: str) -> None:
+        """Fill in the form of the page and send it, by keyboard alone."""
+        for name, value in fields.items():
+            self.reach(f"main [name={name}]:not([type=hidden])")
+            self.page.keyboard.press("Control+A")
+            self.page.keyboard.insert_text(value)
+        self.reach(button)
+        with self.page.expect_navigation():
+            self.page.keyboard.press("Enter")
+
+    def link(self, part: str) -> str:
+        """Return the path of the link in the newest email, which has this part in it."""
+        assert self.newest is not None
+        found = re.search(rf"https?://[^/\s]+(/\S*{part}\S*)", self.newest())
+        assert found
+        return found[1]
+
+    def visitor(self) -> Iterator[str]:
+        """Yield the name of each state that a visitor sees who has no account, while the browser shows it."""
+        self.visit("/")
+        yield "home"
+        self.visit("/accounts/login/")
+        yield "login"
+        self.send(login="nobody@example.com", password="wrong")
+        yield "login-wrong"
+        self.visit("/accounts/signup/")
+        yield "signup"
+        self.send(email=self.email, password1="12345", password2="1234")
+        yield "signup-wrong"
+        self.visit("/no-such-page/")
+        yield "404"
+        self.visit("/accounts/inactive/")
+        yield "inactive"
+        self.visit("/accounts/confirm-email/none/")
+        yield "confirm-old-link"
+        self.visit("/accounts/password/reset/key/1-none/")
+        yield "reset-old-link"
+        self.visit("/accounts/password/reset/")
+        yield "reset"
+
+    def member(self) -> Iterator[str]:
+        """Yield each state on the way from signing up to deleting the account, where there is mail."""
+        self.visit("/accounts/signup/")
+        self.send(email=self.email, password1=PASSWORD, password2=PASSWORD)
+        yield "signup-sent"
+        self.visit(self.link("confirm-email/"))
+        yield "confirm"
+        self.send()
+        yield "confirmed"
+        self.visit("/accounts/password/reset/")
+        self.send(email=self.email)
+        yield "reset-sent"
+        self.visit(self.link("password/reset/key/"))
+        yield "reset-form"
+        self.send(password1="12345", password2="12345")
+        yield "reset-form-wrong"
+        self.send(password1=PASSWORD, password2=PASSWORD)
+        yield "reset-done"
+        self.send(login=self.email, password=PASSWORD)
+        yield "home-member"
+        self.reach("summary")
+        self.page.keyboard.press("Enter")
+        yield "home-menu"
+        self.visit("/accounts/password/change/")
+        yield "password"
+        self.send(oldpassword="wrong", password1=NEW_PASSWORD, password2="other")
+        yield "password-wrong"
+        self.send(oldpassword=PASSWORD, password1=NEW_PASSWORD, password2=NEW_PASSWORD)
+        yield "password-done"
+        self.visit("/accounts/email/")
+        yield "email"
+        self.send("[name=action_add]", email=LONG)
+        if "reauthenticate" in self.page.url:
+            yield "reauthenticate"
+            self.send(password=NEW_PASSWORD)
+        yield "email-added"
+        self.visit("/accounts/email/")
+        self.send("[name=action_add]", email=self.email)
+        yield "email-wrong"
+        self.visit("/admin/")
+        yield "403"
+        self.visit("/accounts/logout/")
+        yield "logout"
+        self.visit("/accounts/delete/")
+        yield "delete"
+        self.send(password="wrong")
+        yield "delete-wrong"
+        self.send(password=NEW_PASSWORD)
+        yield "deleted"
+
+    def staff(self) -> Iterator[str]:
+        """Yield what an administrator sees."""
+        self.visit("/accounts/login/?next=/admin/")
+        self.send(login=ADMIN, password=PASSWORD)
+        yield "admin"
+        self.visit("/")
+        yield "home-staff"
+        self.page.context.clear_cookies()
+
+    def development(self) -> Iterator[str]:
+        """Yield the states that only development has."""
+        self.visit("/")
+        yield "welcome"
+        for error in ("400", "403", "429", "500", "csrf"):
+            self.visit(f"/development/errors/{error}/")
+            yield f"error-{error}"
