@@ -20,7 +20,7 @@ $(CURDIR)/.tools/bin/uv:
 	  rm -rf .tools; exit 1; }
 	@.tools/bin/python -m pip install --quiet uv==0.13.8
 
-demo: $(UV) ## Render a project and serve it (PLATFORM=docker, DEST= a new folder, DEMO_OPEN=0 for no browser)
+demo: $(UV) ## Render a project and serve it (PLATFORM=docker, DEST= a new folder, DEMO_OPEN=0, RUN=real)
 	@echo "Installing Copier ..."
 	@$(UV) venv --quiet --allow-existing --python 3.13 .cache/demo
 	@$(UV) pip install --quiet --python .cache/demo --group demo

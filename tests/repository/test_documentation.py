@@ -1,6 +1,7 @@
 """The documentation is built from the template, leads nowhere wrong, and works by keyboard and without a network."""
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 from scripts import docs, picker
+from scripts import pictures as pictures_module
 from scripts.renders import written
 from tests.support.browser import chromium
 from tests.support.environments import clean_environment, run, uv
@@ -200,6 +202,24 @@ def test_the_picker_works_by_keyboard_and_its_address_brings_it_back(
     again = documentation.open(page.url.removeprefix(f"{documentation.url}/"))
     assert again.locator(".command").text_content() == page.locator(".command").text_content()
     assert again.locator(".text").text_content() == files[file]
+
+
+def test_the_readme_is_short_and_says_what_the_documentation_says() -> None:
+    readme = (ROOT / "README.md").read_text()
+    # Two screens, at most.
+    assert len(readme.splitlines()) <= 60
+    for link in re.findall(r"\]\((?!https?://)([^)]+)\)", readme):
+        assert (ROOT / link).exists(), link
+    table = re.findall(r"^\|.+$", readme, re.MULTILINE)
+    assert table == re.findall(r"^\|.+$", (ROOT / "docs/comparison.md").read_text(), re.MULTILINE)
+    # Each cell about a project has its source.
+    assert all("](https://github.com/" in cell for row in table[2:] for cell in row.strip("| ").split(" | ")[1:])
+
+
+def test_pictures_load_fast() -> None:
+    pictures = list((ROOT / "docs/images").iterdir())
+    assert pictures
+    assert all(path.stat().st_size <= pictures_module.LIMIT for path in pictures)
 
 
 def names(page: Page) -> set[str]:
