@@ -1,7 +1,7 @@
 # What one does with this repository; `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help uv demo test times check docs format screenshots sizes benchmark release tags release-notes
+.PHONY: help uv demo test times check docs examples pictures format screenshots sizes benchmark release tags release-notes
 
 # uv, or the one that is brought into .tools where there is none.
 export UV := $(shell command -v uv || echo $(CURDIR)/.tools/bin/uv)
@@ -20,7 +20,7 @@ $(CURDIR)/.tools/bin/uv:
 	  rm -rf .tools; exit 1; }
 	@.tools/bin/python -m pip install --quiet uv==0.13.8
 
-demo: $(UV) ## Render a project and serve it (PLATFORM=docker, DEST= a new folder, DEMO_OPEN=0 for no browser)
+demo: $(UV) ## Render a project and serve it (PLATFORM=docker, DEST= a new folder, DEMO_OPEN=0, RUN=real)
 	@echo "Installing Copier ..."
 	@$(UV) venv --quiet --allow-existing --python 3.13 .cache/demo
 	@$(UV) pip install --quiet --python .cache/demo --group demo
@@ -40,8 +40,11 @@ check: $(UV) ## See in under a minute what a change broke
 	@$(UV) run --quiet mypy
 	@$(UV) run --quiet pytest --quiet --numprocesses auto tests/rendering/test_rendering.py tests/rendering/test_house.py tests/questions/test_questions.py tests/questions/test_slugs.py -m 'not thorough' -k 'not needs'
 
-docs: $(UV) ## Build the documentation into site/; a link that leads nowhere is an error
-	@$(UV) run --quiet zensical build --strict --clean
+docs: $(UV) ## Build the documentation into site/; a link that leads nowhere is an error (SERVE=1 to look at it)
+	@$(UV) run --quiet python -W ignore -m scripts.docs
+
+examples: $(UV) ## Render a project a platform from the two newest versions into build/examples, and compare them
+	@$(UV) run --quiet python -W ignore -m scripts.examples
 
 release: $(UV) ## Try all updates, then make a release's commits and its tag (VERSION=0.7.0)
 	@$(UV) run --quiet python -m scripts.release --check '$(VERSION)'
@@ -53,6 +56,9 @@ tags: $(UV) ## Make the tags of all releases that this clone lacks
 
 release-notes: $(UV) ## Print a release's section of CHANGELOG.md (VERSION=0.1.0)
 	@$(UV) run --quiet python -m scripts.release_notes '$(VERSION)'
+
+pictures: $(UV) ## Make the pictures of README.md and of the documentation anew, from the real thing
+	@$(UV) run --quiet python -W ignore -m scripts.pictures
 
 format: $(UV) ## Format the code
 	@$(UV) run --quiet ruff check --fix

@@ -2,7 +2,7 @@
 
 PLATFORM chooses the platform: docker unless it says otherwise, though Docker is not needed. DEST is the folder to render
 to: a new temporary one unless it says otherwise. DEMO_OPEN=0 opens no browser. The project stays where it is when the
-demonstration ends.
+demonstration ends. RUN=real starts what is deployed, instead of the server for development: scripts/demo_docker.py.
 """
 
 import http.client
@@ -21,6 +21,8 @@ from pathlib import Path
 
 import copier
 import copier.errors
+
+from scripts import demo_docker
 
 ROOT = Path(__file__).resolve().parents[1]
 UV = os.environ.get("UV", "uv")
@@ -125,17 +127,26 @@ def destination() -> Path:
 def main() -> None:
     """Render, install, migrate and serve, until Ctrl-C."""
     platform = os.environ.get("PLATFORM") or "docker"
+    real = os.environ.get("RUN", "")
+    if real not in ("", "real"):
+        raise SystemExit(f"RUN={real} is nothing that can be run. Leave it out, or say RUN=real")
+    if real and (said := demo_docker.missing(platform)):
+        raise SystemExit(said)
     folder = destination()
     # The working tree is what a contributor wants to see.
     warnings.simplefilter("ignore", copier.errors.DirtyLocalWarning)
     say(f"Rendering a project for {platform} ...")
     chosen = {"project_name": "Todo List", "platform": platform}
+    if real:
+        chosen["project_slug"] = demo_docker.slug()
     try:
         copier.run_copy(str(ROOT), folder, data=chosen, defaults=True, quiet=True, vcs_ref="HEAD")
     except ValueError as error:
         raise SystemExit(f"{error}\nExample: make demo PLATFORM=heroku") from None
     say(f"It is in {folder}")
     try:
+        if real:
+            demo_docker.serve(folder, chosen["project_slug"], run, (free_port(), free_port()))
         say("Installing what it needs ...")
         run(folder, UV, "sync", "--quiet")
         serve(folder)

@@ -42,7 +42,10 @@ REACH: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("stand_ins/*", "tests/*"), ()),
     (("docs/recipes.md",), ("repository", "projects/test_recipes.py")),
     (("docs/adopting.md", "scripts/adopt.py"), ("repository", "updates/test_adopting.py")),
-    (("benchmarks/*", "scripts/*", "docs/*", ".ci/*", ".github/*", "Makefile", "*.md"), ("repository",)),
+    (
+        ("benchmarks/*", "scripts/*", "docs/*", ".ci/*", ".github/*", "Makefile", "zensical.toml", "*.md"),
+        ("repository",),
+    ),
 ]
 
 

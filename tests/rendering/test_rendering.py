@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from scripts import picker
+from scripts.renders import SOURCE, Renders
 from tests.support.environments import run
 from tests.support.releases import rendered_path
 from tests.support.rendered import assert_clean, files, parse, run_tool
 from tests.support.rendering import (
     ROOT,
     Answers,
+    Once,
     all_combinations,
     combination_id,
     decisions,
@@ -78,6 +81,22 @@ def test_every_file_is_whole_and_clean(render: Render, answers: Answers) -> None
     # A project that one can read from end to end, and each extra a few files of its own.
     assert len(files(project)) <= 160 + 9 * len(answers["extras"])
     assert_clean(project)
+
+
+@pytest.fixture(scope="session")
+def picked(template: Path, once: Once) -> Path:
+    """What the documentation's picker reads."""
+    return once.get("picker", lambda folder: picker.write(Renders(template).files(), folder))
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("answers", triple_combinations(), ids=combination_id)
+def test_the_picker_shows_what_copier_renders(render: Render, template: Path, picked: Path, answers: Answers) -> None:
+    project = render(**answers)
+    shown = picker.read(picked, answers)
+    # It names the template's own address.
+    shown[".copier-answers.yml"] = shown[".copier-answers.yml"].replace(SOURCE, str(template))
+    assert {str(path.relative_to(project)): path.read_text() for path in files(project)} == shown
 
 
 def test_pages_are_formatted_and_linted(render: Render) -> None:

@@ -81,6 +81,10 @@ def test_a_new_clone_needs_no_compiler_and_says_at_once_what_it_does(clone: Path
     [
         ({"PLATFORM": "mainframe"}, "'mainframe' is not in ['heroku', 'pythonanywhere', 'docker', 'gunicorn']"),
         ({"DEST": str(ROOT)}, "is there already and not empty"),
+        ({"RUN": "fast"}, "RUN=fast is nothing that can be run"),
+        ({"RUN": "real", "PLATFORM": "heroku"}, "make demo PLATFORM=docker RUN=real"),
+        # No engine is at this address.
+        ({"RUN": "real", "DOCKER_HOST": "tcp://127.0.0.1:9"}, "RUN=real needs"),
     ],
 )
 def test_a_demonstration_that_cannot_be_says_why(variables: dict[str, str], said: str) -> None:

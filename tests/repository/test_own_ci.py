@@ -145,14 +145,6 @@ def test_make_check_catches_what_tests_see(repository: Path) -> None:
         assert said in str(failure.value), error
 
 
-def test_the_documentation_has_no_link_that_leads_nowhere(repository: Path) -> None:
-    make(repository, "docs")
-    assert (repository / "site/decisions/index.html").exists()
-    appended("docs/index.md", "\n[Nowhere](nowhere.md)\n")(repository)
-    with pytest.raises(AssertionError, match=r"(?s)make docs exited 2.*page does not exist"):
-        make(repository, "docs")
-
-
 def test_a_release_has_its_section_of_the_changelog() -> None:
     version = parse(ROOT / "pyproject.toml")["project"]["version"]
     notes = section((ROOT / "CHANGELOG.md").read_text(), version)

@@ -19,8 +19,6 @@ from honcho.environ import parse_procfile
 from stand_ins.mail_server import mail_server
 from tests.support.environments import Environments, project_environment
 from tests.support.faults import QUICK, route
-from tests.support.redis import Redis
-from tests.support.rendering import Answers, combination_id, pairwise_combinations
 from tests.support.servers import PATIENCE, free_port
 from tests.support.sites import Site
 from tests.support.smoke import (
@@ -49,22 +47,6 @@ def render(render: Render) -> Render:
         return project
 
     return render_quick
-
-
-@pytest.mark.parametrize("answers", pairwise_combinations(), ids=combination_id)
-def test_a_fresh_project_passes_served_by_its_own_start_command(
-    render: Render, environments: Environments, redis_server: Redis, answers: Answers
-) -> None:
-    project = render(**answers)
-    options = ["--broker-url", redis_server.url] if answers["tasks"] == "celery" else []
-    outcome = smoke(project, project_environment(environments.install(project)), *options)
-    # "Force HTTPS" redirects there, before the server is asked.
-    skipped = {REDIRECT} if answers["platform"] == "pythonanywhere" else set()
-    assert list(outcome.rows) == CHECKS, outcome.output
-    assert outcome.having("SKIP") == skipped
-    assert outcome.having("PASS") == set(CHECKS) - skipped, outcome.output
-    assert outcome.code == 0
-    assert processes_in(project) == []
 
 
 def processes_in(folder: Path) -> list[str]:

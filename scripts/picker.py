@@ -1,0 +1,91 @@
+"""What the picker of the documentation reads: which files each combination of answers gives, and what they say.
+
+`files.json` lists the files; the one at place 7 has what it says in `7.json`. Its versions have most lines in common, so
+it holds each line once, and a version is a list of ranges of lines.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from scripts.renders import Chosen, File, written
+
+Ranges = list[list[int]]
+
+
+def ranges(text: str, lines: dict[str, int]) -> Ranges:
+    """Return where the lines of a text are among all lines, as first and last in turn; new ones join them."""
+    found: Ranges = []
+    for line in text.split("\n"):
+        at = lines.setdefault(line, len(lines))
+        if found and found[-1][1] == at:
+            found[-1][1] = at + 1
+        else:
+            found.append([at, at + 1])
+    return found
+
+
+def write(files: Mapping[str, File], folder: Path) -> None:
+    """Write the files of all projects into a folder, which is made."""
+    folder.mkdir(parents=True)
+    listed = []
+    for place, (path, file) in enumerate(files.items()):
+        versions: dict[str, int] = {}
+        at = {
+            "|".join(answers): versions.setdefault(text, len(versions))
+            for answers, text in file.texts.items()
+            if text is not None
+        }
+        listed.append({"path": path, "by": file.questions, "at": at})
+        lines: dict[str, int] = {}
+        said = [ranges(text, lines) for text in versions]
+        write_json(folder / f"{place}.json", {"lines": list(lines), "versions": said})
+    write_json(folder / "files.json", listed)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write a file that a program reads."""
+    path.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+
+
+def read(folder: Path, chosen: Chosen) -> dict[str, str]:
+    """Return the files of one project by path, as picker.js puts them together."""
+    found = {}
+    for place, listed in enumerate(json.loads((folder / "files.json").read_text())):
+        at = listed["at"].get("|".join(written(chosen[name]) for name in listed["by"]))
+        if at is not None:
+            file = json.loads((folder / f"{place}.json").read_text())
+            said = (line for first, last in file["versions"][at] for line in file["lines"][first:last])
+            found[listed["path"]] = "\n".join(said)
+    return found
+
+
+def label(choice: str) -> str:
+    """Return what a choice is called, without the line on what it is for."""
+    return choice.partition(":")[0].partition(" (")[0]
+
+
+def choices(question: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the values that a question offers, each with its text."""
+    offered = question["choices"]
+    if isinstance(offered, list):
+        return [(each, each) for each in offered]
+    return [(each["value"], text) for text, each in offered.items()]
+
+
+def form(questions: Mapping[str, Any], names: Iterable[str]) -> str:
+    """Return the form that the picker's page has, in HTML."""
+    parts = []
+    for name in names:
+        question = questions[name]
+        kind = "checkbox" if question.get("multiselect") else "radio"
+        default = question.get("default") or ("docker" if name == "platform" else "")
+        boxes = [
+            f'<label><input type="{kind}" name="{name}" value="{value}"{" checked" if value == default else ""}> '
+            f'<span title="{text}">{label(text)}</span></label>'
+            for value, text in choices(question)
+        ]
+        legend = question["help"].replace('"', "&quot;")
+        parts.append(f"<fieldset><legend>{legend}</legend>{''.join(boxes)}</fieldset>")
+    return "\n".join(parts)

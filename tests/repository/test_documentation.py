@@ -1,0 +1,251 @@
+"""The documentation is built from the template, leads nowhere wrong, and works by keyboard and without a network."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+
+from scripts import docs, picker
+from scripts import pictures as pictures_module
+from scripts.renders import written
+from tests.support.browser import chromium
+from tests.support.environments import clean_environment, run, uv
+from tests.support.releases import RELEASES
+from tests.support.rendering import CHOSEN, ROOT, Once, all_combinations, question_choices
+from tests.support.servers import eventually
+
+
+def built(folder: Path) -> None:
+    """Build the documentation by `make docs` in a clone with the working tree's files."""
+    run(["git", "clone", "--quiet", str(ROOT), str(folder)], ROOT)
+    listed = run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], ROOT).splitlines()
+    for name in listed:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    own = {"UV": uv(), "UV_NO_SYNC": "1", "UV_PROJECT_ENVIRONMENT": sys.prefix}
+    run(["make", "docs"], folder, env=clean_environment(**own))
+
+
+@pytest.fixture(scope="module")
+def repository(once: Once) -> Path:
+    """A clone of this repository in which the documentation is built."""
+    return once.get("documentation", built)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files, and says nothing."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@dataclass
+class Documentation:
+    """The site while it is served, and what a browser complained about."""
+
+    url: str
+    browser: Browser
+    complaints: list[str] = field(default_factory=list)
+
+    def on_console(self, message: ConsoleMessage) -> None:
+        """Keep what the browser complains of."""
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def on_request(self, request: Request) -> None:
+        """Keep what is asked of other sites."""
+        if not request.url.startswith((self.url, "data:", "blob:")):
+            self.complaints.append(request.url)
+
+    def open(self, address: str, **options: Any) -> Page:
+        """Open a page, and wait until it has loaded."""
+        page = self.browser.new_page(**options)
+        page.on("console", self.on_console)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self.on_request)
+        page.goto(f"{self.url}/{address}", wait_until="networkidle")
+        return page
+
+
+@pytest.fixture(scope="module")
+def served(repository: Path) -> Iterator[Documentation]:
+    """The site, served on loopback as any web server would, and a browser."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(repository / "site"))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            with chromium() as browser:
+                yield Documentation(f"http://127.0.0.1:{server.server_port}", browser)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def documentation(served: Documentation) -> Iterator[Documentation]:
+    """The site, whose pages complain of nothing and ask no other site for anything."""
+    served.complaints.clear()
+    yield served
+    assert served.complaints == []
+
+
+def test_a_link_that_leads_nowhere_is_an_error(repository: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(repository / "build", tmp_path / "build", ignore=shutil.ignore_patterns("examples", "data"))
+    (copy / "docs/index.md").write_text("[Nowhere](nowhere.md)\n")
+    script = f"from pathlib import Path; from scripts import docs; docs.BUILD = Path({str(copy)!r}); docs.build()"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "page does not exist" in done.stdout + done.stderr
+
+
+def test_pages_have_what_is_made_from_the_template(repository: Path) -> None:
+    """The questions, a runbook a platform, and what an update changes."""
+    pages = repository / "build/docs"
+    questions = (pages / "questions.md").read_text()
+    for name in CHOSEN:
+        for choice in question_choices(name):
+            assert f": `{choice}`" in questions
+    newest = list(RELEASES)[-1]
+    for platform in question_choices("platform"):
+        runbook = (pages / f"runbooks/{platform}.md").read_text()
+        assert "```bash" in runbook
+        assert "](../compose.yaml)" not in runbook
+        changes = (pages / f"changes/{platform}.md").read_text()
+        assert newest in changes
+        # What it says of a file is what git says of it.
+        assert (pages / f"changes/{platform}.diff.txt").read_text().count("diff --git") == changes.count("\n| `")
+
+
+def test_a_page_without_its_place_for_what_is_made_is_an_error(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n")
+    with pytest.raises(ValueError, match=r"page\.md has 0 comments"):
+        docs.filled(page, "figures", "…")
+
+
+def test_the_picker_gives_the_command_and_the_files_of_every_combination(
+    documentation: Documentation, repository: Path
+) -> None:
+    page = documentation.open("picker/")
+    combinations = [{name: written(answer) for name, answer in chosen.items()} for chosen in all_combinations()]
+    shown = page.evaluate(
+        """async (combinations) => {
+            const { command, load, tree } = await import("/picker/picker.js");
+            const files = await load("files");
+            return combinations.map((each) => [command(each), tree(files, each).map((file) => file.path)]);
+        }""",
+        combinations,
+    )
+    listed = json.loads((repository / "site/picker/data/files.json").read_text())
+    for chosen, (command, paths) in zip(all_combinations(), shown, strict=True):
+        words = shlex.split(command)
+        assert words[:4] == ["uvx", "copier", "copy", "--defaults"]
+        data = dict(word.split("=", 1) for before, word in pairwise(words) if before == "--data")
+        told = {name: yaml.safe_load(value) if name == "extras" else value for name, value in data.items()}
+        assert told == {"project_name": "Todo List", **{n: a for n, a in chosen.items() if n != "extras" or a}}
+        # tests/rendering/test_rendering.py compares these with what Copier renders.
+        assert paths == [
+            each["path"] for each in listed if "|".join(written(chosen[name]) for name in each["by"]) in each["at"]
+        ]
+
+
+def test_the_picker_works_by_keyboard_and_its_address_brings_it_back(
+    documentation: Documentation, repository: Path
+) -> None:
+    page = documentation.open("picker/")
+    page.get_by_role("radio", name="Heroku").focus()
+    # SQLite cannot be on Heroku, and is not offered there.
+    page.get_by_role("radio", name="PythonAnywhere").press("ArrowLeft")
+    assert page.get_by_role("radio", name="SQLite").is_disabled()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    assert page.get_by_role("radio", name="SQLite").is_checked()
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    chosen = {
+        "platform": "pythonanywhere",
+        "database": "sqlite",
+        "tasks": "database",
+        "extras": ["s3"],
+        "ci": "github",
+        "python_version": "3.13",
+    }
+    page.get_by_text("deploy/", exact=True).press("Enter")
+    page.get_by_role("button", name="pythonanywhere_wsgi.py").press("Enter")
+    file = "deploy/pythonanywhere_wsgi.py"
+    page.wait_for_url(f"**file={file.replace('/', '%2F')}")
+    files = picker.read(repository / "site/picker/data", chosen)
+    assert page.locator(".text").text_content() == files[file]
+    assert page.locator(".count").text_content() == f"{len(files)} files"
+    again = documentation.open(page.url.removeprefix(f"{documentation.url}/"))
+    assert again.locator(".command").text_content() == page.locator(".command").text_content()
+    assert again.locator(".text").text_content() == files[file]
+
+
+def test_the_readme_is_short_and_says_what_the_documentation_says() -> None:
+    readme = (ROOT / "README.md").read_text()
+    # Two screens, at most.
+    assert len(readme.splitlines()) <= 60
+    for link in re.findall(r"\]\((?!https?://)([^)]+)\)", readme):
+        assert (ROOT / link).exists(), link
+    table = re.findall(r"^\|.+$", readme, re.MULTILINE)
+    assert table == re.findall(r"^\|.+$", (ROOT / "docs/comparison.md").read_text(), re.MULTILINE)
+    # Each cell about a project has its source.
+    assert all("](https://github.com/" in cell for row in table[2:] for cell in row.strip("| ").split(" | ")[1:])
+
+
+def test_pictures_load_fast() -> None:
+    pictures = list((ROOT / "docs/images").iterdir())
+    assert pictures
+    assert all(path.stat().st_size <= pictures_module.LIMIT for path in pictures)
+
+
+def names(page: Page) -> set[str]:
+    """Return what everything on a page is called to a screen reader, in parts that no script can look into too."""
+    nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    return {node.get("name", {}).get("value", "") for node in nodes}
+
+
+def test_search_needs_no_network(documentation: Documentation) -> None:
+    page = documentation.open("")
+    page.keyboard.press("Control+k")
+    assert eventually(lambda: "Search results" in names(page))
+    page.keyboard.type("rollback")
+    assert eventually(lambda: "Roll back" in names(page))
+
+
+# A page of each kind: the theme, what is made from the template, and the picker.
+KINDS = ("", "questions/", "picker/", "runbooks/docker/", "changes/docker/", "sizes/", "comparison/")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_are_accessible(documentation: Documentation, scheme: str) -> None:
+    found = {}
+    for address in KINDS:
+        page = documentation.open(address, color_scheme=scheme)
+        violations = Axe().run(page).response["violations"]
+        found[address] = [(each["id"], each["nodes"][0]["html"][:160], len(each["nodes"])) for each in violations]
+        page.close()
+    assert {address: said for address, said in found.items() if said} == {}
