@@ -23,7 +23,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.core.files.storage import Storage, default_storage
 from django.core.management import call_command
-from django.db import DatabaseError, models
+from django.db import DatabaseError, IntegrityError, models
 from django.db.models.functions import Cast
 from django.tasks import task_backends
 from django.utils import timezone
@@ -61,12 +61,23 @@ def not_done() -> None:
 
 
 def clean_up() -> None:
-    """Delete expired sessions, and results of tasks that are over. Uploads stay."""
-    call_command("clearsessions")
+    """Delete expired sessions, and results of tasks that are over. Uploads stay, and so does what rows of the project protect."""
+    with staying("sessions"):
+        call_command("clearsessions")
     backend = task_backends["default"]
     if hasattr(backend, "forget"):
-        backend.forget(RESULTS_KEPT)
+        with staying("results of tasks"):
+            backend.forget(RESULTS_KEPT)
     log.info("expired sessions and results of old tasks are deleted")
+
+
+@contextmanager
+def staying(what: str) -> Iterator[None]:
+    """Log what protects the rows that the block was to delete, and go on."""
+    try:
+        yield
+    except IntegrityError as error:
+        log.warning("old %s stay: %s", what, error.args[0])
 
 
 class UploadsError(Exception):

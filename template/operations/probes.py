@@ -1,16 +1,20 @@
 """Health and readiness: whether the process serves, and whether the site could serve a page now.
 
-Each thing that the site needs is asked within a bound.
+Each thing that the site needs is asked within a bound, and pages wait for the database within one too.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import suppress
+from functools import cache as once
+from typing import Any
 
+from django.conf import settings
 from django.core.cache import caches
 from django.db import connections
+from django.db.backends.signals import connection_created
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
@@ -24,6 +28,8 @@ BOUND = 2.0
 GIVEN_UP = 10.0
 # Seconds for which an answer is given again, so that many probers cost as one.
 KEPT = 1.0
+# Seconds for the check of a kept connection, and for what Django asks of a new one.
+CHECK_SECONDS = 5
 
 
 def database() -> None:
@@ -52,7 +58,7 @@ class Check:
     """One thing asked, by one thread at a time.
 
     The thread is a fresh one, so that its connection is fresh too: over a kept connection a
-    server that hangs would be waited for without a bound. A question that hangs is not asked
+    server that hangs would be waited for longer. A question that hangs is not asked
     again until it has come back, or was given up.
     """
 
@@ -109,6 +115,78 @@ def results() -> dict[str, bool]:
     for check in CHECKS:
         check.begin()
     return {check.name: check.result(deadline) for check in CHECKS}
+
+
+def bound_waits() -> None:
+    """Let this process's new connections to PostgreSQL give up once an answer takes longer than DATABASE_TIMEOUT_SECONDS.
+
+    The clock is on this side. A server that hangs has none that runs, and a pooler refuses a `statement_timeout`, or hands it on to
+    migrations. Django has no signal ahead of the first statement of a connection, so its method is replaced.
+    """
+    for connection in connections.all():
+        if connection.vendor == "postgresql" and settings.DATABASE_TIMEOUT_SECONDS:
+            backend: Any = type(connection)
+            bound_waits_of(backend)
+
+
+@once
+def bound_waits_of(backend: Any) -> None:
+    """Do so for a class of Django's connections, once."""
+    connect = backend.get_new_connection
+
+    def get_new_connection(connection: Any, parameters: dict[str, Any]) -> Any:
+        server = connect(connection, parameters)
+        # A pool gives the same connection again.
+        if "wait" not in vars(server):
+            wait = server.wait
+            server.wait = lambda steps, *args, **options: wait(until_late(connection, server, steps), *args, **options)
+            server.is_new = True
+        return server
+
+    backend.get_new_connection = get_new_connection
+    connection_created.connect(no_longer_new, sender=backend)
+
+
+def no_longer_new(connection: Any, **_: Any) -> None:
+    """Note that a connection has answered what Django asks of a new one."""
+    connection.connection.is_new = False
+
+
+def until_late(connection: Any, server: Any, steps: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """Take psycopg's steps of an exchange with the server, which it makes some ten times a second while it waits.
+
+    Args:
+        connection: Django's connection.
+        server: psycopg's own, which is closed when it is late.
+        steps: the exchange.
+
+    Returns:
+        What the exchange gives.
+
+    Raises:
+        psycopg.OperationalError: it took too long, and the statement is cancelled.
+    """
+    seconds = settings.DATABASE_TIMEOUT_SECONDS
+    check = server.is_new or (connection.health_check_enabled and not connection.health_check_done)
+    if check:
+        seconds = min(seconds, CHECK_SECONDS)
+    deadline = time.monotonic() + seconds
+    try:
+        wanted = next(steps)
+        while True:
+            ready = yield wanted
+            if not ready and time.monotonic() > deadline:
+                break
+            wanted = steps.send(ready)
+    except StopIteration as done:
+        return done.value
+    steps.close()
+    # A check that is late asks for nothing, and whoever does not answer it would not answer this either.
+    with suppress(connection.Database.Error):
+        if not check:
+            server.cancel_safe(timeout=1)
+    server.close()
+    raise connection.Database.OperationalError(f"no answer from the database within {seconds} s")
 
 
 class ProbeMiddleware:

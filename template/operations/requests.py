@@ -2,6 +2,8 @@
 
 import logging
 import re
+import sqlite3
+import sys
 import threading
 import time
 import uuid
@@ -9,16 +11,18 @@ from collections.abc import Callable
 from http import HTTPStatus
 from io import IOBase
 from ipaddress import IPv6Address, IPv6Network, ip_address
-from typing import BinaryIO, override
+from typing import Any, BinaryIO, override
 
 from django.conf import settings
+from django.core.signals import got_request_exception
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port
 from django.utils.cache import has_vary_header
 from django.views.decorators.csp import csp_override
 
 from operations.logs import current_id
-from operations.probes import PROBES
+from operations.probes import PROBES, bound_waits
 
 log = logging.getLogger("requests")
 
@@ -39,6 +43,8 @@ NOBODY = "0.0.0.0"  # noqa: S104 - nothing is bound to it
 MEGABYTE = 1024 * 1024
 # Seconds that a request waits for another body to be read. It holds its thread meanwhile.
 PATIENCE = 0.05
+# Seconds after which a visitor may try again what failed because of the database.
+RETRY_AFTER = "10"
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -92,11 +98,27 @@ def public_host(request: HttpRequest) -> str:
     return split_domain_port(host)[0]
 
 
+def note_outage(request: HttpRequest, **_: Any) -> None:
+    """Mark a request whose error is the database's: that it is away, full, locked or late.
+
+    SQLite calls each mistake in a statement by the same name, and tells it apart by a code.
+    """
+    error = sys.exception()
+    code = getattr(getattr(error, "__cause__", None), "sqlite_errorcode", None)
+    if isinstance(error, OperationalError) and code != sqlite3.SQLITE_ERROR:
+        request.outage = True  # type: ignore[attr-defined] # as above
+
+
 class RequestMiddleware:
-    """Gives each request an id, and one line in the log."""
+    """Gives each request an id, one line in the log, and 503 for an answer where the database failed.
+
+    What bounds a page's wait for the database begins here, since commands and workers have no middleware.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
+        bound_waits()
+        got_request_exception.connect(note_outage)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request, with its id in a header."""
@@ -108,6 +130,9 @@ class RequestMiddleware:
         try:
             response = self.get_response(request)
             response[HEADER] = request_id
+            if response.status_code == 500 and hasattr(request, "outage"):
+                response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+                response["Retry-After"] = RETRY_AFTER
             self.write_line(request, response.status_code, time.perf_counter() - started)
             return response
         finally:

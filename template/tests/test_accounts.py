@@ -20,7 +20,7 @@ from django.core import mail
 from django.core.mail import EmailMessage
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError
-from django.db.models import ProtectedError
+from django.db.models import PROTECT, RESTRICT
 from django.shortcuts import resolve_url
 from django.test import Client
 from django.urls import reverse
@@ -329,17 +329,59 @@ def test_a_site_whose_pages_all_need_a_login_leaves_open_what_leads_to_one(
     assert client.get(reverse("account_delete")).status_code == 200, "a sign-up can be taken back"
 
 
-def test_what_has_to_stay_keeps_its_account(
-    member: User, member_client: Client, password: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(_user: User) -> None:
-        raise ProtectedError("an invoice stays", set())
+@pytest.fixture(params=[PROTECT, RESTRICT], ids=lambda on_delete: on_delete.__name__)
+def protected(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that point at an account keep it from being deleted: here its addresses, elsewhere an invoice perhaps."""
+    monkeypatch.setattr(EmailAddress._meta.get_field("user").remote_field, "on_delete", request.param)
 
-    monkeypatch.setattr(User, "delete", refuse)
+
+@pytest.mark.usefixtures("protected")
+def test_what_has_to_stay_keeps_its_account(
+    member: User, member_client: Client, admin_client: Client, password: str
+) -> None:
     answer = member_client.post(reverse("account_delete"), {"password": password})
     assert "cannot be deleted" in answer.text
     assert is_logged_in(member_client)
+    give_staffs_password(admin_client)
+    answer = admin_client.post(reverse("admin:accounts_user_delete", args=[member.pk]), {"post": "yes"})
+    assert "would require deleting the following protected related objects" in answer.text
     assert User.objects.filter(pk=member.pk).exists()
+
+
+@pytest.mark.usefixtures("protected")
+def test_an_account_that_was_never_confirmed_and_has_to_stay_gives_its_address_up(
+    member: User, member_client: Client, password: str, mailoutbox: list[EmailMessage]
+) -> None:
+    give_password(member_client, password)
+    member_client.post(reverse("account_email"), {"action_add": "", "email": EMAIL})
+    stays = User.objects.create_user(EMAIL)
+    EmailAddress.objects.create(user=stays, email=EMAIL, primary=True)
+    assert member_client.post(link_in(mailoutbox[-1])).status_code == 302
+    stays.refresh_from_db()
+    assert (stays.email, stays.is_active) == (f"account-{stays.pk}@unconfirmed.invalid", False)
+    member_client.post(reverse("account_email"), {"action_primary": "", "email": EMAIL})
+    assert User.objects.get(pk=member.pk).email == EMAIL
+
+
+def test_an_address_that_another_account_logs_in_by_is_told(
+    member: User, member_client: Client, password: str, verified: EmailAddress
+) -> None:
+    """One that the staff made stays, whoever confirms its address."""
+    User.objects.create_user(EMAIL, is_staff=True)
+    give_password(member_client, password)
+    answer = member_client.post(reverse("account_email"), {"action_primary": "", "email": EMAIL}, follow=True)
+    assert "Another account has this address." in answer.text
+    verified.refresh_from_db()
+    assert (User.objects.get(pk=member.pk).email, verified.primary) == (member.email, False)
+
+
+@pytest.mark.usefixtures("verified")
+def test_the_admin_gives_no_account_an_address_that_another_has_confirmed(admin_client: Client) -> None:
+    give_staffs_password(admin_client)
+    other = User.objects.create_user("other@example.com")
+    page = reverse("admin:accounts_user_change", args=[other.pk])
+    form = {"email": EMAIL, "is_active": "on", "date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}
+    assert "Another account has confirmed this address." in admin_client.post(page, form).text
 
 
 def test_a_confirmed_address_is_free_of_those_who_never_confirmed_it(

@@ -28,6 +28,8 @@ WRONG = {
     "ALLOWED_HOSTS": "https://www:hunter2@www.example.com",
     "CSRF_TRUSTED_ORIGINS": "https://user:hunter2@www.example.com",
     "DATABASE_URL": "postgres://user:hunter2/x@host:port/name",
+    "DATABASE_DIRECT_URL": "postgres://user:hunter2/x@host:port/name",
+    "DATABASE_TIMEOUT_SECONDS": "hunter2",
     "CONN_MAX_AGE": "hunter2",
     "MEDIA_ROOT": "relative/hunter2",
     "MAX_BODY_MB": "hunter2",

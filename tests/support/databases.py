@@ -11,7 +11,10 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.support.servers import PATIENCE, eventually, free_port
+import pytest
+
+from tests.support.rendering import ROOT
+from tests.support.servers import HANGS, PATIENCE, eventually, free_port
 
 # Starts a program whose shared memory goes with it: unshare(1).
 OWN_MEMORY = ["unshare", "--ipc"]
@@ -45,19 +48,33 @@ class PostgreSQL:
         self.user = "nobody" if os.geteuid() == 0 else None
         self.process: subprocess.Popen[bytes] | None = None
 
+    def psql(self, *commands: str) -> list[str | Path]:
+        """Return the command that runs others, one after the other."""
+        options = ["--quiet", "--no-psqlrc", "--tuples-only", "--no-align", "--dbname", self.url]
+        return [programs() / "psql", *options, *(f"--command={command}" for command in commands)]
+
+    def ask(self, question: str) -> str:
+        """Return what the server says to a statement."""
+        return subprocess.run(self.psql(question), cwd="/", capture_output=True, text=True, check=True).stdout.strip()
+
     def create(self, name: str) -> str:
         """Make an empty database; gives its address."""
-        ask: list[str | Path] = [
-            programs() / "psql",
-            "--quiet",
-            "--no-psqlrc",
-            "--dbname",
-            self.url,
-            "--command",
-            f'CREATE DATABASE "{name}"',
-        ]
-        subprocess.run(ask, cwd="/", check=True)
+        self.ask(f'CREATE DATABASE "{name}"')
         return f"postgresql://site@127.0.0.1:{self.port}/{name}"
+
+    @contextlib.contextmanager
+    def holding(self, table: str) -> Iterator[None]:
+        """Hold a table for the length of the block, so that whoever reads or writes it waits."""
+        command = self.psql("BEGIN", f"LOCK TABLE {table}", f"SELECT pg_sleep({HANGS})")
+        held = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted"
+        with subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL) as holder:
+            try:
+                assert eventually(lambda: self.ask(held) != "0"), "the table was not locked"
+                yield
+            finally:
+                # The server ends what it has begun only if it is told.
+                self.ask("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE mode = 'AccessExclusiveLock'")
+                holder.wait(PATIENCE)
 
     def initialise(self) -> None:
         """Make an empty database in the folder."""
@@ -126,3 +143,48 @@ def postgresql() -> Iterator[PostgreSQL]:
     finally:
         server.stop()
         shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def pgbouncer(server: PostgreSQL, connections: int) -> Iterator[int]:
+    """A PgBouncer in transaction mode in front of a server, with so many connections to it; gives its port.
+
+    Raises:
+        pytest.skip.Exception: it is not installed.
+    """
+    # Extracted by scripts/install-machine, with the libraries that it needs.
+    brought = ROOT / ".tools/pgbouncer"
+    program = shutil.which("pgbouncer") or brought / "usr/sbin/pgbouncer"
+    if not Path(program).exists():
+        pytest.skip("no PgBouncer")
+    libraries = ":".join(map(str, brought.glob("usr/lib/*-linux-gnu")))
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="pgbouncer-") as folder:
+        Path(folder).chmod(0o755)
+        users, configuration = Path(folder, "users.txt"), Path(folder, "pgbouncer.ini")
+        users.write_text('"site" ""\n')
+        configuration.write_text(
+            f"[databases]\n* = host=127.0.0.1 port={server.port}\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+            f"auth_type = trust\nauth_file = {users}\npool_mode = transaction\ndefault_pool_size = {connections}\n"
+        )
+        process = subprocess.Popen(
+            [program, configuration],
+            # It refuses to run as root, too.
+            user=server.user,
+            env={**os.environ, "LD_LIBRARY_PATH": libraries} if libraries else None,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            ask: list[str | Path] = [programs() / "pg_isready", "--quiet", "--host=127.0.0.1", f"--port={port}"]
+            assert eventually(lambda: subprocess.run(ask, cwd="/", check=False).returncode == 0), (
+                "PgBouncer was not ready"
+            )
+            yield port
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)

@@ -1,11 +1,15 @@
 """The account: an e-mail address instead of a user name."""
 
+import logging
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, BaseUserManager
-from django.db import models, transaction
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, models, transaction
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
+
+log = logging.getLogger(__name__)
 
 
 class UserManager(BaseUserManager["User"]):
@@ -62,12 +66,32 @@ class User(AbstractUser):
         abstract = False
         constraints: ClassVar = [models.UniqueConstraint(Lower("email"), name="accounts_user_email_in_any_case")]
 
+    def clean(self) -> None:
+        """Refuse an address that another account has confirmed, beside its own.
+
+        Raises:
+            ValidationError: there is such an account. The admin shows it at the field.
+        """
+        from allauth.account.models import EmailAddress
+
+        super().clean()
+        if EmailAddress.objects.filter(email=self.email, verified=True).exclude(user_id=self.pk).exists():
+            raise ValidationError({"email": _("Another account has confirmed this address.")})
+
 
 def free_confirmed_address(email_address: Any, **_kwargs: Any) -> None:
     """Delete what others signed up with an address that has now been confirmed.
 
     They never confirmed it nor logged in, and would keep its owner from using it. What the admin
-    made for staff stays.
+    made for staff stays. An account that rows of the project protect stays without the address, and nobody can log in to it.
     """
     never_used = User.objects.filter(email__iexact=email_address.email, last_login=None, is_staff=False)
-    never_used.exclude(pk=email_address.user_id).exclude(emailaddress__verified=True).delete()
+    for user in never_used.exclude(pk=email_address.user_id).exclude(emailaddress__verified=True):
+        account = user.pk
+        try:
+            user.delete()
+        except IntegrityError as error:
+            log.warning("account %s was never confirmed, lost its address and stays: %s", account, error.args[0])
+            # A domain that cannot exist: https://www.rfc-editor.org/rfc/rfc2606
+            User.objects.filter(pk=account).update(email=f"account-{account}@unconfirmed.invalid", is_active=False)
+            user.emailaddress_set.all().delete()

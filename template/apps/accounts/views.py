@@ -10,9 +10,9 @@ from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.mixins import AccessMixin
-from django.db.models import ProtectedError, RestrictedError
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
@@ -77,7 +77,7 @@ class DeleteAccountView(AccessMixin, FormView):
         if form.user.pk:
             try:
                 form.user.delete()
-            except (ProtectedError, RestrictedError):
+            except IntegrityError:
                 form.add_error(None, _("Something that has to stay belongs to this account, so it cannot be deleted."))
                 return self.form_invalid(form)
         logout(self.request)
@@ -123,3 +123,12 @@ class LimitedLoginView(LoginView):
 
 class MailedEmailView(NeedsMailMixin, EmailView):
     """The account's addresses; a new one is confirmed by mail."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Change them, unless the one to log in by is that of another account, such as one made by the staff."""
+        try:
+            with transaction.atomic():
+                return super().post(request, *args, **kwargs)
+        except IntegrityError:
+            messages.error(request, _("Another account has this address."))
+            return redirect("account_email")

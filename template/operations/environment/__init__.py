@@ -201,6 +201,31 @@ class Environment(environs.Env):
         super().seal()
 
 
+def check_direct(env: Environment, *, pages: dict[str, Any] | None, direct: dict[str, Any] | None) -> None:
+    """Refuse a pooler alone: a dump through one leaves settings on its connections, and the site finds no table from then on.
+
+    Args:
+        env: what the values were read from, and what refuses. One that is malformed is None.
+        pages: the settings of the database at DATABASE_URL.
+        direct: those of the one at DATABASE_DIRECT_URL, where commands go; empty without one.
+    """
+    if pages is None or direct is None:
+        return
+    if not direct and pages["DISABLE_SERVER_SIDE_CURSORS"]:
+        env.problem(
+            DATABASE_DIRECT_URL="not set. DATABASE_URL is a pooler's (disable_server_side_cursors), and migrate, backup and restore "
+            "must go past it. Write the database's own URL here"
+        )
+    elif direct and direct["ENGINE"] != pages["ENGINE"]:
+        env.problem(
+            DATABASE_DIRECT_URL="the database is of another kind than the one at DATABASE_URL. Write the same one's URL"
+        )
+    elif direct and direct["DISABLE_SERVER_SIDE_CURSORS"]:
+        env.problem(
+            DATABASE_DIRECT_URL="is a pooler's too (disable_server_side_cursors). Write the database's own URL here"
+        )
+
+
 def keep_paths_apart(
     env: Environment,
     *,

@@ -53,13 +53,15 @@ def is_cut_short(url: str) -> bool:
 
 
 def database(text: str) -> dict[str, Any]:
-    """Return Django's settings of the database at a URL, tuned for serving a site.
+    """Return Django's settings of the database at a URL, tuned for serving a site; none for an empty text.
 
     Options are in the URL's query (`?sslmode=require`), and win over what is set here.
 
     Raises:
         EnvError: the URL names no database that this project can use, or has an option that nobody knows.
     """
+    if not text:
+        return {}
     try:
         settings: dict[str, Any] = dict(dj_database_url.parse(text))
         cut_short = is_cut_short(text)
@@ -143,6 +145,18 @@ def of_postgresql(settings: dict[str, Any]) -> None:
     options.setdefault("keepalives_count", 2)
     # A kept connection may have died since; without this its next request fails.
     settings["CONN_HEALTH_CHECKS"] = True
+
+
+def go_direct(connection: Any, direct: dict[str, Any]) -> None:
+    """Let a command go past a pooler.
+
+    Args:
+        connection: Django's connection that the command uses.
+        direct: the settings of the database at DATABASE_DIRECT_URL, to which the site's connection goes from now on; empty without one.
+    """
+    if direct and connection.alias == "default":
+        connection.close()
+        connection.settings_dict.update(direct)
 
 
 def refuse_unknown(options: dict[str, Any], known: set[str]) -> None:

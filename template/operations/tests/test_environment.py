@@ -342,6 +342,25 @@ def test_the_cache_and_the_broker_have_a_redis_database_each(broker: str | None,
     assert bool(env._errors) is same
 
 
+@pytest.mark.parametrize(
+    ("direct", "reason"),
+    [
+        ({}, "DATABASE_URL is a pooler's"),
+        ({"ENGINE": "sqlite3", "DISABLE_SERVER_SIDE_CURSORS": False}, "of another kind"),
+        ({"ENGINE": "postgresql", "DISABLE_SERVER_SIDE_CURSORS": True}, "a pooler's too"),
+        ({"ENGINE": "postgresql", "DISABLE_SERVER_SIDE_CURSORS": False}, ""),
+        (None, ""),
+    ],
+)
+def test_commands_go_past_a_pooler(direct: dict[str, Any] | None, reason: str) -> None:
+    env = environment.Environment()
+    pages = {"ENGINE": "postgresql", "DISABLE_SERVER_SIDE_CURSORS": True}
+    environment.check_direct(env, pages=pages, direct=direct)
+    said = "".join(env._errors.get("DATABASE_DIRECT_URL", []))
+    assert reason in said
+    assert bool(said) == bool(reason)
+
+
 def test_what_is_logged_can_be_set(production: Production, tmp_path: Path) -> None:
     file = str(tmp_path / "site.log")
     logging = production(LOG_LEVEL="debug", REQUEST_LOG_LEVEL="warning", LOG_FILE=file).LOGGING

@@ -1,15 +1,18 @@
-"""Whatever watches the site learns whether it lives and whether it can serve, quickly and always."""
+"""Whatever watches the site learns whether it lives and whether it can serve, and so do visitors where the database fails."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
+from django.http import HttpRequest, HttpResponse
 from django.test import Client
+from django.urls import path
 from pytest_django import Settings
 
 from operations import probes
@@ -179,3 +182,33 @@ def test_a_site_with_a_migration_to_apply_is_not_ready() -> None:
     MigrationRecorder(connection).record_unapplied(*newest)
     with pytest.raises(RuntimeError, match="not applied"):
         probes.migrations()
+
+
+def away() -> None:
+    raise OperationalError("there is no server")
+
+
+def locked() -> None:
+    error = sqlite3.OperationalError("database is locked")
+    error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    raise OperationalError from error
+
+
+def mistaken() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM there_is_none")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("asked", "status"), [(away, 503), (locked, 503), (mistaken, 500), (fails, 500)])
+def test_a_page_is_unavailable_where_the_database_is_and_not_where_the_code_is_wrong(
+    client: Client, settings: Settings, asked: Callable[[], None], status: int
+) -> None:
+    def page(_: HttpRequest) -> HttpResponse:
+        asked()
+        return HttpResponse()
+
+    # The page of an error, which may be the project's own, is not what is asked about.
+    settings.ROOT_URLCONF = (path("", page),)
+    answer = client.get("/")
+    assert (answer.status_code, answer.headers.get("Retry-After")) == (status, "10" if status == 503 else None)

@@ -15,6 +15,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, default_storage, storages
 from django.core.management import CommandError, call_command
 from django.db import connection, models
+from django.db.models import ProtectedError
 from django.test import Client
 from django.test.utils import isolate_apps
 from django.utils import timezone
@@ -253,6 +254,22 @@ def test_expired_sessions_are_deleted() -> None:
     Session.objects.create(session_key="new", session_data="", expire_date=timezone.now() + timedelta(days=1))
     call_command("cleanup", stdout=StringIO())
     assert [session.session_key for session in Session.objects.all()] == ["new"]
+
+
+def test_rows_that_protect_sessions_do_not_end_the_clean_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    forgotten = []
+    backend = SimpleNamespace(forget=forgotten.append)
+
+    def refuse(_: str) -> None:
+        raise ProtectedError("Visit.session points at them", set())
+
+    monkeypatch.setattr(cleanup, "call_command", refuse)
+    monkeypatch.setattr(cleanup, "task_backends", {"default": backend})
+    cleanup.clean_up()
+    assert "old sessions stay: Visit.session points at them" in caplog.text
+    assert forgotten == [cleanup.RESULTS_KEPT]
 
 
 @pytest.mark.django_db

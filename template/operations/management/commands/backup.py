@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from operations.backups import BackupError, back_up, backups, check, chosen, send, stored, without_database
+from operations.environment.databases import go_direct
 
 
 class Command(BaseCommand):
@@ -30,6 +31,7 @@ class Command(BaseCommand):
         store = storages["backups"] if "backups" in settings.STORAGES else None
         if settings.BACKUP_DIR is None and store is None:
             raise CommandError("No backup destination: set BACKUP_DIR (docs/environment.md)")
+        go_direct(connection, settings.DATABASE_DIRECT)
         if options["list"]:
             self.list_backups(store)
         elif options["check"] is not None:

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
+from django.conf import settings
 from django.core.management import call_command, find_commands
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from operations.environment.databases import go_direct
 
 # Any number will do for the key of PostgreSQL's lock, if it is the same for all.
 LOCK_KEY = 7_236_811_204_559_871
@@ -52,10 +55,11 @@ class Command(Migrate):
     def handle(self, *args: Any, **options: Any) -> None:
         """Migrate when it is this process's turn."""
         lock_timeout = options.pop("lock_timeout")
+        connection = connections[options["database"]]
+        go_direct(connection, settings.DATABASE_DIRECT)
         if options["plan"] or options["check_unapplied"]:
             super().handle(*args, **options)
             return
-        connection = connections[options["database"]]
         with migration_lock(connection, timeout=lock_timeout, tell=self.stderr.write):
             super().handle(*args, **options)
             if not args and not options["app_label"]:

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from operations.backups import BackupError, chosen, restore
+from operations.environment.databases import go_direct
 
 
 class Command(BaseCommand):
@@ -28,6 +29,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         """Restore, and print which backup it was."""
         store = storages["backups"] if "backups" in settings.STORAGES else None
+        go_direct(connection, settings.DATABASE_DIRECT)
         try:
             with chosen(connection, str(options["backup"]), settings.BACKUP_DIR, store) as backup:
                 restore(connection, backup, force=options["force"])
