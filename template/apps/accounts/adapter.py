@@ -10,9 +10,11 @@ from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.sites.requests import RequestSite
 from django.core.signing import BadSignature, TimestampSigner
+from django.core.validators import MaxLengthValidator
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
+from apps.accounts.models import User
 from operations.mail import hand_over
 from operations.requests import client_address, public_host
 
@@ -31,6 +33,15 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002 - allauth passes it
         """Whether a visitor may make an account: SIGNUP_OPEN."""
         return bool(settings.SIGNUP_OPEN)
+
+    def clean_email(self, email: str) -> str:
+        """Return an address that fits the database. allauth would cut a longer one, and fail the second time.
+
+        Raises:
+            ValidationError: it is too long.
+        """
+        MaxLengthValidator(User._meta.get_field("email").max_length)(email)
+        return str(super().clean_email(email))
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """Return the visitor's address, whatever proxies say: allauth's own way ends in an error where they say too little."""
