@@ -43,6 +43,13 @@ class AccountAdapter(DefaultAccountAdapter):
         MaxLengthValidator(User._meta.get_field("email").max_length)(email)
         return str(super().clean_email(email))
 
+    def is_safe_url(self, url: str | None) -> bool:
+        """Whether a page may lead to an address that came with a request, such as `?next=`; to one that cannot be read it may not."""
+        try:
+            return bool(super().is_safe_url(url))
+        except ValueError:
+            return False
+
     def get_client_ip(self, request: HttpRequest) -> str:
         """Return the visitor's address, whatever proxies say: allauth's own way ends in an error where they say too little."""
         return client_address(request, settings.ALLAUTH_TRUSTED_PROXY_COUNT)
