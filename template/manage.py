@@ -6,14 +6,15 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from operations.environment import load_dotenv
+from operations.environment import load_dotenv, refused_without_database
 
 
 def main() -> None:
     """Run the command that the arguments name."""
     load_dotenv(sys.argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.development")
-    execute_from_command_line(sys.argv)
+    with refused_without_database():
+        execute_from_command_line(sys.argv)
 
 
 if __name__ == "__main__":

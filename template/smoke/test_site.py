@@ -31,8 +31,13 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": {"same-origin", "same-origin-allow-popups"},
     "Cross-Origin-Resource-Policy": {"same-origin"},
 }
-# What Django writes on pages that are for the developer.
-DEBUG_PAGES = ("Traceback (most recent call last)", "DEBUG = True", "Using the URLconf defined in", "Django Version")
+# What Django writes on pages that are for the developer. Their tags are here too, since a site's name has none.
+DEBUG_PAGES = (
+    "Traceback (most recent call last):",
+    "<code>DEBUG = True</code>",
+    "Using the URLconf defined in <code>",
+    ">Django Version:<",
+)
 
 Note = Callable[[str], None]
 

@@ -195,6 +195,21 @@ def test_a_changed_password_leads_home_and_says_so(member_client: Client, passwo
     assert messages_of(answer) == ["Your password is changed."]
 
 
+@pytest.mark.parametrize("length", [255, 320])
+def test_an_address_that_the_database_has_no_room_for_is_refused(
+    client: Client, member_client: Client, password: str, length: int
+) -> None:
+    email = f"{'a' * (length - len('@example.com'))}@example.com"
+    for _ in range(2):
+        assert "at most 254 characters" in sign_up(client, email, password).text
+    member_client.post(reverse("account_reauthenticate"), {"password": password})
+    assert (
+        "at most 254 characters"
+        in member_client.post(reverse("account_email"), {"action_add": "", "email": email}).text
+    )
+    assert not EmailAddress.objects.filter(email__startswith="aaa").exists()
+
+
 def test_an_account_needs_an_address() -> None:
     with pytest.raises(ValueError, match="needs an e-mail address"):
         User.objects.create_user("")

@@ -1,11 +1,12 @@
 """The site on one machine, as compose.yaml has it: what a visitor gets, and what becomes of it when something happens."""
 
+import json
 import re
 import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 import requests
 
 from tests.support.containers import Deployment, Projects, make_secrets
+from tests.support.readers import assert_read_as_told, told
 from tests.support.servers import HANGS, eventually, free_port
 from tests.support.smoke import CHECKS
 from tests.support.traffic import steady_traffic, visitors
@@ -134,6 +136,42 @@ def test_a_host_that_is_not_the_sites_gets_nothing(deployed: Deployment) -> None
 def test_compose_warns_of_nothing(deployed: Deployment) -> None:
     variables = {name: value for name, value in deployed.variables.items() if not name.endswith("_PORT")}
     assert deployed.engine.docker("compose", "config", "--quiet", folder=deployed.project, variables=variables) == ""
+
+
+def test_compose_reads_dotenv_as_the_page_says(deployed: Deployment, tmp_path: Path) -> None:
+    row = told(deployed.project)["`.env`: compose, for the containers"]
+    image = deployed.variables["IMAGE"]
+    (tmp_path / "compose.yaml").write_text(
+        f"services: {{site: {{image: '{image}', env_file: .env, network_mode: none}}}}\n"
+    )
+    show = "import json, os; print(json.dumps(dict(os.environ)))"
+
+    def read(texts: Mapping[str, str]) -> Mapping[str, str]:
+        (tmp_path / ".env").write_text("".join(f"{name}={text}\n" for name, text in texts.items()))
+        printed = deployed.engine.docker(
+            *(
+                "compose",
+                "run",
+                "--rm",
+                f"--label={deployed.engine.label()}",
+                "--entrypoint=python",
+                "site",
+                "-c",
+                show,
+            ),
+            folder=tmp_path,
+            variables={"COMPOSE_PROJECT_NAME": f"{deployed.name}-read", "HOME": str(tmp_path)},
+        )
+        found: dict[str, str] = json.loads(printed.splitlines()[-1])
+        return found
+
+    assert_read_as_told(row, read)
+
+
+def test_secrets_that_are_made_are_read_alike_by_everybody(deployed: Deployment) -> None:
+    for path in (deployed.project / "secrets").iterdir():
+        if path.name != "database_url":
+            assert re.fullmatch(r"[\w-]{64}|\n", path.read_text(), re.ASCII), path.name
 
 
 def test_a_missing_secret_is_named(projects: Projects, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from stand_ins.machines import Machine, Machines
 from tests.support.limits import MEGABYTE
 from tests.support.owners import DOMAIN, NAMES, SLUG, Owner
+from tests.support.readers import assert_read_as_told, told
 from tests.support.runbooks import blocks
 from tests.support.servers import HANGS, eventually
 from tests.support.slow_visitors import FORM, slow_visitors, status_of_announced
@@ -61,6 +62,17 @@ def test_units_are_well_formed_and_nginx_accepts_its_site(machine: Machine) -> N
     assert len(names) == 6
     assert machine.run(f"systemd-analyze verify {' '.join(names)}") == ""
     assert machine.run("nginx -t -q") == ""
+
+
+def test_systemd_reads_the_variables_as_the_page_says(machine: Machine, deployed_machine: tuple[str, Path]) -> None:
+    row = told(deployed_machine[1])[f"`/etc/{SLUG}/environment`: systemd"]
+
+    def read(texts: Mapping[str, str]) -> Mapping[str, str]:
+        machine.write("/root/variables", "".join(f"{name}={text}\n" for name, text in texts.items()))
+        command = "systemd-run --quiet --pipe --wait --property=EnvironmentFile=/root/variables /usr/bin/env -0"
+        return dict(line.split("=", 1) for line in machine.run(command).split("\0") if line)
+
+    assert_read_as_told(row, read)
 
 
 def test_services_are_locked_in(machine: Machine) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import requests
 from stand_ins.heroku import Heroku, heroku
 from stand_ins.heroku.apps import App
 from tests.support.databases import PostgreSQL
+from tests.support.readers import VALUES
 from tests.support.servers import eventually
 
 # An app that needs nothing, and tells what it is asked.
@@ -135,7 +137,10 @@ def test_a_release_command_that_fails_fails_its_release_only(developer: Develope
 def test_a_rollback_brings_back_code_and_config_vars(developer: Developer) -> None:
     developer.does("heroku config:set STAGE=one")
     developer.does("git push heroku HEAD:main")
-    developer.does("heroku config:set STAGE=two SEEN=yes")
+    # With values as docs/environment.md tells to quote them for a shell.
+    values = " ".join(shlex.quote(f"{name}={value}") for name, value in VALUES.items())
+    developer.does(f"heroku config:set STAGE=two SEEN=yes {values}")
+    assert eventually(lambda: VALUES.items() <= developer.asks().json()["environment"].items())
     assert "Releasing for one" in developer.does("heroku rollback v4")
     assert developer.does("heroku config:get STAGE SEEN") == "one\n\n"
     assert eventually(lambda: developer.app.dynos[0].version == 6)

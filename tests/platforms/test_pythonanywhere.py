@@ -12,13 +12,16 @@ import pytest
 from stand_ins.mail_server import mail_server
 from stand_ins.pythonanywhere.live import Live, grown, release, variables
 from tests.support.faults import route, text
+from tests.support.readers import QUOTED, VALUES
 from tests.support.servers import eventually
 from tests.support.smoke import CHECKS
 
 # Makes the site fail one check of the smoke suite, and start all the same.
 BROKEN = text("config/settings/base.py", 'X_FRAME_OPTIONS = "DENY"', 'X_FRAME_OPTIONS = "SAMEORIGIN"')
 # What a shell would make another value of.
-KEY = 'it\'s a $ecret # with "quotes", spaces and \\ backslashes: $HOME ${HOME} `id` %41 0123456789'
+# With what the page on the environment says of special characters, quoted as it says.
+KEY = "|".join(VALUES.values())
+quoted = QUOTED["`'…'` with `\\'` and `\\\\`"]
 DATABASE = "/home/todolist/todo-list/user$todo_db"
 DIGEST = "__import__('hashlib').sha256((s.SECRET_KEY + str(s.DATABASES['default']['NAME'])).encode()).hexdigest()"
 
@@ -55,10 +58,9 @@ def deployed(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
         webapp.static_files.append({"id": 98, "url": "/media/", "path": "/home/todolist/todo-list/media"})
         webapp.static_files.append({"id": 99, "url": "/static/", "path": "/home/todolist/todo-list/static"})
         (live.folder / "media/note.txt").write_text("an upload")
-        quoted = KEY.replace("\\", "\\\\").replace("'", "\\'")
         given = {
             **variables(),
-            "SECRET_KEY": f"'{quoted}'",
+            "SECRET_KEY": quoted(KEY),
             "EMAIL_URL": box.url,
             "DEFAULT_FROM_EMAIL": "site@example.com",
         }

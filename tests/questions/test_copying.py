@@ -12,7 +12,8 @@ import pytest
 from tests.support.copying import copier_command, copy
 from tests.support.environments import clean_environment, run
 from tests.support.rendered import assert_whole_and_clean, files, parse
-from tests.support.rendering import question_choices, template_copy
+from tests.support.rendering import ROOT, question_choices, template_copy
+from tests.support.runbooks import blocks
 from tests.support.terminal import CLEAR_LINE, DOWN, ENTER, Terminal
 
 Render = Callable[..., Path]
@@ -189,6 +190,27 @@ def test_a_file_that_was_there_is_not_overwritten(template: Path, tmp_path: Path
     done = copy(template, project)
     assert done.returncode == 1
     assert (project / name).read_text() == "mine\n"
+
+
+def test_a_copy_that_stops_halfway_begins_again_as_the_readme_says(template: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    mine = {"README.md": b"mine\n", "manage.py": b"mine\n"}
+    for name, content in mine.items():
+        (project / name).write_bytes(content)
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message=Mine"]):
+        run(["git", *command], project)
+    done = copy(template, project)
+    assert done.returncode == 1
+    assert "Interactive session required" in done.stderr.splitlines()[-1]
+    assert len(contents(project).items() - mine.items()) > 1
+    (begin_again,) = [block.text for block in blocks(ROOT / "docs/index.md") if block.heading == "When a copy stops"]
+    run(["sh", "-ec", begin_again], project)
+    assert {name: content for name, content in contents(project).items() if not name.startswith(".git/")} == mine
+    assert copy(template, project, options=("--skip", "README.md", "--skip", "manage.py")).returncode == 0
+    assert contents(project).items() > mine.items()
+    assert copy(template, project, options=("--overwrite",)).returncode == 0
+    assert (project / "manage.py").read_bytes() == (template / "template/manage.py").read_bytes()
 
 
 def test_a_folder_that_was_there_does_not_become_a_file(template: Path, tmp_path: Path) -> None:

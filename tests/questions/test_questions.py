@@ -11,6 +11,7 @@ import copier
 import pytest
 
 from tests.support.copying import copy
+from tests.support.environments import run
 from tests.support.questions import ASKED, CHOSEN, TYPED, answers_of, question_id
 from tests.support.rendered import assert_whole_and_clean
 from tests.support.rendering import ANSWERS, question_choices
@@ -38,6 +39,8 @@ REFUSED = [
     Refused("project_name", "", '"" is empty'),
     Refused("project_name", "   ", '"   " is empty'),
     Refused("project_name", "\u3000\u200d", "is empty"),
+    Refused("project_name", "\u3164", "is empty"),
+    Refused("project_name", "\u2800 \u115f\ufe0f\U000e0100", "is empty"),
     Refused("project_name", "Todo\nList", r'"Todo\nList" holds a line break'),
     Refused("project_name", "Todo List\n", r'"Todo List\n" holds a line break'),
     Refused("project_name", "Todo\tList", r'"Todo\tList" holds'),
@@ -166,6 +169,16 @@ def test_a_bad_answer_is_refused_with_the_reason_and_an_example(
     assert len(message.split(" (")[0]) <= COLUMNS
     assert not any(tmp_path.iterdir()), "something was written"
     answers_of(questions, **on_its_platform(refused.question, example_in(message)))
+
+
+def test_a_name_of_signs_that_nobody_sees_is_refused(questions: Path) -> None:
+    """Perl, which git brings, knows Unicode's list of them; of those that have a width, Unicode has none."""
+    program = "for (0..0x10ffff) { print qq($_ ) if chr =~ /[\\p{Default_Ignorable_Code_Point}\\p{Space}]/ }"
+    listed = run(["perl", "-e", program], questions).split()
+    unseen = [chr(int(number)) for number in listed if chr(int(number)).isprintable()]
+    assert len(unseen) > 250
+    with pytest.raises(ValueError, match="enter a name, like Todo List"):
+        answers_of(questions, project_name="".join([*unseen, "\u2800", "\U0001d159"]))
 
 
 @pytest.mark.thorough

@@ -22,10 +22,11 @@ def copy(
     *,
     prefix: tuple[str, ...] = (),
     env: Mapping[str, str] | None = None,
+    options: tuple[str, ...] = (),
 ) -> subprocess.CompletedProcess[str]:
     """Copy a template where there is no terminal, with defaults for what has no answer; `prefix` starts it."""
     return subprocess.run(
-        [*prefix, *copier_command(template, destination, {**ANSWERS, **(answers or {})}, "--defaults")],
+        [*prefix, *copier_command(template, destination, {**ANSWERS, **(answers or {})}, "--defaults", *options)],
         env=env or clean_environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,

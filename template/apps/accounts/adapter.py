@@ -12,11 +12,13 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.sites.requests import RequestSite
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.core.signing import BadSignature, TimestampSigner
+from django.core.validators import MaxLengthValidator
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.accounts import mails
+from apps.accounts.models import User
 from operations.mail import hand_over
 from operations.requests import client_address, public_host
 
@@ -35,6 +37,22 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002 - allauth passes it
         """Whether a visitor may make an account: SIGNUP_OPEN."""
         return bool(settings.SIGNUP_OPEN)
+
+    def clean_email(self, email: str) -> str:
+        """Return an address that fits the database. allauth would cut a longer one, and fail the second time.
+
+        Raises:
+            ValidationError: it is too long.
+        """
+        MaxLengthValidator(User._meta.get_field("email").max_length)(email)
+        return str(super().clean_email(email))
+
+    def is_safe_url(self, url: str | None) -> bool:
+        """Whether a page may lead to an address that came with a request, such as `?next=`; to one that cannot be read it may not."""
+        try:
+            return bool(super().is_safe_url(url))
+        except ValueError:
+            return False
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """Return the visitor's address, whatever proxies say: allauth's own way ends in an error where they say too little."""

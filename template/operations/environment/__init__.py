@@ -5,7 +5,8 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
@@ -64,7 +65,8 @@ def load_dotenv(arguments: Sequence[str] = ()) -> None:
         arguments: those of manage.py, which may choose settings, and tells the developer of what `.env` has chosen.
 
     Raises:
-        SystemExit: with code 3, after a line on standard error for each line of `.env` that cannot be read.
+        SystemExit: with code 3, after a line on standard error for each line of `.env` that cannot be read, or where
+            there are no settings of the chosen name.
     """
     variables = read_dotenv(BASE_DIR / ".env")
     chosen, named, said = chosen_settings(arguments), variables.get(SETTINGS), ""
@@ -77,6 +79,7 @@ def load_dotenv(arguments: Sequence[str] = ()) -> None:
     for name in variables.keys() - os.environ.keys():
         os.environ[name] = variables[name]
         from_dotenv.add(name)
+    refuse_unknown_settings(arguments)
     # Where the server reloads, its first process has said it.
     if said and arguments and is_developers() and "RUN_MAIN" not in os.environ:
         sys.stderr.write(f"Settings: {said}\n")
@@ -128,6 +131,32 @@ def chosen_settings(arguments: Sequence[str]) -> str | None:
     return os.environ.get(SETTINGS) or None
 
 
+def refuse_unknown_settings(arguments: Sequence[str]) -> None:
+    """End the process if no settings are in the module that the arguments or the environment name.
+
+    A name that is empty counts as none, so that the entry point chooses.
+
+    Raises:
+        SystemExit: with code 3. The line does not repeat the name, which may be a secret in the wrong variable.
+    """
+    if not os.environ.get(SETTINGS, "").strip():
+        os.environ.pop(SETTINGS, None)
+    name = chosen_settings(arguments)
+    if name is None:
+        return
+    try:
+        spec = find_spec(name)
+    except (ImportError, TypeError, ValueError):
+        # The package that it would be in is not there, or it is no name of a module at all.
+        spec = None
+    # A package without a line of its own has no setting either.
+    if spec is None or not spec.origin or (Path(spec.origin).is_file() and not Path(spec.origin).stat().st_size):
+        refuse(
+            "Not starting: there are no settings of that name.",
+            [f"{SETTINGS}, or --settings, names no settings. Write config.settings.production or {DEVELOPMENT}"],
+        )
+
+
 def is_developers() -> bool:
     """Whether this machine is a developer's: tools are installed that no site needs."""
     return find_spec("honcho") is not None
@@ -169,6 +198,12 @@ class Environment(environs.Env):
                 reason = error.strerror if isinstance(error, OSError) else f"line {error.line}: {error}"
                 self._errors[env_key].append(f"{env_key}_FILE names a file that cannot be read ({reason})")
         return value if value.strip() else default
+
+    def not_empty(self, *names: str) -> None:
+        """Refuse variables that are set to nothing, where another program reads them before this project does."""
+        for name in set(names) - from_dotenv:
+            if name in os.environ and not os.environ[name].strip():
+                self.problem(**{name: "empty. gunicorn cannot start on it: give it a value, or remove it"})
 
     def problem(self, **reasons: str) -> None:
         """Refuse the values of variables, each for a reason that its own text does not show: `problem(LOG_FILE="…")`."""
@@ -291,6 +326,32 @@ def keep_redis_apart(env: Environment, *, cache: str | None, broker: str | None)
             CACHE_URL="the Redis database is the one of CELERY_BROKER_URL, and clearing the cache would delete all tasks that wait. "
             "Choose another number behind the last /"
         )
+
+
+@contextmanager
+def refused_without_database() -> Iterator[None]:
+    """Let a command of manage.py say in a line that there is no database, where an error of its own comes from that.
+
+    Raises:
+        SystemExit: with code 3, if the database cannot be connected to. Any other error is raised as it is.
+    """
+    # Not at the top: settings are read by then, which what only reads `.env` does without.
+    from django.db import Error, connection
+
+    try:
+        yield
+    except Error:
+        # The command's own may be in the middle of a transaction.
+        other = connection.copy()
+        try:
+            other.ensure_connection()
+        except Error as error:
+            # What the driver says names the host and the user, and no password.
+            reason = " ".join(str(error).split())
+        else:
+            other.close()
+            raise
+        refuse("Not done: the database cannot be connected to.", [f"DATABASE_URL: {reason}"])
 
 
 def refuse_without_manifest() -> None:

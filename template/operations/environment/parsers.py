@@ -41,6 +41,8 @@ __all__ = [
 MAKE_A_KEY = "Make one: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
 PLACEHOLDERS = ("django-insecure", "change-me", "changeme", "change_me", "placeholder", "your-secret", "example")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+# Half as long again is still a number of 32 bits, and as seconds a time that Python can reckon with.
+MOST = 1_000_000_000
 HOST = re.compile(r"\.?([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?|\[[0-9a-f:.]+\]", re.I)
 HOST_EXAMPLE = "Example: www.example.com"
 ADDRESS_EXAMPLE = "Example: Todo List <site@example.com>"
@@ -74,18 +76,17 @@ def flag(text: str | bool) -> bool:
     return words[text.strip().lower()]
 
 
-def number(text: str | int) -> int:
-    """A whole number from 0 up."""
-    if not re.fullmatch(r"\d{1,12}", str(text).strip()):
-        raise EnvError("not a whole number from 0 up. Write it in digits")
-    return int(text)
+def number(text: str | int, *, least: int = 0, most: int = MOST) -> int:
+    """A whole number from `least` to `most`."""
+    digits = str(text).strip()
+    if not re.fullmatch(r"[0-9]{1,12}", digits) or not least <= int(digits) <= most:
+        raise EnvError(f"not a whole number from {least} to {most}. Write it in digits")
+    return int(digits)
 
 
-def count(text: str | int) -> int:
-    """A whole number from 1 up."""
-    if not re.fullmatch(r"0*[1-9]\d{,11}", str(text).strip()):
-        raise EnvError("not a whole number from 1 up. Write it in digits")
-    return int(text)
+def count(text: str | int, *, most: int = MOST) -> int:
+    """A whole number from 1 to `most`."""
+    return number(text, least=1, most=most)
 
 
 def secret_key(text: str) -> str:

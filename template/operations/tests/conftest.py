@@ -90,8 +90,9 @@ handler400, handler404, handler429, handler500 = error(400), error(404), error(4
 
 @pytest.fixture
 def as_shipped(settings: Settings) -> None:
-    """Let the site speak English, and have no other middleware than the template's."""
+    """Let the site speak English, have a name that means nothing, and no other middleware than the template's."""
     settings.LANGUAGE_CODE = "en"
+    settings.SITE_NAME = "Site"
     settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if each in SHIPPED]
 
 

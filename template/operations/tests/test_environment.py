@@ -74,7 +74,9 @@ def test_a_value_is_read(parser: Callable[[Any], Any], text: Any, value: Any) ->
         (parsers.number, "-1", "not a whole number"),
         (parsers.number, "1.5", "not a whole number"),
         (parsers.number, "9" * 13, "not a whole number"),
-        (parsers.count, "0", "not a whole number from 1 up"),
+        (parsers.number, "1000000001", "not a whole number from 0 to 1000000000"),
+        (parsers.number, "\u0663", "not a whole number"),
+        (parsers.count, "0", "not a whole number from 1 to 1000000000"),
         (parsers.secret_key, KEY[:49], "too easy to guess"),
         (parsers.secret_key, "abcd" * 20, "too easy to guess"),
         (parsers.secret_key, f"django-insecure-{KEY}", "a placeholder"),
@@ -225,6 +227,37 @@ def test_production_names_every_problem_at_once_and_no_secret(
     _, *lines = capsys.readouterr().err.splitlines()
     assert [line.split(": ")[0].strip() for line in lines] == list(wrong)
     assert "s3cret" not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "65536"),
+        ("WEB_CONCURRENCY", "1001"),
+        ("GUNICORN_THREADS", "1001"),
+        ("GUNICORN_TIMEOUT", "100001"),
+        ("CLEANUP_UPLOADS_INTERVAL_HOURS", "100001"),
+        ("CLEANUP_UPLOADS_MIN_AGE_HOURS", "999999999"),
+        ("CONN_MAX_AGE", "1000000001"),
+    ],
+)
+def test_a_number_that_nothing_could_work_with_is_refused(
+    production: Production, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    with pytest.raises(SystemExit):
+        production(**{name: value})
+    assert f"  {name}: not a whole number from " in capsys.readouterr().err
+
+
+def test_what_gunicorn_reads_by_itself_may_not_be_empty(
+    production: Production, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit):
+        production(WEB_CONCURRENCY="")
+    assert "  WEB_CONCURRENCY: empty. gunicorn cannot start on it" in capsys.readouterr().err
+    # gunicorn does not see what only `.env` has.
+    monkeypatch.setattr(environment, "from_dotenv", {"WEB_CONCURRENCY"})
+    production(WEB_CONCURRENCY="")
 
 
 def test_an_empty_variable_counts_as_one_that_is_not_set(production: Production) -> None:
@@ -474,11 +507,44 @@ def test_whose_settings_are_on_is_said_where_the_file_has_chosen_them(
     dotenv("DATABASE_URL=sqlite:///mine.sqlite3\n", "check")
     assert capsys.readouterr().err == "Settings: config.settings.development, with DATABASE_URL from .env\n"
     # Known to who has chosen them, or to nobody's surprise.
-    for chosen in ("config.settings.production", "config.settings.staging"):
+    for chosen in ("config.settings.production", "config.settings.base"):
         dotenv(FOR_PRODUCTION, "check", DJANGO_SETTINGS_MODULE=chosen)
     dotenv("A=b\n", "check", "--settings")
     dotenv(FOR_PRODUCTION, "check", RUN_MAIN="true")
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "variables"),
+    [
+        ("", (), {"DJANGO_SETTINGS_MODULE": "config.settings.s3cret"}),
+        ("", (), {"DJANGO_SETTINGS_MODULE": "config.settings"}),
+        ("", (), {"DJANGO_SETTINGS_MODULE": "s3cret"}),
+        ("", (), {"DJANGO_SETTINGS_MODULE": "../s3cret"}),
+        ("DJANGO_SETTINGS_MODULE=s3cret@host\n", (), {}),
+        ("", ("--settings", "s3cret.production"), {}),
+        ("", ("--settings=s3cret",), {"DJANGO_SETTINGS_MODULE": "config.settings.production"}),
+    ],
+)
+def test_settings_that_are_not_there_are_refused_in_a_line(
+    dotenv: Callable[..., dict[str, str]],
+    capsys: pytest.CaptureFixture[str],
+    content: str,
+    arguments: tuple[str, ...],
+    variables: dict[str, str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        dotenv(content, "check", *arguments, **variables)
+    said = capsys.readouterr().err
+    assert ended.value.code == 3
+    assert "DJANGO_SETTINGS_MODULE, or --settings, names no settings. Write config.settings.production or" in said
+    assert "s3cret" not in said
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_of_settings_counts_as_none(dotenv: Callable[..., dict[str, str]], name: str) -> None:
+    assert dotenv("", DJANGO_SETTINGS_MODULE=name) == {}
+    assert dotenv(f"DJANGO_SETTINGS_MODULE='{name}'\n") == {}
 
 
 def test_a_file_that_may_not_be_read_is_refused_and_a_folder_is_none(

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pytest_django import DjangoDbBlocker, Settings
 
-from operations.environment import parsers
+from operations.environment import parsers, refused_without_database
 from operations.management.commands import migrate as lock
 from operations.management.commands.migrate import migration_lock
 
@@ -18,15 +18,20 @@ from operations.management.commands.migrate import migration_lock
 @pytest.fixture(params=sorted({"sqlite", connection.vendor}))
 def database(
     request: pytest.FixtureRequest,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[BaseDatabaseWrapper]:
     """A database that several processes can reach: a file, and the tests' own where it is a server's."""
     if request.param != "sqlite":
         request.getfixturevalue("db")
         yield connection
         return
+    yield request.getfixturevalue("file_database")
+
+
+@pytest.fixture
+def file_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, django_db_blocker: DjangoDbBlocker
+) -> Iterator[BaseDatabaseWrapper]:
+    """A database in a file."""
     file = {**connection.settings_dict, **parsers.database(f"sqlite:///{tmp_path}/db.sqlite3")}
     monkeypatch.setitem(connections.settings, "file", file)
     with django_db_blocker.unblock():
@@ -66,6 +71,27 @@ def test_a_look_at_the_plan_waits_for_nobody(database: BaseDatabaseWrapper, caps
     with migration_lock(database, timeout=0, tell=print):
         call_command("migrate", database=database.alias, plan=True, lock_timeout=0)
     assert capsys.readouterr().out.startswith("Planned operations")
+
+
+def test_a_lock_that_cannot_be_written_is_said_in_a_line(file_database: BaseDatabaseWrapper) -> None:
+    Path(f"{file_database.settings_dict['NAME']}.migrate-lock").mkdir()
+    with pytest.raises(CommandError, match="migrate-lock cannot be written: "):
+        call_command("migrate", database=file_database.alias)
+
+
+def test_a_command_without_a_database_ends_with_a_line(
+    file_database: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("django.db.connection", file_database)
+    with pytest.raises(OperationalError), refused_without_database(), file_database.cursor() as cursor:
+        cursor.execute("SELECT * FROM nothing")
+    file_database.close()
+    Path(file_database.settings_dict["NAME"]).unlink()
+    Path(file_database.settings_dict["NAME"]).mkdir()
+    with pytest.raises(SystemExit) as ended, refused_without_database():
+        call_command("migrate", database=file_database.alias)
+    assert ended.value.code == 3
+    assert capsys.readouterr().err.splitlines()[1:] == ["  DATABASE_URL: unable to open database file"]
 
 
 @pytest.fixture

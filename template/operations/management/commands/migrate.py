@@ -76,7 +76,7 @@ def migration_lock(connection: BaseDatabaseWrapper, *, timeout: float, tell: Cal
         tell: called once with a line if there is another holder to wait for.
 
     Raises:
-        CommandError: another holder kept the lock for longer than `timeout`.
+        CommandError: another holder kept the lock for longer than `timeout`, or there is no place for a lock.
     """
     if connection.vendor == "postgresql":
         # A connection of its own: a migration may close the other, and the lock with it. The lock is
@@ -97,8 +97,15 @@ def migration_lock(connection: BaseDatabaseWrapper, *, timeout: float, tell: Cal
             holder.close()
     # Only SQLite's connection has the method, which the vendor's name does not tell a type checker.
     elif connection.vendor == "sqlite" and not connection.is_in_memory_db():  # type: ignore[attr-defined]
+        # Where there is no database, its own error says so, and not that of the file beside it.
+        connection.ensure_connection()
         name = Path(connection.settings_dict["NAME"])
-        with name.with_name(f"{name.name}.migrate-lock").open("w") as file:
+        lock = name.with_name(f"{name.name}.migrate-lock")
+        try:
+            file = lock.open("w")
+        except OSError as error:
+            raise CommandError(f"{lock} cannot be written: {error.strerror}") from None
+        with file:
 
             def acquire() -> bool:
                 try:

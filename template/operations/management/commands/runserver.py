@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from django.core.management import call_command
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
 from operations.management.commands.migrate import next_command
@@ -29,3 +29,14 @@ class Command(Runserver):
         if options.pop("migrate") and DJANGO_AUTORELOAD_ENV not in os.environ:
             call_command("migrate", verbosity=options["verbosity"])
         super().handle(*args, **options)
+
+    def run(self, **options: Any) -> None:
+        """Start the server.
+
+        Raises:
+            CommandError: there is no such port.
+        """
+        # Django has set it, which type checkers do not know.
+        if int(self.port) > 65535:  # type: ignore[attr-defined]
+            raise CommandError("There is no such port. Choose one from 1 to 65535")
+        super().run(**options)

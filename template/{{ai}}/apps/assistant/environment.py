@@ -53,6 +53,6 @@ def assistant(env: Environment) -> dict[str, Any]:
         "url": env.provider_url("AI_PROVIDER_URL", "https://api.openai.com/v1"),
         "key": key,
         "model": env.model("AI_MODEL", ... if key else None),
-        "timeout": env.count("AI_TIMEOUT_SECONDS", 20),
+        "timeout": env.count("AI_TIMEOUT_SECONDS", 20, most=3600),
         "fallback": env.fallback_mode("AI_FALLBACK_MODE", "stub"),
     }

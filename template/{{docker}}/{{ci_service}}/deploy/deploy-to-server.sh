@@ -30,9 +30,10 @@ registry=${1%%/*}
 
 git archive HEAD compose.yaml deploy | ssh "$DEPLOY_TO" "mkdir -p $DEPLOY_FOLDER && tar -x -C $DEPLOY_FOLDER"
 if [ -n "${REGISTRY_PASSWORD:-}" ]; then
-  plain REGISTRY_USER "${REGISTRY_USER:-}" name
-  # By standard input: a command line can be read by everybody on the machine.
-  printf %s "$REGISTRY_PASSWORD" | ssh "$DEPLOY_TO" docker login --username "$REGISTRY_USER" --password-stdin "$registry"
+  [ -n "${REGISTRY_USER:-}" ] || fail "REGISTRY_USER is not set: it is the user of REGISTRY_PASSWORD"
+  # By standard input: a command line can be read by everybody on the machine, and a name may have any sign: mergify[bot].
+  printf '%s\n%s' "$REGISTRY_USER" "$REGISTRY_PASSWORD" |
+    ssh "$DEPLOY_TO" "IFS= read -r user && docker login --username \"\$user\" --password-stdin $registry"
 fi
 code=0
 ssh "$DEPLOY_TO" "cd $DEPLOY_FOLDER && SMOKE_IMAGE=$2 deploy/docker.sh $1" || code=$?

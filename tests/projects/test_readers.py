@@ -1,0 +1,120 @@
+"""What a project's docs/environment.md says of special characters holds for each program that reads them.
+
+Those that need a machine of their own are tried beside what else is there: compose, systemd, Heroku, PythonAnywhere.
+"""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.support.environments import Environments, project_environment, run, uv
+from tests.support.readers import PLAIN, assert_read_as_told, told
+from tests.support.rendering import question_choices, render
+
+# Reads files of one line, each by itself: lines can spoil each other.
+OURS = """
+import json, sys
+from pathlib import Path
+from operations.environment import Environment, read_dotenv
+
+def lines(path):
+    try:
+        return read_dotenv(path)
+    except SystemExit:
+        return {}
+
+def file(path):
+    import os
+    os.environ["VALUE_FILE"] = str(path)
+    return {path.name: Environment().str("VALUE")}
+
+reads = {"lines": lines, "file": file}[sys.argv[1]]
+found = {}
+for path in sorted(Path(sys.argv[2]).iterdir()):
+    found |= reads(path)
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose page has most readers."""
+    return render(template, tmp_path_factory.mktemp("readers") / "project", platform="gunicorn")
+
+
+def ours(project: Path, environments: Environments, folder: Path, how: str) -> Callable[..., Mapping[str, str]]:
+    """What reads by the project's own code: `.env` by "lines", NAME_FILE by "file"."""
+    env = project_environment(environments.install(project))
+
+    def read(texts: Mapping[str, str]) -> Mapping[str, str]:
+        for name, text in texts.items():
+            (folder / name).write_text(f"{name}={text}\n" if how == "lines" else f"{text}\n")
+        found: dict[str, str] = json.loads(run(["python", "-c", OURS, how, str(folder)], project, env=env))
+        return found
+
+    return read
+
+
+def by_itself(command: list[str], folder: Path, **variables: str) -> Callable[..., Mapping[str, str]]:
+    """What reads each line by itself, by a command that prints its environment; the file's path comes for {}."""
+
+    def read(texts: Mapping[str, str]) -> Mapping[str, str]:
+        found = {}
+        for name, text in texts.items():
+            path = folder / name
+            path.write_text(f"{name}={text}\n")
+            told = [part.replace("{}", str(path)) for part in command]
+            env = {"HOME": str(folder), "PATH": "/usr/bin:/bin", **{key: str(path) for key in variables}}
+            done = subprocess.run(told, cwd=folder, env=env, capture_output=True, text=True, check=False)
+            printed = dict(line.split("=", 1) for line in done.stdout.split("\0") if line)
+            if name in printed:
+                found[name] = printed[name]
+        return found
+
+    return read
+
+
+def test_manage_py_and_the_server_read_dotenv_as_the_page_says(
+    project: Path, environments: Environments, tmp_path: Path
+) -> None:
+    row = told(project)["`.env`: `manage.py` and the server"]
+    assert_read_as_told(row, ours(project, environments, tmp_path, "lines"))
+
+
+def test_a_variable_in_a_file_is_read_as_the_page_says(
+    project: Path, environments: Environments, tmp_path: Path
+) -> None:
+    assert_read_as_told(told(project)["a file: `NAME_FILE`"], ours(project, environments, tmp_path, "file"))
+
+
+def test_a_shell_reads_as_the_page_says(project: Path, tmp_path: Path) -> None:
+    row = told(project)["a shell: `source .env`, `export NAME=…`"]
+    assert_read_as_told(row, by_itself(["sh", "-c", "set -a; . {}; exec env -0"], tmp_path))
+
+
+def test_uv_reads_as_the_page_says(project: Path, tmp_path: Path) -> None:
+    command = [uv(), "run", "--quiet", "--offline", "--no-project", "env", "-0"]
+    assert_read_as_told(told(project)["`UV_ENV_FILE`: uv"], by_itself(command, tmp_path, UV_ENV_FILE=""))
+
+
+@pytest.mark.parametrize("platform", question_choices("platform"))
+def test_secrets_are_made_of_letters_digits_and_dashes(render: Callable[..., Path], platform: str) -> None:
+    """What Docker's runbook makes by a pipe of its own is looked at where it is made."""
+    project = render(platform=platform)
+    pages = "".join(path.read_text() for path in [*project.glob("docs/*.md"), project / "Makefile"])
+    makers = set(re.findall(r"secrets\.\w+\(\d*\)|/dev/u?random[^;\n]*|openssl rand[^;\n]*|pwgen[^;\n]*", pages))
+    assert makers <= {
+        "secrets.token_urlsafe(50)",
+        "/dev/urandom | base64 | tr '+/' '-_' | tr -d '\\n'",
+        "/dev/urandom | base64 | tr '+/' '-_' | tr -d '\\n' >secrets/secret_key",
+    }
+    assert "secrets.token_urlsafe(50)" in makers
+    # 50 bytes in base64 need no = at the end either.
+    code = "import secrets; print(*(secrets.token_urlsafe(50) for _ in range(100)))"
+    keys = run(["python3", "-c", code], project).split()
+    assert all(re.fullmatch(r"[\w-]{67}", key, re.ASCII) for key in keys)
+    assert set("_-") <= set(PLAIN)
