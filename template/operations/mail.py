@@ -1,6 +1,7 @@
 """Sending mail: tried again while the mail server is down, and refused where there is none."""
 
 import logging
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from smtplib import SMTPException
@@ -8,6 +9,7 @@ from smtplib import SMTPException
 from django.conf import settings
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
+from django.core.mail.utils import DNS_NAME
 from django.tasks import Task, TaskResultStatus, task, task_backends
 from django.utils import timezone
 
@@ -34,6 +36,21 @@ class NoMailServer(BaseEmailBackend):
         if not email_messages:
             return 0
         raise MailNotConfiguredError("No mail server is configured: set EMAIL_URL (docs/environment.md).")
+
+
+def use_host_name(hosts: Sequence[str]) -> None:
+    """Use the site's name in greetings to mail servers (EHLO) and in Message-IDs.
+
+    Django uses the machine's, which in a container is the container's ID: strict servers refuse such a greeting (RFC 5321, 4.1.4).
+
+    Args:
+        hosts: ALLOWED_HOSTS; the first that can be a full name on the internet is used. Without one, nothing changes.
+    """
+    for host in hosts:
+        if re.fullmatch(r"\.?([a-z0-9-]+\.)+[a-z][a-z0-9-]*", host, re.IGNORECASE):
+            # The cache of a name that is slow to find out. Django has no setting for it.
+            DNS_NAME._fqdn = host.strip(".")
+            return
 
 
 def can_send() -> bool:
