@@ -12,20 +12,22 @@ from tests.support.servers import free_port
 
 
 class Postbox:
-    """What a mail server was sent."""
+    """What a mail server was sent, and how it was greeted."""
 
     def __init__(self) -> None:
         self.port = free_port()
         self.mails: list[Message] = []
         self.recipients: list[str] = []
+        self.greeting = ""
 
     @property
     def url(self) -> str:
         """The server as EMAIL_URL names it."""
         return f"smtp://127.0.0.1:{self.port}"
 
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
+    async def handle_DATA(self, _server: Any, session: Any, envelope: Any) -> str:
         """Keep a mail."""
+        self.greeting = session.host_name
         self.mails.append(email.message_from_bytes(envelope.content))
         self.recipients += envelope.rcpt_tos
         return "250 kept"

@@ -1,11 +1,13 @@
 """A real server that speaks S3: moto's, which keeps what it holds in memory."""
 
 import contextlib
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
+import requests
 
 from tests.support.environments import clean_environment
 from tests.support.servers import Running, free_port, running
@@ -33,6 +35,18 @@ class ObjectStorage:
         self.client = boto3.client(
             "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="id", aws_secret_access_key="hunter2"
         )
+
+    def only_allow(self, *actions: str) -> dict[str, str]:
+        """Refuse from now on whoever has no right, and return the variables of a key with these rights alone."""
+        told = {"aws_access_key_id": "id", "aws_secret_access_key": "hunter2", "region_name": "us-east-1"}
+        iam = boto3.client("iam", endpoint_url=self.url, **told)
+        iam.create_user(UserName="site")
+        statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.put_user_policy(UserName="site", PolicyName="site", PolicyDocument=policy)
+        key = iam.create_access_key(UserName="site")["AccessKey"]
+        requests.post(f"{self.url}/moto-api/reset-auth", data="0", timeout=60).raise_for_status()
+        return {"S3_ACCESS_KEY_ID": key["AccessKeyId"], "S3_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
     def names(self, bucket: str) -> list[str]:
         """What a bucket holds."""

@@ -1,6 +1,7 @@
 """Django's registration of this app."""
 
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class OperationsConfig(AppConfig):
@@ -10,5 +11,7 @@ class OperationsConfig(AppConfig):
     verbose_name = "Operations"
 
     def ready(self) -> None:
-        """Register the checks."""
-        from operations import uploads  # noqa: F401 - which registers its own
+        """Register the checks, and let emails have the site's name."""
+        from operations import mail, uploads  # noqa: F401 - uploads registers its own
+
+        mail.use_host_name(settings.ALLOWED_HOSTS)

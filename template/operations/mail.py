@@ -1,6 +1,7 @@
 """Sending mail: tried again while the mail server is down, and refused where there is none."""
 
 import logging
+import re
 from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,6 +11,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
+from django.core.mail.utils import DNS_NAME
 from django.tasks import Task, TaskResultStatus, task, task_backends
 from django.utils import timezone
 
@@ -52,6 +54,21 @@ class PrintedMail(BaseEmailBackend):
             shown = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text.rstrip())
             print(f"{'-' * 79}\n{shown}\n{'-' * 79}", flush=True)  # noqa: T201 - that is what it is for
         return len(email_messages)
+
+
+def use_host_name(hosts: Sequence[str]) -> None:
+    """Use the site's name in greetings to mail servers (EHLO) and in Message-IDs.
+
+    Django uses the machine's, which in a container is the container's ID: strict servers refuse such a greeting (RFC 5321, 4.1.4).
+
+    Args:
+        hosts: ALLOWED_HOSTS; the first that can be a full name on the internet is used. Without one, nothing changes.
+    """
+    for host in hosts:
+        if re.fullmatch(r"\.?([a-z0-9-]+\.)+[a-z][a-z0-9-]*", host, re.IGNORECASE):
+            # The cache of a name that is slow to find out. Django has no setting for it.
+            DNS_NAME._fqdn = host.strip(".")
+            return
 
 
 def can_send() -> bool:

@@ -3,6 +3,7 @@
 import json
 import re
 import secrets
+import shlex
 import shutil
 import threading
 import time
@@ -15,6 +16,7 @@ import requests
 
 from tests.support.containers import Deployment, Projects, make_secrets
 from tests.support.readers import assert_read_as_told, told
+from tests.support.rendering import ROOT
 from tests.support.servers import HANGS, eventually, free_port
 from tests.support.smoke import CHECKS
 from tests.support.traffic import steady_traffic, visitors
@@ -45,6 +47,12 @@ def test_only_caddy_can_be_reached_from_outside(deployed: Deployment) -> None:
     assert sorted(each["Name"].split("-")[-2] for each in front) == ["caddy", "web"]
     (back,) = deployed.engine.inspect(f"{deployed.name}_back")
     assert back["Internal"] is True
+
+
+def test_what_runs_on_this_machine_has_a_name_in_the_containers(deployed: Deployment) -> None:
+    (bridge,) = deployed.engine.inspect("bridge")
+    said = deployed.compose("exec", "--no-TTY", "web", "getent", "hosts", "host.docker.internal")
+    assert said.split()[0] == bridge["IPAM"]["Config"][0]["Gateway"]
 
 
 @pytest.mark.parametrize("service", ["caddy", "web", "migrate", "database"])
@@ -111,11 +119,34 @@ def test_caddy_logs_no_key_that_lets_one_into_an_account(own: Deployment) -> Non
     assert "s3cret" not in said
 
 
-def test_a_deploy_refuses_the_name_of_another_project_on_the_machine(own: Deployment, tmp_path: Path) -> None:
+def test_a_second_folder_on_the_machine_is_a_site_of_its_own_or_refused(own: Deployment, tmp_path: Path) -> None:
     other = shutil.copytree(own.project, tmp_path / "other")
-    said = own.engine.run("deploy/docker.sh", folder=other, code=1, variables=own.variables)
-    assert f"belongs to {own.project} on this machine" in said
-    assert own.get("/health/").status_code == 200
+    for command in ([], ["check"], ["back"]):
+        said = own.engine.run("deploy/docker.sh", *command, folder=other, code=1, variables=own.variables)
+        assert f"belongs to {own.project} on this machine" in said
+        assert "STACK_NAME=" in said
+    assert "belongs to" in own.engine.run("make", "up", folder=other, code=2, variables=own.variables)
+    before = [own.container(service)["State"]["StartedAt"] for service in ("web", "database", "caddy")]
+    own.compose("exec", "web", "sh", "-c", "echo production >/uploads/note.txt")
+
+    with Deployment(own.engine, other) as staging:
+        # It goes by its `.env`, as the page says.
+        told = {"STACK_NAME": staging.name, **{name: staging.variables[name] for name in ("HTTP_PORT", "HTTPS_PORT")}}
+        (other / ".env").write_text("".join(f"{name}={value}\n" for name, value in told.items()))
+        staging.variables = {"IMAGE": own.variables["IMAGE"]}
+        assert f"name on it is {staging.name}." in own.engine.run("deploy/docker.sh", "check", folder=other)
+        staging.up()
+        assert staging.get("/media/note.txt").status_code == 404
+        assert staging.get("/ready/").status_code == 200
+        # What is carried over under another name is copied as the page says.
+        (copy,) = re.findall("^docker run .*", (ROOT / "docs/switching.md").read_text(), re.MULTILINE)
+        own.engine.run(*shlex.split(copy.replace("OLD", own.name).replace("NEW", staging.name)))
+        assert staging.get("/media/note.txt").text == "production\n"
+        staging.variables = {}
+        assert f"{staging.name}:live" in staging.compose("config", "--images").split()
+        staging.compose("down", "--volumes")
+    assert [own.container(service)["State"]["StartedAt"] for service in ("web", "database", "caddy")] == before
+    assert own.get("/media/note.txt").text == "production\n"
 
 
 def test_plain_http_stays_plain_whatever_a_visitor_claims(deployed: Deployment) -> None:

@@ -27,6 +27,7 @@ NOT_RUN = {
     "createsuperuser": "it asks for an address and a password; the tests of compose make an account without asking",
     "DOMAIN=": "a certificate needs a name that the world finds; the page is followed on localhost",
     "enable_ipv6": "it asks for a machine with an IPv6 address",
+    "STACK_NAME=": "the page is followed in one folder; a test of compose has two",
 }
 
 UNDONE = """
@@ -48,10 +49,9 @@ COUNT = "from apps.accounts.models import User; print('accounts:', User.objects.
 class Reading:
     """A person who follows the page on a machine of their own, with a repository."""
 
-    def __init__(self, deployment: Deployment, state: Path, slug: str = "") -> None:
+    def __init__(self, deployment: Deployment, state: Path) -> None:
         self.deployment = deployment
         self.project = deployment.project
-        self.slug = slug
         variables = {**deployment.engine.environment, **deployment.variables}
         self.reader = Reader(self.project / "docs/deploy.md", state, variables)
 
@@ -85,19 +85,15 @@ def passed(said: str) -> bool:
 
 @pytest.fixture
 def reading(request: pytest.FixtureRequest, engine: Engine, render: Render, tmp_path: Path) -> Iterator[Reading]:
-    """A new repository with a project on the database that the test names; its images are called by its own name."""
-    slug = engine.slug()
-    project = render(project_slug=slug, database=request.param)
+    """A new repository with a project on the database that the test names."""
+    project = render(database=request.param)
     QUICK(project)
     run(["git", "init", "--quiet", "--initial-branch=main"], project)
     run(["git", "add", "--all"], project)
     run(["git", "commit", "--quiet", "--message", "Start"], project)
     (tmp_path / "state").mkdir()
-    try:
-        with Deployment(engine, project) as deployment:
-            yield Reading(deployment, tmp_path / "state", slug)
-    finally:
-        engine.remove(images=slug)
+    with Deployment(engine, project) as deployment:
+        yield Reading(deployment, tmp_path / "state")
 
 
 @pytest.mark.parametrize("database", question_choices("database"))
@@ -112,7 +108,7 @@ def test_little_of_the_page_cannot_be_run(render: Render, database: str) -> None
 @pytest.mark.parametrize("reading", ["postgresql"], indirect=True)
 def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
     reader, deployment = reading.reader, reading.deployment
-    reader.follow("Before the first deploy")
+    assert f"The site's name on it is {deployment.name}." in reader.follow("Before the first deploy")
     reader.follow("Create the secrets")
     taken = run(["git", "status", "--short", "--untracked-files=all"], reading.project)
     assert taken == "", "git would take a secret"
@@ -146,7 +142,7 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
     assert deployment.container("web")["Image"] == old
     reader.paste(forth.text)
     assert deployment.container("web")["Image"] != old
-    deployment.engine.docker("tag", old, f"{reading.slug}:before")
+    deployment.engine.docker("tag", old, f"{deployment.name}:before")
     del reader.left[:2]
     assert "[X] 0002_note" in reader.follow("Undo a migration")
     assert deployment.container("web")["Image"] == old
@@ -340,7 +336,9 @@ def test_what_is_broken_off_or_cannot_work_goes_back(reading: Reading) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    while live in reading.deployment.engine.docker("image", "ls", "--quiet", "--no-trunc", f"{reading.slug}:live"):
+    while live in reading.deployment.engine.docker(
+        "image", "ls", "--quiet", "--no-trunc", f"{reading.deployment.name}:live"
+    ):
         assert deploying.poll() is None
         time.sleep(0.1)
     deploying.terminate()

@@ -183,10 +183,23 @@ def test_github_deploys_what_is_pushed_and_goes_back(repository: Path, remote: R
     assert web["Config"]["Labels"]["org.opencontainers.image.revision"] == revision
     # The folder has what compose needs and no more of the repository.
     assert {path.name for path in remote.server.project.iterdir()} == {"compose.yaml", "deploy", "secrets", ".env"}
+    refuses_an_image_for_another_processor(remote)
     code, said = on_github(repository, remote, break_the_site(repository), tmp_path)
     assert code == 1
     assert "went back: what was live before serves" in said, said
     assert eventually(lambda: "Todo List" in remote.server.get("/").text)
+
+
+def refuses_an_image_for_another_processor(remote: Remote) -> None:
+    """See that a deploy says so, before anything is started that could not start."""
+    engine, server = remote.server.engine, remote.server
+    here = engine.docker("version", "--format={{.Server.Arch}}").strip()
+    other, image = "arm64" if here == "amd64" else "amd64", f"{remote.registry}/someone/site/site:other"
+    build = f"echo 'FROM scratch\nLABEL a=b' | docker build --quiet --platform=linux/{other} --tag={image} -"
+    engine.run("sh", "-c", f"{build} && docker push --quiet {image} && docker image rm {image}")
+    said = engine.run("deploy/docker.sh", image, folder=server.project, code=1, variables={"SMOKE_IMAGE": image})
+    assert f"The image is for {other}, and this machine is {here}" in said
+    assert "nothing has changed for the live site" in said
 
 
 @pytest.mark.parametrize("repository", ["gitlab"], indirect=True)

@@ -266,6 +266,46 @@ def test_one_variable_sets_the_limit_for_nginx_and_django(machine: Machine, depl
     assert machine.run(f"{send} https://{DOMAIN}/accounts/login/").strip() == "403"
 
 
+def test_a_second_site_has_its_place_in_nginx_too(machine: Machine, render: Callable[..., Path]) -> None:
+    """By the runbook's block, as an older nginx wants it as well; with the first site's certificate."""
+    site, folder = "/etc/nginx/sites-available/chores", "/srv/chores/repository/deploy"
+    project = render(platform="gunicorn", project_slug="chores", domain="chores.example.com")
+    (block,) = (
+        block.text for block in blocks(project / "docs/deploy.md") if block.heading == "Certificate and nginx, as root"
+    )
+    config = (project / "deploy/nginx.conf").read_text().replace("live/chores.example.com/", f"live/{DOMAIN}/")
+    paste = f"cd {folder}/..\nMAX_BODY_MB=\n{block[block.index('megabytes=') :]}"
+    machine.run(f"mkdir -p {folder} /etc/chores && touch /etc/chores/environment")
+    try:
+        machine.write(f"{folder}/nginx.conf", config)
+        assert machine.run(paste) == ""
+        # nginx takes a moment to start new workers.
+        assert eventually(lambda: asked(machine, "--header 'Host: chores.example.com'", "http://127.0.0.1/") == "301")
+        assert asked(machine, f"https://{DOMAIN}/") == "200"
+        assert asked(machine, "http://127.0.0.1/") == "000"
+        same = "import sys; from service import comparable, Path; sys.exit(comparable(Path(sys.argv[1])) != comparable(Path(sys.argv[2])))"
+        compare = f"cd /srv/{SLUG}/repository/deploy && python3 -c '{same}' {site} {folder}/nginx.conf"
+        machine.run(compare)
+        # The first site's goes on answering for all names, also when its block is pasted again.
+        again = f"cd /srv/{SLUG}/repository\n{paste.partition(chr(10))[2].replace('chores', SLUG)}"
+        assert machine.run(again) == ""
+        assert "default_server" in machine.run(f"cat /etc/nginx/sites-available/{SLUG}")
+        # The nginx of Debian 12 and of Ubuntu 24.04.
+        machine.run(
+            "printf '#!/bin/sh\necho nginx version: nginx/1.24.0 >&2\n' >/usr/local/bin/nginx && chmod 755 /usr/local/bin/nginx"
+        )
+        machine.run(paste)
+        written = machine.run(f"rm /usr/local/bin/nginx && cat {site}")
+        assert re.findall("(?m)^ *listen .*443.*|^ *http2.*", written) == [
+            "  listen 443 ssl http2;",
+            "  listen [::]:443 ssl http2;",
+        ]
+        machine.run(compare)
+    finally:
+        machine.run(f"rm -rf {site} /etc/nginx/sites-enabled/chores /srv/chores /etc/chores /usr/local/bin/nginx")
+        machine.run("systemctl reload nginx")
+
+
 @pytest.mark.parametrize("length", [42, 43, 47, 58, 109, 248])
 def test_nginx_has_room_for_a_long_name(machine: Machine, render: Callable[..., Path], length: int) -> None:
     """And for `www.` in front of it, which the runbook adds."""

@@ -11,6 +11,7 @@ from stand_ins.machines import Machines
 from tests.support.faults import QUICK, route
 from tests.support.owners import NAMES, SLUG, Owner
 from tests.support.repositories import repository
+from tests.support.runbooks import blocks
 
 Render = Callable[..., Path]
 
@@ -52,6 +53,12 @@ def test_the_runbook_leads_to_a_site_whose_tasks_are_done(owner: Owner, tasks: s
         # After a restart too.
         machine.run("systemctl restart redis-server")
         assert machine.run("redis-cli config get appendonly").split() == ["appendonly", "yes"]
+        # A snapshot that fails would refuse all tasks.
+        assert machine.run("redis-cli config get save").split() == ["save"]
+        # Another site's tasks go elsewhere.
+        (block,) = (block.text for block in blocks(owner.project / "docs/deploy.md") if "redis-cli" in block.text)
+        machine.run(f"mkdir /etc/chores && touch /etc/chores/environment\n{block.replace(SLUG, 'chores')}")
+        assert machine.run("cat /etc/chores/environment") == "CELERY_BROKER_URL=redis://localhost:6379/1\n"
     units = " ".join(f"{SLUG}-{unit}.service" for unit in UNITS[tasks])
     assert machine.run(f"systemd-analyze verify {units}") == ""
     for unit in UNITS[tasks]:

@@ -40,6 +40,7 @@ NOT_ON_A_SWARM = {
         "REVISION",
         "SMOKE_IMAGE",
         "WEB_PORT",
+        "STACK_NAME",
         "WORKERS",
     ),
     *("DJANGO_SUPERUSER_EMAIL", "DJANGO_SUPERUSER_PASSWORD"),
@@ -52,6 +53,7 @@ NOT_THE_SITES = {
     "CELERY_BROKER",
     "CHECKED",
     "COMMIT",
+    "COMPOSE_PROJECT_NAME",
     "DEBIAN_FRONTEND",
     "DEPLOY_FOLDER",
     "DEPLOY_KNOWN_HOSTS",
@@ -146,7 +148,7 @@ def defaults(project: Path) -> dict[str, str]:
     }
     shell = [*project.glob("compose*.yaml"), *project.glob("docker-entrypoint.sh")]
     for path in shell:
-        found |= dict(re.findall(r"(?<!\$)\$\{([A-Z][A-Z0-9_]+):-([^}]+)\}", path.read_text()))
+        found |= dict(re.findall(r"(?<!\$)\$\{([A-Z][A-Z0-9_]+):-([^$}][^}]*)\}", path.read_text()))
     return found
 
 
@@ -157,7 +159,8 @@ def variables_read(project: Path) -> set[str]:
     return (
         {name for name, _ in calls_that_read(sources(project))}
         | set(READ_BY_OTHERS)
-        | set(re.findall(r"(?<!\$)\$\{([A-Z][A-Z0-9_]+)", compose + entrypoint))
+        # Which compose sets itself.
+        | set(re.findall(r"(?<!\$)\$\{(?!COMPOSE_PROJECT_NAME)([A-Z][A-Z0-9_]+)", compose + entrypoint))
     )
 
 

@@ -1,6 +1,7 @@
 """What belongs to a platform is valid by the rules of the language it is written in."""
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from honcho.environ import parse_procfile
 
 from tests.support.databases import PostgreSQL, programs
 from tests.support.environments import Environments, project_environment, run
+from tests.support.names import IN_A_NAMESPACE
 from tests.support.rendered import files, run_tool
 from tests.support.rendering import question_choices
 from tests.support.runbooks import blocks
@@ -27,6 +29,92 @@ def test_scripts_pass_shellcheck(render: Render) -> None:
         for script in scripts:
             assert script.stat().st_mode & 0o111 == 0o111, f"{script.name} is not executable"
             run_tool("shellcheck", str(script), folder=project)
+
+
+# What a machine's Docker says of itself, and what is said of it.
+DOCKERS = {
+    "no plugin": ("docker: 'compose' is not a docker command.", 1, "26.1.5+dfsg1", "has no compose plugin"),
+    "old": (
+        "2.23.3",
+        0,
+        "24.0.9",
+        "Docker is 24.0.9, and 25.0 is the oldest that works. compose is 2.23.3, and 2.24 is",
+    ),
+    "old compose": ("v2.5.0", 0, "28.0.0-rc.1", "FAILED: compose is v2.5.0, and 2.24 is the oldest"),
+    "oldest": ("2.24.0-desktop.1", 0, "25.0.0", "This machine can be deployed to. The site's name on it is todo-list."),
+}
+
+
+@pytest.mark.parametrize(("compose", "code", "engine", "told"), DOCKERS.values(), ids=DOCKERS)
+def test_a_docker_that_cannot_be_used_is_refused_with_the_reason(
+    render: Render, tmp_path: Path, compose: str, code: int, engine: str, told: str
+) -> None:
+    """By a program that says what such versions say: nobody can install them all."""
+    project = render(platform="docker")
+    (tmp_path / "docker").write_text(
+        f"""#!/bin/sh
+case "$*" in
+  "compose version"*) echo "{compose}"; exit {code} ;;
+  version) printf 'Client:\\n Version: 1.0\\nServer: Docker Engine\\n Engine:\\n  Version:          {engine}\\n' ;;
+  "compose config") echo "name: todo-list" ;;
+esac
+"""
+    )
+    (tmp_path / "docker").chmod(0o755)
+    done = subprocess.run(
+        ["deploy/docker.sh", "check"],
+        cwd=project,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told in done.stdout + done.stderr
+    assert done.returncode == (0 if "can be deployed" in told else 1)
+    # The page names the same ones.
+    page = (project / "docs/deploy.md").read_text()
+    assert "Docker 25 or newer and compose 2.24 or newer" in page
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        ("systemd 249 (249.11-0ubuntu3.16)", "This machine cannot run the site (systemd 249): use Debian 12"),
+        ("", "This machine cannot run the site (systemd none): use Debian 12"),
+        ("systemd 252 (252.38-1~deb12u1)", ""),
+        ("systemd 257 (257.8-1~deb13u2)", ""),
+    ],
+)
+def test_the_first_step_on_a_machine_refuses_one_that_is_too_old(
+    render: Render, tmp_path: Path, version: str, told: str
+) -> None:
+    project = render(platform="gunicorn")
+    for name, says in {"systemctl": version, "apt-get": ""}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\necho '{says}'\n")
+        (tmp_path / name).chmod(0o755)
+    (block,) = (block.text for block in blocks(project / "docs/deploy.md") if "cannot run the site" in block.text)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1 if told else 0, "")
+    assert done.stdout.startswith(told)
+    assert bool(done.stdout) == bool(told)
+
+
+@pytest.mark.skipif(not Path("/usr/bin/systemd-run").exists(), reason="this machine has no systemd")
+def test_a_command_for_the_site_asks_nothing_of_systemd_that_this_machine_does_not_know(render: Render) -> None:
+    """Debian 12, on which the tests run too, has systemd 252. Its manager is out of reach, so that nothing is started."""
+    script = render(platform="gunicorn") / "deploy/run-as-site"
+    hidden = 'mount -t tmpfs tmpfs /run 2>/dev/null; exec "$@"'
+    done = subprocess.run(
+        [*IN_A_NAMESPACE, "sh", "-c", hidden, "sh", script, "true"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "option" not in done.stderr
 
 
 @pytest.mark.parametrize("tasks", question_choices("tasks"))
@@ -49,10 +137,8 @@ def test_the_compose_files_follow_the_specification(render: Render, database: st
 )
 def test_the_first_step_on_a_machine_refuses_a_name_that_is_taken(render: Render, slug: str, taken: str) -> None:
     """The check as the runbook has it, on the machine that the tests run on, for slugs of an earlier release too."""
-    prepare = [
-        each for each in blocks(render(platform="gunicorn") / "docs/deploy.md") if each.heading.startswith("Prepare")
-    ]
-    check = next(each.text for each in prepare if each.language == "bash").replace("todo-list", slug)
+    page = blocks(render(platform="gunicorn") / "docs/deploy.md")
+    (check,) = (each.text.replace("todo-list", slug) for each in page if "taken=" in each.text)
     done = subprocess.run(["bash", "-euo", "pipefail", "-c", check], capture_output=True, text=True, check=False)
     assert (done.returncode, bool(done.stdout)) == ((1, True) if taken else (0, False)), done.stdout + done.stderr
     assert taken in done.stdout

@@ -81,6 +81,27 @@ def test_a_store_that_is_down_takes_no_page_with_it(storing_site: Site, storage:
         assert storing_site.get("/").status_code == 200
 
 
+def test_a_check_says_in_words_what_a_bucket_lacks(storing_site: Site, storage: ObjectStorage) -> None:
+    variables = storage.variables
+    assert "S3_BUCKET: files in uploads can be listed" in storing_site.manage("teststorage", **variables)
+    assert [*storage.names("uploads"), *storage.names("backups")] == []
+
+    def said(**more: str) -> str:
+        return run_failing(storing_site, {**variables, **more}, "teststorage")
+
+    assert "BACKUP_BUCKET: cannot list files: the store has no bucket of this name" in said(BACKUP_BUCKET="elsewhere")
+    # From here on it knows who may do what.
+    key = storage.only_allow("s3:PutObject", "s3:GetObject")
+    missing = re.findall("S3_BUCKET: cannot (.*?): .* the permission (.*)", said(**key))
+    assert missing == [("list files", "s3:ListBucket"), ("delete a file", "s3:DeleteObject")]
+    assert "S3_SECRET_ACCESS_KEY does not belong" in said(**{**key, "S3_SECRET_ACCESS_KEY": "hunter2-no-more"})
+    assert "does not know the key of S3_ACCESS_KEY_ID" in said(**{**key, "S3_ACCESS_KEY_ID": "id"})
+    storage.server.stop()
+    told = said(S3_ENDPOINT_URL=f"{storage.url}/uploads")
+    assert told.count("the store cannot be reached: see S3_ENDPOINT_URL") == 2
+    assert "S3_BUCKET: S3_ENDPOINT_URL seems to have the bucket's name in it (uploads)" in told
+
+
 MODELS = """from django.db import models
 
 

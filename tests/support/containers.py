@@ -192,7 +192,7 @@ class Deployment:
         self.engine = engine
         self.project = project
         self.name = f"test-{secrets.token_hex(4)}"
-        engine.write_down(f"com.docker.compose.project={self.name}")
+        engine.write_down(f"com.docker.compose.project={self.name}", images=self.name)
         self.role = ""
         self.fetching = threading.Lock()
         self.http_port, self.https_port = free_port(), free_port()
@@ -210,8 +210,8 @@ class Deployment:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove its containers, volumes and networks."""
-        self.engine.remove(f"com.docker.compose.project={self.name}")
+        """Remove its containers, volumes, networks and images."""
+        self.engine.remove(f"com.docker.compose.project={self.name}", images=self.name)
 
     def compose(self, *arguments: str, code: int | None = 0, variables: Mapping[str, str] | None = None) -> str:
         """Run one of compose's commands in the project's folder; gives what it printed."""

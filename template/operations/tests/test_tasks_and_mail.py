@@ -12,6 +12,7 @@ import pytest
 from django.core import mail
 from django.core.cache import cache
 from django.core.mail.backends.locmem import EmailBackend
+from django.core.mail.utils import DNS_NAME
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
@@ -56,11 +57,16 @@ def test_a_test_mail_is_sent(capsys: pytest.CaptureFixture[str]) -> None:
         (smtplib.SMTPDataError(554, "spam"), "the server says: 554 spam"),
         (smtplib.SMTPServerDisconnected("closed"), "hung up: closed"),
         (socket.gaierror(-2, "Name or service not known"), "the host of EMAIL_URL is not known"),
-        (ConnectionRefusedError(111, "refused"), "nobody listens"),
-        (TimeoutError("timed out"), "no answer in time"),
+        (ConnectionRefusedError(111, "refused"), "nobody listens.* try smtp\\+tls://…:587, smtps://…:465"),
+        (TimeoutError("timed out"), "no answer in time.* drop port 25, .*:2525"),
         (CERTIFICATE, "self-signed certificate"),
         (ssl.SSLError(1, "WRONG_VERSION_NUMBER"), "speaks no TLS from the first byte"),
-        (OSError(101, "Network is unreachable"), "OSError: .*unreachable"),
+        pytest.param(
+            OSError(101, "Network is unreachable"),
+            "cannot be reached from here .Network is unreach.*:2525",
+            id="no way",
+        ),
+        (OSError(9, "Bad file descriptor"), "OSError: .*Bad file"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
@@ -70,6 +76,26 @@ def test_it_says_why_no_mail_was_sent(error: Exception, reason: str) -> None:
         pytest.raises(CommandError, match=f"No mail was sent: .*{reason}"),
     ):
         call_command("sendtestemail", "admin@example.com")
+
+
+@pytest.mark.parametrize(
+    ("hosts", "name"),
+    [
+        (["www.example.com", "example.com"], "www.example.com"),
+        (["localhost", "[::1]", "127.0.0.1", "", ".example.com"], "example.com"),
+        (["localhost"], "3f2a9c1b"),
+    ],
+)
+def test_emails_have_the_sites_name_and_not_a_containers(
+    monkeypatch: pytest.MonkeyPatch, hosts: list[str], name: str
+) -> None:
+    monkeypatch.setattr(DNS_NAME, "_fqdn", "3f2a9c1b", raising=False)
+    site_mail.use_host_name(hosts)
+    assert (
+        mail.EmailMessage("A subject", "A text", "a@example.com", ["b@example.com"])
+        .message()["Message-ID"]
+        .endswith(f"@{name}>")
+    )
 
 
 def test_it_says_that_there_is_no_mail_server(settings: Settings) -> None:

@@ -96,7 +96,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Keep the question, and answer."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append({"path": self.path, "key": self.headers["Authorization"], **body})
+        self.server.asked.append(
+            {"path": self.path, "key": self.headers["Authorization"], "azure": self.headers["api-key"], **body}
+        )
         responses = self.server.responses
         (responses.pop(0) if len(responses) > 1 else responses[0])(self)
 
@@ -142,6 +144,33 @@ def test_an_answer_is_text_and_no_page(member_client: Client, model: Provider) -
     assert "&lt;b&gt;bold&lt;/b&gt;" in page
 
 
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        ("/v1/", "/v1/chat/completions"),
+        ("/v1/chat/completions", "/v1/chat/completions"),
+        ("/deployments/a?api-version=2026-01-01&x=1", "/deployments/a/chat/completions?api-version=2026-01-01&x=1"),
+    ],
+)
+def test_an_address_is_completed_in_its_path(
+    member_client: Client, model: Provider, settings: Settings, address: str, path: str
+) -> None:
+    url = assistant.provider_url(f"http://127.0.0.1:{model.server_port}{address}")
+    settings.ASSISTANT = {**settings.ASSISTANT, "url": url}
+    assert "Forty-two." in ask(member_client)
+    (asked,) = model.asked
+    assert (asked["path"], asked["azure"]) == (path, KEY if "api-version" in path else None)
+
+
+def test_an_answer_may_come_in_parts(member_client: Client, model: Provider) -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Six times nine?"}]}
+    parts = [thought, {"type": "text", "text": "Forty-"}, {"type": "text", "text": "two."}]
+    model.responses = [says(200, answer(parts))]
+    page = ask(member_client)
+    assert "Forty-two." in page
+    assert "Six times nine?" not in page
+
+
 NONSENSE = {
     "a wrong key": says(401, b"{}"),
     "a wrong address": says(404, b""),
@@ -154,7 +183,9 @@ NONSENSE = {
     "no choice": says(200, b'{"choices": []}'),
     "null": says(200, answer(None)),
     "a blank": says(200, answer(" ")),
-    "parts": says(200, answer({"text": "Forty-two."})),
+    "a part alone": says(200, answer({"text": "Forty-two."})),
+    "parts without text": says(200, answer([{"type": "text"}, {"type": "image_url"}])),
+    "parts that are none": says(200, answer(["Forty-two.", None])),
     "a broken archive": says(200, b"not zipped", **{"Content-Encoding": "gzip"}),
     "no end": endless,
 }
@@ -269,7 +300,7 @@ def test_production_asks_whom_it_is_told(production: Production, capsys: pytest.
 
 
 @pytest.mark.parametrize(
-    "wrong", ["s3cret", "https://user:s3cret@host/v1", "https://host:port", "https://host?key=s3cret"]
+    "wrong", ["s3cret", "https://user:s3cret@host/v1", "https://host:port", "https://host?api_key=s3cret"]
 )
 def test_what_is_no_address_is_refused(wrong: str) -> None:
     with pytest.raises(EnvError, match="not a provider's address") as refused:

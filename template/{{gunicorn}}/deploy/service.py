@@ -18,6 +18,11 @@ PROJECT = Path(__file__).resolve().parent.parent
 # Seconds after a restart in which the site has to be ready, and for one answer.
 READY_TIMEOUT = 15
 ANSWER_TIMEOUT = 5
+# In nginx's file: the limit from the site's environment, HTTP/2 as the version wants it, and what one site of a machine has.
+VARIES = re.compile(
+    rb"(?<=client_max_body_size) \d+m(?=;)|  http2 on;\n| http2(?=;)|"
+    rb"(?sm:^# A request for another host.*?^}\n)|server_names_hash_bucket_size \d+;\n"
+)
 # What `uv run` tells its children, and the environment of a release is another one.
 NOT_THE_RELEASES = ("UV_PROJECT_ENVIRONMENT", "VIRTUAL_ENV")
 
@@ -153,8 +158,8 @@ class Site:
 
 
 def comparable(file: Path) -> bytes:
-    """Return what a file has apart from the limit that the runbook writes into nginx's from the site's environment."""
-    return re.sub(rb"(client_max_body_size) \d+m;", rb"\1;", file.read_bytes())
+    """Return what a file has apart from what the runbook's block writes into nginx's, or leaves out of it."""
+    return VARIES.sub(b"", file.read_bytes())
 
 
 def run(command: Sequence[str], folder: Path = PROJECT, variables: Mapping[str, str] | None = None) -> str:

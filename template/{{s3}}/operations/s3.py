@@ -7,6 +7,8 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.conf import settings
+from django.core import checks
 from environs import EnvError
 
 from operations.environment import Environment
@@ -32,11 +34,20 @@ def bucket(text: str | None) -> str | None:
 
 
 def endpoint(text: str | None) -> str | None:
-    """The address of a service."""
-    if text is not None and not re.fullmatch(r"https?://[a-z0-9.-]+(:\d{1,5})?/?", text, re.IGNORECASE):
-        # A key may stand in it by mistake, and is not repeated.
-        raise EnvError("not a scheme and a host. Example: https://s3.example.com")
+    """Return the URL of a service, which may have a path, like `https://project.example.co/storage/v1/s3`."""
+    if text is not None and not re.fullmatch(
+        r"https?://[a-z0-9.-]+(:\d{1,5})?(/[a-z0-9._~-]+)*/?", text, re.IGNORECASE
+    ):
+        # A key may be in it by mistake, and is not repeated.
+        raise EnvError("not a scheme and a host, with or without a path. Example: https://s3.example.com")
     return text and text.rstrip("/")
+
+
+def addressing_style(text: str | None) -> str | None:
+    """Return where a bucket's name is in its URL: in the host (`virtual`), or in the path (`path`)."""
+    if text not in (None, "virtual", "path"):
+        raise EnvError("neither virtual nor path. Write one of the two")
+    return text
 
 
 def region(text: str) -> str:
@@ -47,8 +58,12 @@ def region(text: str) -> str:
 
 
 def s3(env: Environment) -> dict[str, Any]:
-    """What the environment says of S3: `bucket`, `key`, `secret`, `region`, `endpoint`, `backups`. Good once `env` is sealed."""
-    for parser in (bucket, endpoint, region):
+    """Return what the environment says of S3, which is good once `env` is sealed.
+
+    Returns:
+        `bucket`, `key`, `secret`, `region`, `endpoint`, `backups`, and the addressing style as `style`.
+    """
+    for parser in (bucket, endpoint, region, addressing_style):
         env.add_parser(parser.__name__, parser)
     env.add_parser("credential", str)
     found = {
@@ -67,11 +82,10 @@ def s3(env: Environment) -> dict[str, Any]:
         env.problem(
             BACKUP_BUCKET="the bucket is S3_BUCKET, where `cleanup` deletes what no row names. Choose another bucket"
         )
-    return {
-        **found,
-        "region": env.region("S3_REGION", "us-east-1"),
-        "endpoint": env.endpoint("S3_ENDPOINT_URL", None),
-    }
+    address = env.endpoint("S3_ENDPOINT_URL", None)
+    # Amazon has a host name for each bucket. Other services may, and most know it in the path.
+    style = env.addressing_style("S3_ADDRESSING_STYLE", None) or ("path" if address else "virtual")
+    return {**found, "region": env.region("S3_REGION", "us-east-1"), "endpoint": address, "style": style}
 
 
 def s3_options(s3: dict[str, Any]) -> dict[str, Any]:
@@ -86,8 +100,7 @@ def s3_options(s3: dict[str, Any]) -> dict[str, Any]:
         "aws_secret_access_key": s3["secret"],
         "config": Config(
             signature_version="s3v4",
-            # Amazon has a host name for each bucket. Other services may, and all know it in the path.
-            s3={"addressing_style": "path" if s3["endpoint"] else "virtual"},
+            s3={"addressing_style": s3["style"]},
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=READ_TIMEOUT,
             retries={"total_max_attempts": 2},
@@ -129,7 +142,24 @@ def s3_origin(s3: dict[str, Any]) -> list[str]:
     """Return the origin of signed URLs, which browsers must be allowed to load pictures from; none without S3_BUCKET."""
     if not s3["bucket"]:
         return []
-    if s3["endpoint"]:
-        url = urlsplit(s3["endpoint"])
-        return [f"{url.scheme}://{url.netloc}"]
-    return [f"https://{s3['bucket']}.s3.{s3['region']}.amazonaws.com"]
+    url = urlsplit(s3["endpoint"] or f"https://s3.{s3['region']}.amazonaws.com")
+    return [f"{url.scheme}://{s3['bucket'] + '.' if s3['style'] == 'virtual' else ''}{url.netloc}"]
+
+
+@checks.register(checks.Tags.files)
+def endpoint_names_no_bucket(**_: Any) -> list[checks.CheckMessage]:
+    """Warn of a service's URL that has the bucket's name in it: a copied one often does."""
+    s3 = getattr(settings, "S3", {"bucket": None, "backups": None, "endpoint": None})
+    buckets = {"S3_BUCKET": s3["bucket"], "BACKUP_BUCKET": s3["backups"]}
+    hints = {name: bucket_in_endpoint(bucket, s3["endpoint"]) for name, bucket in buckets.items() if bucket}
+    return [checks.Warning(f"{name}: {hint}.", id="operations.W002") for name, hint in hints.items() if hint]
+
+
+def bucket_in_endpoint(bucket: str, endpoint: str | None) -> str:
+    """Return a hint where a service's URL seems to have the bucket's name already, which is added to it; else nothing."""
+    url = urlsplit(endpoint or "")
+    if (url.hostname or "").startswith(f"{bucket}.") or url.path.endswith(f"/{bucket}"):
+        return (
+            f"S3_ENDPOINT_URL seems to have the bucket's name in it ({bucket}), which is added to it: write it without"
+        )
+    return ""

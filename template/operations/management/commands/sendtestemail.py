@@ -1,5 +1,6 @@
 """Django's `sendtestemail`, which says why no mail was sent."""
 
+import errno
 import smtplib
 import socket
 import ssl
@@ -10,6 +11,11 @@ from django.core.management.base import CommandError
 from django.core.management.commands.sendtestemail import Command as DjangoSendTestEmail
 
 from operations.mail import MailNotConfiguredError
+
+OTHER_PORTS = (
+    "Many hosts drop port 25, and some drop 465 and 587 too: try smtp+tls://…:587, smtps://…:465, or smtp+tls://…:2525 "
+    "if your mail service has it"
+)
 
 
 def reason(error: Exception) -> str:
@@ -33,13 +39,15 @@ def reason(error: Exception) -> str:
         case socket.gaierror():
             return "the host of EMAIL_URL is not known"
         case ConnectionRefusedError():
-            return "nobody listens at the host and port of EMAIL_URL"
+            return f"nobody listens at the host and port of EMAIL_URL. {OTHER_PORTS}"
         case TimeoutError():
-            return "the server gave no answer in time: a wrong port, or a firewall; many platforms let nothing out to port 25"
+            return f"the server gave no answer in time: a wrong port, or a firewall. {OTHER_PORTS}"
         case ssl.SSLCertVerificationError():
             return f"the server's certificate is not good for its name: {error.verify_message}"
         case ssl.SSLError():
             return "the server speaks no TLS from the first byte: write smtp+tls:// where it starts TLS later"
+        case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH):
+            return f"the server cannot be reached from here ({error.strerror}). {OTHER_PORTS}"
         case _:
             return f"{type(error).__name__}: {error}"
 

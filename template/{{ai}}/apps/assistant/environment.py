@@ -2,7 +2,7 @@
 
 import re
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from environs import EnvError
 
@@ -24,14 +24,20 @@ def provider_key(text: str | None) -> str | None:
 
 
 def provider_url(text: str) -> str:
-    """The address under which a provider has `/chat/completions`."""
+    """Return the URL under which a provider has `/chat/completions`. It may end with a query, like `?api-version=…`.
+
+    Raises:
+        EnvError: it is no URL, or holds a key, which would be in the logs of everything on the way.
+    """
     try:
         url = urlsplit(text)
         valid = url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 1) > 0
     except ValueError:
         valid, url = False, urlsplit("")
-    if not valid or url.username or url.query or url.fragment:
+    if not valid or url.username or url.fragment:
         raise EnvError("not a provider's address. Example: https://api.openai.com/v1")
+    if any(re.search("key|token|secret|password", name, re.IGNORECASE) for name, _ in parse_qsl(url.query)):
+        raise EnvError("not a provider's address: a key belongs in AI_API_KEY. Example: https://api.openai.com/v1")
     return text
 
 

@@ -10,6 +10,7 @@ import random
 import threading
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 from asgiref.sync import async_to_sync
@@ -109,8 +110,13 @@ async def once(client: httpx2.AsyncClient, prompt: str) -> str:
         PassingError: it is worth another one.
         ProviderError: it is not.
     """
-    url = f"{settings.ASSISTANT['url'].rstrip('/')}/chat/completions"
-    headers = {"Authorization": f"Bearer {settings.ASSISTANT['key']}", "Accept-Encoding": "identity"}
+    address, key = urlsplit(settings.ASSISTANT["url"]), settings.ASSISTANT["key"]
+    path = address.path.rstrip("/").removesuffix("/chat/completions")
+    url = address._replace(path=f"{path}/chat/completions").geturl()
+    headers = {"Authorization": f"Bearer {key}", "Accept-Encoding": "identity"}
+    if "api-version=" in address.query:
+        # Azure takes a key by another name. https://learn.microsoft.com/azure/ai-foundry/openai/reference
+        headers["api-key"] = key
     question = {"model": settings.ASSISTANT["model"], "messages": [{"role": "user", "content": prompt}]}
     body = bytearray()
     try:
@@ -130,7 +136,7 @@ async def once(client: httpx2.AsyncClient, prompt: str) -> str:
 
 
 def text_of(body: bytes) -> str:
-    """The text in a provider's answer.
+    """Return the text in a provider's answer, which may come in parts; what a model thought on the way is not shown.
 
     Raises:
         ProviderError: there is none.
@@ -138,6 +144,8 @@ def text_of(body: bytes) -> str:
     try:
         # Whatever is not there, or is something else, is an error of one of these kinds.
         content: Any = json.loads(body)["choices"][0]["message"]["content"]
+        if isinstance(content, list):
+            content = "".join(part["text"] for part in content if part["type"] == "text")
     except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         content = None
     if not isinstance(content, str) or not content.strip():

@@ -7,8 +7,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.core.files.storage import Storage
+from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.utils.module_loading import import_string
 from environs import EnvError
+from pytest_django import Settings
 
 from operations import s3
 
@@ -43,6 +46,12 @@ def test_backups_among_the_uploads_are_refused(production: Production, capsys: p
         ({}, "https://uploads.s3.us-east-1.amazonaws.com"),
         ({"S3_REGION": "eu-central-1"}, "https://uploads.s3.eu-central-1.amazonaws.com"),
         ({"S3_ENDPOINT_URL": "https://s3.example.com:9000/"}, "https://s3.example.com:9000"),
+        ({"S3_ENDPOINT_URL": "https://a.example.co/storage/v1/s3"}, "https://a.example.co"),
+        (
+            {"S3_ENDPOINT_URL": "https://s3.example.com", "S3_ADDRESSING_STYLE": "virtual"},
+            "https://uploads.s3.example.com",
+        ),
+        ({"S3_ADDRESSING_STYLE": "path"}, "https://s3.us-east-1.amazonaws.com"),
     ],
 )
 def test_addresses_are_signed_and_pages_may_show_what_is_there(
@@ -56,6 +65,36 @@ def test_addresses_are_signed_and_pages_may_show_what_is_there(
     assert "X-Amz-Signature" in query
     assert "s3cret" not in url.query
     assert settings.SECURE_CSP["img-src"] == ["'self'", "data:", origin]
+
+
+def test_a_path_of_the_service_stays_in_its_urls(production: Production) -> None:
+    settings = production(**BUCKET, S3_ENDPOINT_URL="https://a.example.co/storage/v1/s3/")
+    assert urlsplit(storage(settings).url("photo.jpg")).path == "/storage/v1/s3/uploads/photo.jpg"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "told"),
+    [
+        ("https://uploads.s3.example.com", True),
+        ("https://s3.example.com/uploads", True),
+        ("https://s3.example.com", False),
+        ("", False),
+    ],
+)
+def test_a_bucket_in_the_url_of_the_service_is_told(
+    production: Production, settings: Settings, endpoint: str, told: bool
+) -> None:
+    settings.S3 = production(**BUCKET, S3_ENDPOINT_URL=endpoint).S3
+    warnings = s3.endpoint_names_no_bucket()
+    assert [warning.id for warning in warnings] == ["operations.W002"] * told
+    assert all("write it without" in warning.msg for warning in warnings)
+
+
+def test_the_check_of_buckets_needs_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CommandError, match="No bucket is set"):
+        call_command("teststorage")
+    assert s3.endpoint_names_no_bucket() == []
+    assert capsys.readouterr().out == ""
 
 
 def test_backups_have_a_bucket_of_their_own(production: Production) -> None:
@@ -85,7 +124,9 @@ def test_the_bucket_and_its_keys_belong_together(
         (s3.region, "eu central", "not a region"),
         (s3.endpoint, "s3.example.com", "not a scheme and a host"),
         (s3.endpoint, "https://id:s3cret@s3.example.com", "not a scheme and a host"),
-        (s3.endpoint, "https://s3.example.com/uploads", "not a scheme and a host"),
+        (s3.endpoint, "https://s3.example.com/uploads?key=s3cret", "not a scheme and a host"),
+        (s3.endpoint, "https://s3.example.com/a b", "not a scheme and a host"),
+        (s3.addressing_style, "s3cret", "neither virtual nor path"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(parser: Callable[[str], object], wrong: str, reason: str) -> None:
