@@ -13,6 +13,8 @@ from tests.support.names import IN_A_NAMESPACE, LoopbackNames
 # Which only the platform's own API and consoles know.
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 API_HOST = "www.pythonanywhere.com"
+# That of the other system, which knows nothing of the first one's accounts.
+EUROPE = "eu.pythonanywhere.com"
 # What a machine behind a proxy or a package index of its own needs to install packages.
 OF_THIS_NETWORK = ("PIP_", "UV_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 
@@ -47,12 +49,13 @@ class Account:
 
     Attributes:
         user: its name.
+        site: the host of the platform's pages and API.
         home: its home folder, as seen from outside; inside it is /home/<user>.
         www: /var/www, as seen from outside.
         environment: the variables of its consoles.
     """
 
-    def __init__(self, folder: Path, user: str, names: LoopbackNames, ca_file: Path) -> None:
+    def __init__(self, folder: Path, user: str, names: LoopbackNames, ca_file: Path, site: str = API_HOST) -> None:
         """Make an account.
 
         Args:
@@ -60,8 +63,10 @@ class Account:
             user: its name.
             names: the host names that it knows.
             ca_file: the certificates that it trusts.
+            site: the system that it is on.
         """
         self.user = user
+        self.site = site
         self.names = names
         self.home, self.www, self.scratch = (folder / name for name in ("home", "www", "scratch"))
         # Where every account has it, since a virtual environment leads there.
@@ -82,7 +87,7 @@ class Account:
             "NO_PROXY": ".pythonanywhere.com",
             "REQUESTS_CA_BUNDLE": str(ca_file),
             "SSL_CERT_FILE": str(ca_file),
-            "PYTHONANYWHERE_SITE": API_HOST,
+            "PYTHONANYWHERE_SITE": site,
             "API_TOKEN": TOKEN,
         }
         config = Path.home() / ".config/pip/pip.conf"

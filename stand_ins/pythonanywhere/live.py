@@ -95,7 +95,7 @@ class Laptop:
             if name not in ("API_TOKEN", "PYTHONANYWHERE_SITE")
         }
         script = SSH.format(
-            host=HOST,
+            host=HOST.replace("pythonanywhere.com", account.site.removeprefix("www.")),
             environment=" ".join(shlex.quote(f"{name}={value}") for name, value in inside.items()),
             command=shlex.join(account.command([])),
         )
@@ -143,6 +143,11 @@ class Live:
     def releases(self) -> list[str]:
         """The names of all releases, the oldest first."""
         return sorted(path.name for path in (self.folder / "releases").iterdir())
+
+    @property
+    def packages(self) -> list[str]:
+        """The names of the folders with installed packages."""
+        return sorted(path.name for path in (self.folder / "environments").iterdir())
 
     def set_up(self, variables: Mapping[str, str]) -> None:
         """Do what the runbook does before the first deploy."""

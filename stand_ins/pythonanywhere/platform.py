@@ -72,7 +72,7 @@ class Platform:
     @property
     def domain(self) -> str:
         """The web app's host name that every account has."""
-        return f"{self.account.user}.pythonanywhere.com"
+        return f"{self.account.user}.{self.account.site.removeprefix('www.')}"
 
     def ask(
         self,
@@ -117,7 +117,7 @@ class Platform:
 
     def answer(self, exchange: Exchange) -> None:
         """Answer a request for any of the platform's hosts."""
-        if exchange.host == API_HOST:
+        if exchange.host == self.account.site:
             status, content = self.called(exchange)
             headers = {"Retry_After": str(wait_told(content))} if status == 429 else {}
             exchange.reply(status, json.dumps(content).encode(), "application/json", **headers)
@@ -375,18 +375,18 @@ def given(exchange: Exchange) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def pythonanywhere(folder: Path, user: str) -> Iterator[Platform]:
+def pythonanywhere(folder: Path, user: str, site: str = API_HOST) -> Iterator[Platform]:
     """The platform with an account, until the end of the block; nothing of it is left then.
 
     Raises:
         pytest.skip.Exception: this process may not have host names of its own.
     """
-    hosts = [API_HOST, f"{user}.pythonanywhere.com"]
+    hosts = [site, f"{user}.{site.removeprefix('www.')}"]
     with loopback_names(folder / "names", hosts) as names, contextlib.ExitStack() as stack:
         authority = trustme.CA()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(*hosts, "www.example.com").configure_cert(context)
-        platform = Platform(Account(folder / "account", user, names, trusted(folder, authority)), folder)
+        platform = Platform(Account(folder / "account", user, names, trusted(folder, authority), site), folder)
         for port, its_context in ((443, context), (80, None)):
             stack.enter_context(Front((names.address, port), its_context, platform.answer).serving())
         try:

@@ -40,9 +40,9 @@ def live(seed: Path, tmp_path: Path) -> Iterator[Live]:
 @pytest.fixture
 def serves_as_before(live: Live) -> Iterator[None]:
     """The release before goes on serving, and nothing is left of the one that failed."""
-    first, page = live.current, live.ask().text
+    first, page, packages = live.current, live.ask().text, live.packages
     yield
-    assert (live.current, live.releases) == (first, [first])
+    assert (live.current, live.releases, live.packages) == (first, [first], packages)
     assert live.ask().text == page
 
 

@@ -14,7 +14,7 @@ from typing import Any, override
 
 import pytest
 
-from stand_ins.pythonanywhere.account import API_HOST
+from stand_ins.pythonanywhere.account import API_HOST, EUROPE
 from stand_ins.pythonanywhere.live import Laptop, Live, on_pythonanywhere, variables
 from tests.support.databases import PostgreSQL
 from tests.support.environments import uv
@@ -41,6 +41,10 @@ UNKNOWN = {
     "a token that was taken back": ({"API_TOKEN": "0" * 40}, "does not know the API token in API_TOKEN: make one"),
     "somebody else's account": ({"PYTHONANYWHERE_USERNAME": "somebody"}, "has to be one of the account somebody"),
     "an address for a host": ({"PYTHONANYWHERE_SITE": f"https://{API_HOST}"}, "PYTHONANYWHERE_SITE is a host name"),
+    "the other system": (
+        {"PYTHONANYWHERE_SITE": EUROPE},
+        f"this account is at {EUROPE}, and ALLOWED_HOSTS begins with todolist.pythonanywhere.com. Write NAME.{EUROPE}",
+    ),
     "a host that is not there": ({"PYTHONANYWHERE_SITE": "127.0.0.1:9"}, "gave no answer (ConnectionError)"),
 }
 

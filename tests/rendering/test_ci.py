@@ -43,8 +43,6 @@ def names_used(project: Path) -> set[str]:
         named += ["HEROKU_API_KEY", "HEROKU_APP"]
     if (project / ".gitlab/deploy-docker.yml").exists():
         named += ["DEPLOY_TO", "DEPLOY_FOLDER"]
-    if (project / ".gitlab/deploy-pythonanywhere.yml").exists():
-        named += ["PYTHONANYWHERE_SITE"]
     return set(used) | {name for name in named if not own.match(name)}
 
 

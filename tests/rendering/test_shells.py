@@ -228,6 +228,15 @@ def test_every_answer_is_used(render: Render) -> None:
         assert told, answer
 
 
+def test_no_name_of_the_other_system_is_left_for_an_account_in_europe(render: Render) -> None:
+    """Except those of pages that both have in common."""
+    project = render(platform="pythonanywhere", pythonanywhere_site="eu.pythonanywhere.com", ci="github")
+    common = r"https://(www|help)\.pythonanywhere\.com/(pricing|forums|pages)"
+    for path in [project / "docs/deploy.md", project / "docs/environment.md", project / ".env.example"]:
+        told = re.sub(common, "", path.read_text())
+        assert re.findall(r"(?<!eu\.)\bpythonanywhere(?:-services)?\.com|\bwww\.pythonanywhere", told) == [], path
+
+
 def test_every_shell_names_the_production_settings(render: Render) -> None:
     files = {
         "heroku": "app.json",

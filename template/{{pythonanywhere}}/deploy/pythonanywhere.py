@@ -30,7 +30,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pythonanywhere_releases import DeployError, Release, SiteFolder, disk_in_words, own_environment, run
+from pythonanywhere_disk import DeployError, disk_in_words
+from pythonanywhere_packages import run
+from pythonanywhere_releases import Release, SiteFolder, own_environment
 
 PROJECT = Path(__file__).resolve().parent.parent
 DEPLOY = PROJECT / "deploy"
@@ -118,8 +120,8 @@ def over_ssh(arguments: argparse.Namespace) -> int:
     remote += ["--commit", arguments.commit] if arguments.commit else []
     remote += ["--force"] if arguments.force else []
     remote += ["--without-smoke"] if arguments.without_smoke else []
-    # It may be unset there, where no console has been started.
-    where = os.environ.get("PYTHONANYWHERE_SITE")
+    # It is unset there, where no console has been started.
+    where = os.environ.get("PYTHONANYWHERE_SITE") or site_of(arguments.ssh)
     remote = ["env", f"PYTHONANYWHERE_SITE={where}", *remote] if where else remote
     # Without a terminal: nothing may ask for a password.
     command = ["ssh", "-T", "-o", "BatchMode=yes", arguments.ssh, shlex.join(remote)]
@@ -137,6 +139,12 @@ def over_ssh(arguments: argparse.Namespace) -> int:
     if done.returncode == 127:
         raise DeployError(f"{arguments.ssh} has no {python}: see its system image, on the platform's Account page")
     return done.returncode
+
+
+def site_of(login: str) -> str | None:
+    """Return the host of the platform's API for an ssh login; None for a host that has a name of your own."""
+    found = re.fullmatch(r".*@ssh\.(eu\.)?pythonanywhere\.com", login, re.IGNORECASE)
+    return f"{found[1] or 'www.'}pythonanywhere.com".lower() if found else None
 
 
 def refuse_elsewhere() -> None:
@@ -202,6 +210,7 @@ class Deploy:
         """
         site = self.site
         try:
+            site.make_room(sys.executable)
             release = site.make()
             step(f"2/{STEPS} install", lambda: print(site.install(release, sys.executable)))
             step(f"3/{STEPS} check the settings and the database", lambda: self.read_settings(release))
@@ -209,8 +218,11 @@ class Deploy:
             # Ahead of migrating, since it fails without a trace in the database.
             step(f"5/{STEPS} collect the static files", lambda: self.manage(release, "collectstatic", "--noinput"))
         except DeployError as error:
-            site.discard_unfinished()
+            site.give_back()
             raise DeployError(f"{error}\n{serving(self.before)}; nothing has changed for it.") from None
+        except KeyboardInterrupt:
+            site.give_back()
+            raise
         try:
             step(f"6/{STEPS} migrate", lambda: self.manage(release, "migrate", "--noinput"))
             release = site.finish(release)

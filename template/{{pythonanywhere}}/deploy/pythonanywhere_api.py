@@ -28,6 +28,8 @@ from pythonanywhere_core.webapp import Webapp
 PATIENCE = 60
 # How often in a row.
 TRIES = 3
+# The platform's two systems, by what an account's web app is called there.
+SYSTEMS = ("pythonanywhere.com", "eu.pythonanywhere.com")
 HOW_TO_GET_IN = "make one on the Account page, under API token, and open a new console; elsewhere, set API_TOKEN"
 
 
@@ -74,6 +76,7 @@ def look(wanted: Wanted) -> None:
         raise RefusedError(f"there is no API token, or one with a space or a line's end in it: {HOW_TO_GET_IN}")
     if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d+)?", platform()):
         raise RefusedError("PYTHONANYWHERE_SITE is a host name: www.pythonanywhere.com or eu.pythonanywhere.com")
+    refuse_another_system(wanted.domain.lower())
     found = existing(wanted.domain)
     if found is None:
         print(f"there is no web app {wanted.domain} yet; it will be made")
@@ -81,6 +84,20 @@ def look(wanted: Wanted) -> None:
         print(f"there is the web app {wanted.domain}")
     for command in wanted.processes:
         task(command)
+
+
+def refuse_another_system(domain: str) -> None:
+    """See that a web app under the platform's own name is of the system that the account is on.
+
+    Raises:
+        RefusedError: it is of the other one, which would give no certificate for it.
+    """
+    own = platform().removeprefix("www.")
+    if own in SYSTEMS and domain.endswith(".pythonanywhere.com") and domain.partition(".")[2] != own:
+        raise RefusedError(
+            f"this account is at {platform()}, and ALLOWED_HOSTS begins with {domain}. Write NAME.{own} there, in .env, and"
+            f" answer {platform()} at the template's question `pythonanywhere_site`, so that docs/deploy.md says the same"
+        )
 
 
 def configure(wanted: Wanted) -> None:

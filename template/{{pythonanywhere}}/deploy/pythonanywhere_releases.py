@@ -26,17 +26,24 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-# With the one that serves. Space is scarce in an account, and each may have packages of its own.
+from pythonanywhere_disk import (
+    FIRST_PACKAGES,
+    GROWTH,
+    SPARE,
+    DeployError,
+    disk_in_words,
+    has_room,
+    in_megabytes,
+    taken,
+)
+from pythonanywhere_packages import WHOLE, install, lock_of, see_that_they_agree, size_of_packages
+
+# With the one that serves, and fewer where the disk has no room for the next one: each may have packages of its own.
 RELEASES_KEPT = 3
 # What is not finished yet; a release gets its name when it is whole.
 UNFINISHED = ".new"
 DETAILS = "release.json"
-
-
-class DeployError(Exception):
-    """A step failed; the text is what a person should read."""
 
 
 @dataclass(frozen=True)
@@ -62,34 +69,6 @@ class Release:
     def python(self) -> Path:
         """The Python of its packages."""
         return self.folder / ".venv" / "bin" / "python"
-
-
-@contextlib.contextmanager
-def disk_in_words() -> Iterator[None]:
-    """Let what the disk refuses in the block be a step that fails.
-
-    Raises:
-        DeployError: a file could not be read, written or deleted; the text names it, where the system does.
-    """
-    try:
-        yield
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise DeployError(f"{where}{error.strerror or error}. docs/deploy.md, When something is wrong") from None
-
-
-def run(command: list[str], folder: Path, failure: str, env: dict[str, str] | None = None) -> None:
-    """Run a program, and let it print.
-
-    Raises:
-        DeployError: it failed, or is not installed; `failure` is what is said then.
-    """
-    try:
-        done = subprocess.run(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, check=False)
-    except OSError as error:
-        raise DeployError(f"{failure} ({command[0]}: {error.strerror})") from None
-    if done.returncode != 0:
-        raise DeployError(failure)
 
 
 class SiteFolder:
@@ -173,10 +152,59 @@ class SiteFolder:
         if self.git("rev-parse", "HEAD") != wanted:
             raise DeployError(f"{wanted[:8]} is older than what is here. To go back, say --rollback")
 
-    def discard_unfinished(self) -> None:
-        """Delete a release that did not become one, as far as the disk lets it go."""
+    def give_back(self) -> None:
+        """Delete what a deploy that failed has taken, as far as the disk lets it go.
+
+        Packages that are whole stay for the next try, unless the disk is too full to hold them for that.
+        """
         for path in self.releases.glob(f"*{UNFINISHED}"):
             shutil.rmtree(path, ignore_errors=True)
+        unused = self.unused_packages()
+        for path in unused:
+            if not (path / WHOLE).exists():
+                shutil.rmtree(path, ignore_errors=True)
+        if not has_room(self.root, FIRST_PACKAGES):
+            for path in unused:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def unused_packages(self) -> list[Path]:
+        """Return the sets of packages that no release has."""
+        used = {(path / ".venv").resolve() for path in self.releases.iterdir()}
+        return [path for path in self.environments.iterdir() if path.resolve() not in used]
+
+    @disk_in_words()
+    def make_room(self, python: str) -> None:
+        """See that the disk takes one more release, before anything of it is made.
+
+        Where it does not, packages that no release has go first, then releases, the oldest first. The one that serves stays.
+
+        Args:
+            python: the Python that the packages will be for.
+
+        Raises:
+            DeployError: there is no room even so.
+        """
+        self.give_back()
+        live = self.live()
+        packages = self.packages(self.repository, python)
+        needed = SPARE + int(GROWTH * taken(live.folder if live else self.repository))
+        if not (packages / WHOLE).exists():
+            needed += int(GROWTH * (size_of_packages(live.folder / ".venv") if live else 0)) or FIRST_PACKAGES
+        others = [path for path in self.releases.iterdir() if live is None or path != live.folder]
+        # What was given up is newer than the one that serves, and nobody goes back to it.
+        others.sort(key=lambda path: (live is not None and path.name < live.name, path.name))
+        unused = [path for path in self.unused_packages() if path != packages]
+        while not has_room(self.root, needed):
+            if not unused and not others:
+                raise DeployError(
+                    f"the disk has no room for a release, which takes up to {in_megabytes(needed)}. Delete files that you do"
+                    " not need, or take a plan with more space: docs/deploy.md, What an account can do"
+                )
+            going = unused or [others.pop(0)]
+            for path in going:
+                print(f"deleting {path}, since the disk has no room for the next release beside it")
+                shutil.rmtree(path)
+            unused = [path for path in self.unused_packages() if path != packages]
 
     @disk_in_words()
     def make(self) -> Release:
@@ -188,7 +216,6 @@ class SiteFolder:
         if not self.env_file.is_file():
             example = self.repository / ".env.example"
             raise DeployError(f"{self.env_file} is not there. Make it from {example}: docs/deploy.md has the commands")
-        self.discard_unfinished()
         numbers = [int(path.name[:4]) for path in self.releases.iterdir() if path.name[:4].isdecimal()]
         commit = self.git("rev-parse", "HEAD")
         live = self.live()
@@ -219,32 +246,32 @@ class SiteFolder:
         Raises:
             DeployError: that failed, or there is no lock.
         """
-        uv = shutil.which("uv")
-        lock = release.folder / ("uv.lock" if uv else "requirements.txt")
-        if not lock.is_file():
-            raise DeployError(f"git has no {lock.name}. docs/deploy.md, Before the first deploy, has the commands")
-        if not uv:
+        lock = lock_of(release.folder)
+        if not shutil.which("uv"):
             see_that_they_agree(lock, release.folder / "uv.lock")
-        key = hashlib.sha256(f"{python} {lock.name}\n{lock.read_text()}".encode()).hexdigest()[:12]
-        environment = self.environments / key
-        whole = environment / ".whole"
+        environment = self.packages(release.folder, python)
         (release.folder / ".venv").symlink_to(environment)
-        if whole.exists():
+        if (environment / WHOLE).exists():
             return f"the packages are those of an earlier release: {environment}"
         shutil.rmtree(environment, ignore_errors=True)
-        failure = "the packages could not be installed, for the reason above"
-        if uv:
-            command = [uv, "sync", "--quiet", "--locked", "--no-default-groups", "--group=deploy", f"--python={python}"]
-            own = {"UV_PROJECT_ENVIRONMENT": str(environment), "UV_PYTHON_DOWNLOADS": "never", "UV_NO_CACHE": "1"}
-            run(command, release.folder, failure, {**os.environ, **own})
-        else:
-            run([python, "-m", "venv", str(environment)], release.folder, failure)
-            pip = [str(environment / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-            # All that is needed is listed; uv, which chose it, may know better than a package what works with it.
-            install = ["install", "--no-cache-dir", "--no-deps", "--require-hashes", f"--requirement={lock}"]
-            run([*pip, *install], release.folder, failure)
-        whole.touch()
-        return f"installed into {environment}"
+        try:
+            install(lock, environment, python)
+            size = taken(environment)
+            (environment / WHOLE).write_text(f"{size}\n")
+        except BaseException:
+            # Half of it would fill the disk that the live site's database is on.
+            shutil.rmtree(environment, ignore_errors=True)
+            raise
+        return f"installed into {environment} ({in_megabytes(size)})"
+
+    def packages(self, folder: Path, python: str) -> Path:
+        """Return where the packages are, or will be, that the lock of a folder asks for.
+
+        Raises:
+            DeployError: there is no lock.
+        """
+        lock = lock_of(folder)
+        return self.environments / hashlib.sha256(f"{python} {lock.name}\n{lock.read_text()}".encode()).hexdigest()[:12]
 
     @disk_in_words()
     def finish(self, release: Release) -> Release:
@@ -266,12 +293,11 @@ class SiteFolder:
 
     def tidy(self) -> None:
         """Delete all releases but the last ones, and packages that none of them has; say what the disk keeps."""
-        kept: list[Release] = []
+        folders: list[Path] = []
         release = self.live()
-        while release and len(kept) < RELEASES_KEPT:
-            kept.append(release)
+        while release and len(folders) < RELEASES_KEPT:
+            folders.append(release.folder)
             release = self.find(release.before)
-        folders = {release.folder for release in kept}
         environments = {(folder / ".venv").resolve() for folder in folders}
         for path in [*self.releases.iterdir(), *self.environments.iterdir()]:
             if path not in folders and path.resolve() not in environments:
@@ -292,48 +318,3 @@ def own_environment(release: Release) -> dict[str, str]:
     names = re.findall(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=", text_of(release.folder / ".env"), re.MULTILINE)
     kept = {name: value for name, value in os.environ.items() if name not in names and name != "API_TOKEN"}
     return {**kept, "DJANGO_SETTINGS_MODULE": "config.settings.production"}
-
-
-def see_that_they_agree(requirements: Path, lock: Path) -> None:
-    """See that requirements.txt has the versions of uv.lock, and all that the site needs of it.
-
-    Raises:
-        DeployError: it has not, since only one of them was changed.
-    """
-    anew = (
-        "Make it anew, and commit it:\nuv export --quiet --locked --no-default-groups --group deploy --no-emit-project"
-        " --output-file requirements.txt"
-    )
-    # Not at the top: the old Pythons that the script is to say no to do not have it.
-    import tomllib
-
-    packages = tomllib.loads(lock.read_text())["package"]
-    locked = {(package["name"], package.get("version")) for package in packages}
-    missing = needed(packages)
-    for line in requirements.read_text().splitlines():
-        found = re.match(r"([\w.-]+)(?:\[.*\])?(?:==([^\s;\\]+))?", line)
-        if found:
-            name, version = found.groups()
-            missing.discard(name)
-            if version and (name, version) not in locked:
-                raise DeployError(f"requirements.txt says {name}=={version}, and uv.lock does not. {anew}")
-    if missing:
-        raise DeployError(f"uv.lock has {', '.join(sorted(missing))}, and requirements.txt does not. {anew}")
-
-
-def needed(packages: list[dict[str, Any]]) -> set[str]:
-    """The names of what the project and its group `deploy` need, of the packages of a uv.lock, and what these need."""
-    project: dict[str, Any] = next((package for package in packages if "." in package["source"].values()), {})
-    # With those for other systems, which requirements.txt has too, each with a condition.
-    waiting = [*project.get("dependencies", []), *project.get("dev-dependencies", {}).get("deploy", [])]
-    seen: set[tuple[str, str]] = set()
-    while waiting:
-        each = waiting.pop()
-        new = {(each["name"], extra) for extra in ("", *each.get("extra", []))} - seen
-        seen |= new
-        for package in packages:
-            for name, extra in new:
-                if package["name"] == name:
-                    extras = package.get("optional-dependencies", {})
-                    waiting += extras.get(extra, []) if extra else package.get("dependencies", [])
-    return {name for name, _ in seen}
