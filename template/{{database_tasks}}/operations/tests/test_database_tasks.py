@@ -224,5 +224,5 @@ def test_the_command_is_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_where_pages_do_their_tasks_there_is_nothing_for_a_worker(settings: Settings) -> None:
     settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.immediate.ImmediateBackend"}}
-    with pytest.raises(CommandError, match="nothing is left for a worker"):
+    with pytest.raises(CommandError, match="there is nothing for a worker to do"):
         call_command("worker")
