@@ -19,7 +19,7 @@ load_dotenv()
 
 
 def number(name: str, default: int) -> int:
-    """Return a positive whole number from an environment variable, or the default. Django's settings refuse a wrong value."""
+    """Return a positive whole number from an environment variable, or the default. Settings refuse wrong values later."""
     value = os.environ.get(name, "").strip()
     return int(value) if value.isdecimal() and int(value) > 0 else default
 
@@ -85,7 +85,7 @@ logger_class = JsonLogger
 
 
 def pre_request(_worker: Any, request: Any) -> None:
-    """Close the connection after a request with a body, so that no thread waits for a part of the body that Django did not read.
+    """Close the connection after a request with a body, so that no thread waits for the part that Django did not read.
 
     gunicorn's ASGI worker already does this; its requests have no `force_close`.
     """

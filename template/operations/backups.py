@@ -41,7 +41,7 @@ class BackupError(Exception):
 def back_up(connection: BaseDatabaseWrapper, folder: Path, *, keep: int) -> Path:
     """Write the database into a new file, and delete the oldest ones.
 
-    The site keeps serving meanwhile. The file holds a consistent snapshot of the database, compressed, and gets its name
+    The site keeps serving meanwhile. The file holds a consistent snapshot of the database, compressed. It gets its name
     only after it was read back and found complete. Only its owner can read it.
 
     Args:

@@ -75,8 +75,8 @@ def either(name: str) -> Callable[..., Any]:
 class RedisElseDatabaseCache(RedisCache):
     """Cache in Redis; while Redis is down or hangs, use the cache that OPTIONS["fallback"] names.
 
-    The two caches share no entries. Rate limits start again in the fallback, so a Redis outage gives somebody who guesses
-    passwords one more round of tries, and no third.
+    The two caches share no entries. Rate limits start again in the fallback, so a Redis outage gives somebody who
+    guesses passwords one more round of tries, and no third.
     """
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:

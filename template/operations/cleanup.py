@@ -1,12 +1,12 @@
 """Delete expired sessions, old task results, and uploaded files no longer referenced in the database.
 
-`manage.py cleanup --dry-run` lists unused uploads, and `--uploads LIST` deletes those in a list. When in doubt, a file is kept.
-A file counts as unused only if all of these are true:
+`manage.py cleanup --dry-run` lists unused uploads, and `--uploads LIST` deletes those in a list. When in doubt, a file
+is kept. A file counts as unused only if all of these are true:
 
-- It is in the default storage, in the folder of a file field (`upload_to`). A field whose `upload_to` is empty or a function has
-  no folder of its own. Backups, static files and files of other storages do not count.
-- Its name is one that Django gives to uploads. No row has it as its file, and it is not derived from a row's file, like a
-  thumbnail.
+- It is in the default storage, in the folder of a file field (`upload_to`). A field whose `upload_to` is empty or a
+  function has no folder of its own. Backups, static files and files of other storages do not count.
+- Its name is one that Django gives to uploads. No row has it as its file, and it is not derived from a row's file, like
+  a thumbnail.
 - No text in the database contains its name, as rich text contains the names of its pictures.
 - It is older than CLEANUP_UPLOADS_MIN_AGE_HOURS.
 """
@@ -51,7 +51,7 @@ Column = tuple[type[models.Model], models.Field]
 
 
 def due() -> bool:
-    """Return whether a run is due: True once every CLEANUP_UPLOADS_INTERVAL_HOURS, and then not again until the next is."""
+    """Return whether a run is due. After True, the next is due CLEANUP_UPLOADS_INTERVAL_HOURS later."""
     interval = timedelta(hours=settings.CLEANUP_UPLOADS_INTERVAL_HOURS) - SLACK
     return cache.add("cleanup", "done", timeout=interval.total_seconds())
 

@@ -61,7 +61,7 @@ class TextLines(logging.Formatter):
 
 
 class SaysSoNowAndThen(logging.Handler):
-    """Report once a minute, in one line, that the log cannot be written (a full disk), instead of a traceback per line."""
+    """Report once a minute in one line that the log cannot be written (a full disk), not with a traceback per line."""
 
     said_at = float("-inf")
 
@@ -90,8 +90,8 @@ def log_file(path: str) -> logging.Handler:
     Raises:
         OSError: the file cannot be opened.
     """
-    # The standard library's handler loses lines when several processes write to the file. Import this one only when needed:
-    # it is slow.
+    # The standard library's handler loses lines when several processes write to the file. This one is slow to import,
+    # so import it only when needed.
     from concurrent_log_handler import ConcurrentRotatingFileHandler
 
     class LogFile(SaysSoNowAndThen, ConcurrentRotatingFileHandler):

@@ -7,7 +7,7 @@ from django.contrib.staticfiles.storage import StaticFilesStorage
 
 
 def is_there(name: str) -> bool:
-    """Return whether a static file of that name exists. A name that ends with a slash is a folder's, and is not checked."""
+    """Return whether a static file of that name exists. A name that ends with a slash is a folder, and not checked."""
     path = unquote(urlsplit(urldefrag(name).url).path)
     return not path or path.endswith("/") or finders.find(path) is not None
 

@@ -105,8 +105,8 @@ def served(project: Path, broker_url: str | None = None) -> Iterator[Site]:
 def production_environment(project: Path, folder: Path, port: int) -> dict[str, str]:
     """Return this process's environment, with what production needs and nothing from `.env`.
 
-    Variables in `.env` are set to the empty string: settings treat that as not set, and `.env` overrides no variable that
-    exists.
+    Variables in `.env` are set to the empty string. Settings treat that as not set, and `.env` overrides no variable
+    that exists.
     """
     # Except WEB_CONCURRENCY: gunicorn refuses an empty one, and reads it before `.env` is loaded.
     names = dotenv_values(project / ".env").keys() - {"WEB_CONCURRENCY"}

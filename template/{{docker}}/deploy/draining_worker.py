@@ -1,9 +1,9 @@
 """Serve the connections that are still waiting when gunicorn's threaded worker is told to stop.
 
 gunicorn's own worker keeps the port open until its last request ends, but accepts no more connections: those made
-meanwhile are cut off at the end. The proxy can retry a page but not a form, because the site may have processed it already.
-This worker accepts the waiting connections and closes the port at once. Later connections are refused, so the proxy knows
-that the site did not get the request, and tries the next container.
+meanwhile are cut off at the end. The proxy can retry a page but not a form, because the site may have processed it
+already. This worker accepts the waiting connections and closes the port at once. Later connections are refused, so the
+proxy knows that the site did not get the request, and tries the next container.
 """
 
 import select

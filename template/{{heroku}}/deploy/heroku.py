@@ -30,13 +30,13 @@ class NotWellError(DeployError):
 
 def main() -> int:
     """Deploy or roll back, and return the exit code."""
-    parser = argparse.ArgumentParser(description="Deploy the current commit, check the site, and roll back if that fails.")
+    parser = argparse.ArgumentParser(description="Deploy the current commit, check the site, roll back if that fails.")
     parser.add_argument("--app", default=os.environ.get("HEROKU_APP"), help="the app, if no git remote names it")
     parser.add_argument("--rollback", action="store_true", help="roll back to the previous code")
     parser.add_argument(
         "--undo", nargs=2, metavar=("APP", "MIGRATION"), help="undo the migrations after this one, then roll back"
     )
-    parser.add_argument("--force", action="store_true", help="deploy even if the commit does not contain the last deployed")
+    parser.add_argument("--force", action="store_true", help="deploy even if the last deployed commit is not contained")
     asked = parser.parse_args()
     try:
         heroku = Heroku(asked.app)
@@ -222,8 +222,8 @@ def roll_back(heroku: Heroku) -> None:
     earlier, later = earlier_and_later(heroku)
     if earlier["version"] > later["version"]:
         raise DeployError(
-            f"v{earlier['version']} is already a rollback from v{later['version']}. To go further back, name the release: "
-            "`heroku rollback v…`; `heroku releases` lists them"
+            f"v{earlier['version']} is already a rollback from v{later['version']}. To go further back, name the "
+            "release: `heroku rollback v…`; `heroku releases` lists them"
         )
     step(f"1/2 roll back to v{earlier['version']}", lambda: heroku.go_to(earlier["version"]))
     step("2/2 check the live site", lambda: check(heroku))
@@ -259,8 +259,8 @@ def undo(heroku: Heroku, app: str, migration: str) -> None:
     except (DeployError, KeyboardInterrupt) as error:
         start = "".join(f" {kind}={number}" for kind, number in workers.items())
         raise DeployError(
-            f"{str(error) or 'Interrupted.'}\nThe site is still in maintenance mode. `heroku releases` shows its code, and "
-            "`heroku run python manage.py showmigrations` its migrations. When they fit, run "
+            f"{str(error) or 'Interrupted.'}\nThe site is still in maintenance mode. `heroku releases` shows its code, "
+            "and `heroku run python manage.py showmigrations` its migrations. When they fit, run "
             f"{f'`heroku ps:scale{start}` and ' if start else ''}`heroku maintenance:off`"
         ) from None
     step("6/6 check the live site", lambda: check(heroku))

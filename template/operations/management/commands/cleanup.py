@@ -31,11 +31,11 @@ class Command(BaseCommand):
         part.add_argument(
             "--when-due",
             action="store_true",
-            help="do nothing until CLEANUP_UPLOADS_INTERVAL_HOURS after the last run, however often a scheduler starts this",
+            help="do nothing until CLEANUP_UPLOADS_INTERVAL_HOURS after the last run, for schedulers that start often",
         )
 
     def handle(self, *_: Any, dry_run: bool, uploads: str | None, when_due: bool, **__: Any) -> None:
-        """Clean up, and report what was deleted. Only the names of uploads go to standard output; the rest to standard error.
+        """Clean up, and report what was deleted. With uploads, only their names go to standard output.
 
         Raises:
             CommandError: the list or the upload storage cannot be read.

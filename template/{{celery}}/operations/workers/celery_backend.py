@@ -118,7 +118,7 @@ class QuietTask(CeleryTask[Any, Any]):
         return super().apply_async(*args, **{**options, "argsrepr": "…", "kwargsrepr": "…"})
 
 
-# A task whose process died is retried at once, MOST_ATTEMPTS times in all. Never change the name: queued messages have it.
+# A task whose process died is retried at once, MOST_ATTEMPTS times in all. Keep the name: queued messages have it.
 @shared_task(
     bind=True,
     base=QuietTask,

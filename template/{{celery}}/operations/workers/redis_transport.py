@@ -1,8 +1,8 @@
 """Use Redis as Celery's broker without losing a task when a worker is killed.
 
-Kombu takes a task off its queue (BRPOP), and then adds it to a list of unacknowledged tasks, from which another worker can
-get it. A worker killed between the two loses the task. Here a script in Redis does both in one step. The price: an idle
-worker polls Redis ten times a second.
+Kombu takes a task off its queue (BRPOP), and then adds it to a list of unacknowledged tasks, from which another worker
+can get it. A worker killed between the two loses the task. Here a script in Redis does both in one step. The price: an
+idle worker polls Redis ten times a second.
 """
 
 from time import monotonic, time
@@ -39,7 +39,7 @@ PlainQoS: Any = redis.QoS
 
 
 class QoS(redis.QoS):
-    """Record unacknowledged tasks, with commands that a full Redis still accepts: it can read and delete, but not write."""
+    """Record unacknowledged tasks, with commands that a full Redis still accepts: those that only read or delete."""
 
     noted = False
 
@@ -51,7 +51,7 @@ class QoS(redis.QoS):
             PlainQoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        """Remove a finished task from the list, as kombu does, but without a transaction, which a full Redis refuses."""
+        """Remove a finished task from the list as kombu does, but without a transaction, which a full Redis refuses."""
         channel: Any = self.channel
         with channel.conn_or_acquire() as client:
             notes = client.pipeline(transaction=False)

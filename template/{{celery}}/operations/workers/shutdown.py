@@ -1,6 +1,6 @@
 """End a Celery worker on SIGTERM as soon as its tasks are done, and after CELERY_SHUTDOWN_SECONDS at the latest.
 
-Celery's own soft shutdown always sleeps for the whole time, even if all tasks are done earlier, and a deploy would wait.
+Celery's own soft shutdown always sleeps for the whole time, even if all tasks end earlier, and a deploy would wait.
 """
 
 import signal

@@ -146,7 +146,7 @@ class Worker(PlainWorker):
 
 
 def is_known(result: DBTaskResult) -> bool:
-    """Return whether this code has the task. During a deploy, new pages may enqueue tasks that only the next worker knows."""
+    """Return whether this worker knows the task. In a deploy, new pages enqueue tasks that only the next worker knows."""
     try:
         import_string(result.task_path)
     except ImportError:
@@ -180,6 +180,6 @@ def put_back_abandoned() -> None:
         still_running = DBTaskResult.objects.running().filter(pk=result.pk, started_at=result.started_at)
         if len(result.worker_ids) >= MOST_ATTEMPTS:
             result.set_failed(TaskAbandonedError(f"{len(result.worker_ids)} workers died while they ran it"))
-            log.error("task %s (%s) is given up: %s workers died running it", result.pk, result.task_path, MOST_ATTEMPTS)
+            log.error("task %s (%s) is given up: it ended %s workers", result.pk, result.task_path, MOST_ATTEMPTS)
         elif still_running.update(status=TaskResultStatus.READY):
             log.warning("task %s (%s) is put back: its worker died", result.pk, result.task_path)

@@ -20,6 +20,6 @@ class Command(BaseCommand):
         """
         backend = task_backends["default"]
         if not hasattr(backend, "work"):
-            raise CommandError("with these settings tasks run inside the request, so there is nothing for a worker to do")
+            raise CommandError("these settings run tasks inside the request: there is nothing for a worker to do")
         logging.captureWarnings(capture=True)
         backend.work()
