@@ -19,7 +19,7 @@ load_dotenv()
 
 
 def number(name: str, default: int) -> int:
-    """Return a positive whole number from an environment variable, or the default. Settings refuse wrong values later."""
+    """Return an environment variable's positive whole number, or the default. Settings refuse wrong values later."""
     value = os.environ.get(name, "").strip()
     return int(value) if value.isdecimal() and int(value) > 0 else default
 

@@ -146,7 +146,7 @@ class Worker(PlainWorker):
 
 
 def is_known(result: DBTaskResult) -> bool:
-    """Return whether this worker knows the task. In a deploy, new pages enqueue tasks that only the next worker knows."""
+    """Return whether this worker knows a task. In a deploy, new pages enqueue tasks that only the next worker knows."""
     try:
         import_string(result.task_path)
     except ImportError:
