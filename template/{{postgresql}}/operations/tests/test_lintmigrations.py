@@ -111,7 +111,7 @@ DANGERS: dict[str, tuple[Operation, str]] = {
         AddIndexConcurrently("note", BY_NUMBER),
         "cannot be executed inside a transaction",
     ),
-    "what asks the server": (Asks(), "Asks asks the database"),
+    "what asks the server": (Asks(), "Asks queries the database"),
 }
 HARMLESS: dict[str, Operation] = {
     "a table": migrations.CreateModel(
