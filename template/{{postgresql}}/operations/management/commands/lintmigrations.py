@@ -32,8 +32,8 @@ NOT_ASKED = (
 )
 # Its messages about SQL, in Django's terms.
 IN_DJANGO = {
-    "ban-drop-default": "During a deploy the previous release still serves, does not know the column, and could not add "
-    "a row: give the field a db_default besides its default, or null=True.",
+    "ban-drop-default": "During a deploy the previous release still serves. It does not know the column, and could not "
+    "add a row: give the field a db_default besides its default, or null=True.",
     "require-concurrent-index-creation": "Building the index blocks writes to the table: use "
     "AddIndexConcurrently, in a migration with atomic = False.",
     "require-concurrent-index-deletion": "Use RemoveIndexConcurrently, in a migration with atomic = False.",
