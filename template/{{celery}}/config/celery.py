@@ -1,4 +1,4 @@
-"""Start Celery: `manage.py worker` runs tasks, and `celery --app config.celery beat` runs the schedule.
+"""What Celery runs: `manage.py worker`, and the schedule, `celery --app config.celery beat`.
 
 Its settings are in config/settings/, in base.py and production.py, as CELERY_….
 """
