@@ -62,7 +62,7 @@ def not_done() -> None:
 
 
 def clean_up() -> None:
-    """Delete expired sessions, and results of finished tasks. Keep uploads."""
+    """Delete expired sessions, and results of tasks that are over. Uploads stay."""
     call_command("clearsessions")
     backend = task_backends["default"]
     if hasattr(backend, "forget"):
