@@ -1,4 +1,4 @@
-"""How gunicorn serves the site. What differs between machines comes from the environment.
+"""Configure gunicorn. Values that differ between machines come from environment variables.
 
 Every setting: https://docs.gunicorn.org/en/stable/settings.html
 """
@@ -19,20 +19,20 @@ load_dotenv()
 
 
 def number(name: str, default: int) -> int:
-    """The whole number in an environment variable; the settings refuse one that is none."""
+    """Return an environment variable's positive whole number, or the default. Settings refuse wrong values later."""
     value = os.environ.get(name, "").strip()
     return int(value) if value.isdecimal() and int(value) > 0 else default
 
 
 class JsonLogger(Logger):
-    """Sends what gunicorn says through the project's logging, from the first line on."""
+    """Send gunicorn's own messages through the project's logging, from the first line on."""
 
     @override
     def setup(self, cfg: Config) -> None:
         level = os.environ.get("LOG_LEVEL", "").strip().upper()
         known = logging.getLevelNamesMapping()
         logging.config.dictConfig(
-            # Django configures it again, in full; a level that is no level is refused there.
+            # Django configures logging again later, in full, and refuses an unknown level then.
             logs.configuration(level=level if level in known else "INFO", request_level="INFO", formatter="json")
         )
         logging.captureWarnings(True)
@@ -43,52 +43,51 @@ class JsonLogger(Logger):
 
     @override
     def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
-        """Write nothing: the request's line is Django's, which knows its id and its user."""
+        """Write nothing: Django logs each request, with its id and its user."""
 
 
 wsgi_app = "config.wsgi:application"
 
-# Loopback, unless the start command says otherwise: whatever listens outside is a choice.
+# Listen on loopback only, unless the start command says otherwise.
 bind = f"127.0.0.1:{number('PORT', 8000)}"
 
-# Whose word on https is believed: the proxy's that stands in front, and nobody else's.
+# Proxies trusted to set X-Forwarded-Proto. No other client may set it.
 forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS") or "127.0.0.1,::1"
 
-# Two, so that one goes on while the other restarts. More: one a core, memory allowing.
+# Two workers, so that one serves while the other restarts. For more traffic: one per core, if memory allows.
 workers = number("WEB_CONCURRENCY", 2)
-# Threads, since a page mostly waits for the database; they also let requests in flight
-# end when the server stops, most of which workers of the default kind lose.
+# Threads, because a page mostly waits for the database. They also finish requests in flight
+# when the server stops; the default kind of worker loses most of them.
 worker_class = "gthread"
 threads = number("GUNICORN_THREADS", 4)
 
-# Seconds after which a worker that does not answer any more is replaced.
+# Seconds after which a worker that no longer responds is replaced.
 timeout = number("GUNICORN_TIMEOUT", 30)
-# Seconds for requests in flight when the server stops: under the 30 after which
-# platforms kill it.
+# Seconds that requests in flight get when the server stops. Platforms kill it after 30.
 graceful_timeout = 25
 
-# A worker is replaced now and then, which bounds what a leak can take; not all at once.
+# Replace each worker after some 1000 requests, which limits memory leaks. The jitter keeps all from restarting at once.
 max_requests = 1000
 max_requests_jitter = 100
 
-# Heartbeats are files, and a slow disk would stop them.
+# Workers send heartbeats through files. On a slow disk these would be late, and gunicorn would kill the worker.
 if Path("/dev/shm").is_dir():  # noqa: S108 - gunicorn makes files of its own there, unnamed
     worker_tmp_dir = "/dev/shm"  # noqa: S108 - as above
 
-# The code is loaded once, before a worker starts, so that what cannot start says so once.
+# Load the code once, before workers start, so that an error at startup is reported once.
 preload_app = True
 
-# Nothing here uses it, and it would want a home folder that can be written.
+# Not used here, and it needs a writable home folder.
 control_socket_disable = True
 
-# JSON lines on standard output, as the site's own; one line a request, from Django.
+# JSON lines on standard output, like the site's own logs. Django writes the line for each request.
 logger_class = JsonLogger
 
 
 def pre_request(_worker: Any, request: Any) -> None:
-    """Close a connection after a request with a body, instead of waiting in a thread for what was not read of it.
+    """Close the connection after a request with a body, so that no thread waits for the part that Django did not read.
 
-    The ASGI worker does so by itself; its requests have no such method.
+    gunicorn's ASGI worker already does this; its requests have no `force_close`.
     """
     has_body = {"CONTENT-LENGTH", "TRANSFER-ENCODING"} & {name for name, _ in request.headers}
     if has_body and hasattr(request, "force_close"):

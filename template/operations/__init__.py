@@ -1,11 +1,11 @@
-"""What running a site needs. The template keeps it: `copier update` renews it, so change it only if you must.
+"""Run the site: the code that the template maintains. `copier update` renews it, so change it only if you must.
 
-Nothing in here imports the project's own apps or its `config`. The modules, each with what it is for at its top:
+Nothing in here imports the project's own apps or its `config`. The modules, each described at its top:
 
-    environment   reading variables, and refusing to start
-    requests      request ids, the line of a request in the log, headers; probes: /health/ and /ready/; logs
-    development   what was refused while one develops, and the line that allows it
-    tasks, mail   background tasks and emails; workers, where tasks are left to them
-    backups       the database in a file; uploads, caches, and cleanup of what nobody needs
+    environment   read environment variables, and refuse to start without them
+    requests      request ids, request logs, headers; probes: /health/ and /ready/; logs: their format
+    development   show in development what the browser blocked, and the setting that allows it
+    tasks, mail   background tasks and emails; workers: the processes that run tasks
+    backups       back up and restore the database; uploads, caches, and cleanup of old data
     management    the commands of manage.py
 """

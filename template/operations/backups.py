@@ -22,7 +22,7 @@ from django.core.files.storage import Storage
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.client import DatabaseClient
 
-# By Django's name for the database. PostgreSQL's is the custom format of pg_dump, which pg_restore reads anywhere.
+# File suffixes, by Django's name for the database. PostgreSQL backups are in pg_dump's custom format, for pg_restore.
 SUFFIXES = {"postgresql": ".dump", "sqlite": ".sqlite3.gz"}
 # Older releases did not compress SQLite's.
 PLAIN = ".sqlite3"
@@ -35,13 +35,13 @@ MAGIC = b"SQLite format 3\0"
 
 
 class BackupError(Exception):
-    """Say why it failed, in words for the person who asked."""
+    """Say why a backup or restore failed, in words for the person who ran it."""
 
 
 def back_up(connection: BaseDatabaseWrapper, folder: Path, *, keep: int) -> Path:
     """Write the database into a new file, and delete the oldest ones.
 
-    The site can go on serving: the file holds the database as it was at one moment, compressed. A file gets its name
+    The site keeps serving meanwhile. The file holds a consistent snapshot of the database, compressed. It gets its name
     only after it was read back and found complete. Only its owner can read it.
 
     Args:
@@ -62,7 +62,7 @@ def back_up(connection: BaseDatabaseWrapper, folder: Path, *, keep: int) -> Path
     except OSError as error:
         raise BackupError(f"{folder} cannot be created ({error.strerror})") from None
     try:
-        # Not by the process's number: two containers can have the same.
+        # A random name and not the process id: two containers can have the same id.
         handle, unfinished = tempfile.mkstemp(suffix, UNFINISHED, folder)
     except OSError as error:
         raise BackupError(f"{folder} cannot be written ({error.strerror})") from None
@@ -98,7 +98,7 @@ def without_database(name: str) -> str:
 
 
 def restore(connection: BaseDatabaseWrapper, backup: Path, *, force: bool) -> None:
-    """Replace everything in the database with a backup: all of it or, if that fails, nothing.
+    """Replace everything in the database with a backup. If that fails, nothing changes.
 
     Args:
         connection: the database.
@@ -126,7 +126,7 @@ def restore(connection: BaseDatabaseWrapper, backup: Path, *, force: bool) -> No
 
 
 def fits(connection: BaseDatabaseWrapper, name: str) -> bool:
-    """Return whether a backup of that name is of this kind of database."""
+    """Return whether a backup of that name belongs to this kind of database."""
     return name.endswith((SUFFIXES[connection.vendor], *([PLAIN] if connection.vendor == "sqlite" else [])))
 
 
@@ -146,11 +146,11 @@ def check(connection: BaseDatabaseWrapper, backup: Path) -> None:
         raise BackupError(f"{backup.name} is damaged: {error}") from None
 
 
-# --- A store besides the folder, which outlives this machine
+# --- A storage beside the folder, which outlives this machine
 
 
 def send(backup: Path, store: Storage, *, keep: int, name: str = "") -> None:
-    """Copy a backup into a store, under its own name or another, check that it arrived, and delete the oldest ones.
+    """Copy a backup into a store, under its own or another name, check that it arrived, and delete the oldest ones.
 
     Raises:
         BackupError: the store failed, or has something else under that name.
@@ -197,12 +197,12 @@ def fetch(name: str, store: Storage, folder: Path) -> Path:
     return folder / name
 
 
-# --- Which backup is meant
+# --- Choose a backup
 
 
 @contextlib.contextmanager
 def chosen(connection: BaseDatabaseWrapper, name: str, folder: Path | None, store: Storage | None) -> Iterator[Path]:
-    """Find a backup, and keep a copy of it here for the length of the block if it comes from elsewhere.
+    """Find a backup. If it is not on this machine, keep a copy here until the end of the block.
 
     Args:
         connection: the database.
@@ -215,7 +215,7 @@ def chosen(connection: BaseDatabaseWrapper, name: str, folder: Path | None, stor
     """
     if not name:
         names = [*(path.name for path in backups(folder)), *(stored(store) if store else [])]
-        # Of two that are equally new, the one in the folder.
+        # Of two that are equally new, take the one in the folder.
         name = max(filter(partial(fits, connection), names), key=without_database, default="")
         if not name:
             raise BackupError("there is no backup")
@@ -225,7 +225,7 @@ def chosen(connection: BaseDatabaseWrapper, name: str, folder: Path | None, stor
     if name != "-" and (path.exists() or store is None or not NAME.fullmatch(name)):
         yield path
         return
-    # Beside other backups, where there is room: a container's /tmp is in its memory.
+    # Put the copy beside the other backups, where there is room: a container's /tmp is in memory.
     with TemporaryDirectory(dir=folder if folder and folder.is_dir() else None, prefix=UNFINISHED) as temporary:
         if store and name != "-":
             yield fetch(name, store, Path(temporary))
@@ -246,7 +246,7 @@ def copy_to(connection: BaseDatabaseWrapper, file: Path) -> None:
         plain = Path(folder, "plain")
         with contextlib.closing(sqlite3.connect(plain)) as copy:
             connection.connection.backup(copy)
-            # A single file, without a write-ahead log beside it.
+            # Write a single file, without a write-ahead log beside it.
             copy.execute("PRAGMA journal_mode = DELETE")
         with plain.open("rb") as source, gzip.open(file, "wb") as target:
             shutil.copyfileobj(source, target)
@@ -285,18 +285,18 @@ def unpacked(file: Path) -> Iterator[sqlite3.Connection]:
 
 
 def client(connection: BaseDatabaseWrapper, program: str, *options: str) -> tuple[list[str], dict[str, str]]:
-    """Return the command of one of PostgreSQL's programs, and its environment, which holds the password."""
-    # As Django starts psql. The last argument is the database.
+    """Return the command line of a PostgreSQL program, and its environment variables, which hold the password."""
+    # The arguments with which Django starts psql. The last one is the database.
     arguments, env = DatabaseClient.settings_to_cmd_args_env(connection.settings_dict, [])
     command = [program, *arguments[1:-1], f"--dbname={arguments[-1]}", "--no-password", *options]
     return command, {**os.environ, **(env or {})}
 
 
 def run(command: list[str], env: dict[str, str]) -> None:
-    """Run a program to its end.
+    """Run a program, and wait until it ends.
 
     Raises:
-        BackupError: it failed, with its own message, or is not installed.
+        BackupError: it is not installed, or it failed; the text has the program's own message.
     """
     try:
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)  # noqa: S603 - PostgreSQL's own, and no shell
@@ -315,11 +315,11 @@ def replay(connection: BaseDatabaseWrapper, file: Path) -> None:
     with connection.cursor() as cursor:
         # Drop tables newer than the dump too: the migrations that made them will run again.
         tables = [connection.ops.quote_name(name) for name in connection.introspection.table_names(cursor)]
-    # Beside the dump, where there is room, and not in memory.
+    # Put the scripts beside the dump, where there is room: /tmp may be in memory.
     with TemporaryDirectory(dir=file.parent, prefix=UNFINISHED) as folder:
         drop, script = Path(folder, "drop.sql"), Path(folder, "script.sql")
         drop.write_text("".join(f"DROP TABLE IF EXISTS {table} CASCADE;\n" for table in tables))
-        # The whole dump is read before anything is dropped.
+        # Read the whole dump before anything is dropped.
         options = ["--clean", "--if-exists", "--no-owner", "--no-privileges", f"--file={script}", str(file)]
         run(["pg_restore", *options], dict(os.environ))
         options = ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", f"--file={drop}"]

@@ -1,4 +1,4 @@
-"""A cache in Redis that goes on in the database while Redis does not answer."""
+"""Cache in Redis, and in the database while Redis does not answer."""
 
 import logging
 import threading
@@ -15,14 +15,14 @@ from redis.retry import Retry
 
 log = logging.getLogger(__name__)
 
-# Seconds for a connection and for an answer: a Redis that is well takes a thousandth of it.
+# Seconds to wait for a connection and for an answer. A healthy Redis needs a thousandth of it.
 PATIENCE = 0.5
-# Seconds after which a Redis that failed is asked again, by one request, while the others go on without it.
+# Seconds after which one request tries a failed Redis again. The others use the fallback meanwhile.
 PAUSE = 10.0
 
 
 class Breaker:
-    """Remembers that a server failed, for all threads of this process."""
+    """Remember that a server failed, for all threads of this process (a circuit breaker)."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -30,7 +30,7 @@ class Breaker:
         self.next_try = 0.0
 
     def lets_through(self) -> bool:
-        """Whether the server should be asked now: always while it is well, else once a PAUSE."""
+        """Return whether to ask the server now: always while it is healthy, else once every PAUSE seconds."""
         if not self.failed:
             return True
         with self.lock:
@@ -40,14 +40,14 @@ class Breaker:
             return True
 
     def note(self, error: Exception | None) -> None:
-        """Take in how it went; one line in the log where that has changed."""
+        """Record the outcome of a call, and log one line when it changed."""
         if error is None and not self.failed:
             return
         with self.lock:
             before, self.failed = self.failed, error is not None
             self.next_try = time.monotonic() + PAUSE
         if error is not None and not before:
-            log.warning("Redis does not answer, and the database is the cache meanwhile: %s", error)
+            log.warning("Redis does not answer; caching in the database meanwhile: %s", error)
         elif error is None and before:
             log.warning("Redis answers again")
 
@@ -56,7 +56,7 @@ BREAKERS: dict[str, Breaker] = {}
 
 
 def either(name: str) -> Callable[..., Any]:
-    """The method `name` of a cache: asked of Redis, and of the fallback where Redis fails."""
+    """Return the cache method `name` that asks Redis, or the fallback if Redis fails."""
 
     def method(self: "RedisElseDatabaseCache", *args: Any, **kwargs: Any) -> Any:
         if self.breaker.lets_through():
@@ -73,22 +73,22 @@ def either(name: str) -> Callable[..., Any]:
 
 
 class RedisElseDatabaseCache(RedisCache):
-    """Django's cache in Redis; while Redis is down or hangs, the cache that OPTIONS["fallback"] names.
+    """Cache in Redis; while Redis is down or hangs, use the cache that OPTIONS["fallback"] names.
 
-    The two know nothing of each other: what was counted in the one counts anew in the other, so that an
-    outage of Redis gives a guesser of passwords a second round of tries, and no third.
+    The two caches share no entries. Rate limits start again in the fallback, so a Redis outage gives somebody who
+    guesses passwords one more round of tries, and no third.
     """
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         options = {**params.get("OPTIONS", {})}
         self.fallback: str = options.pop("fallback")
         self.breaker = BREAKERS.setdefault(server, Breaker())
-        # A connection that a restart of Redis has cut is replaced; an answer that took too long is not waited for twice.
+        # Retry once when a restart of Redis has closed the connection, but not after a timeout.
         retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
         bounds = {"socket_connect_timeout": PATIENCE, "socket_timeout": PATIENCE, "retry": retry}
         super().__init__(server, {**params, "OPTIONS": {**bounds, **options}})
 
-    # What the rest of Django's cache is made of.
+    # The other methods of Django's cache call these.
     add = either("add")
     get = either("get")
     set = either("set")

@@ -1,12 +1,13 @@
-"""What a site gathers and nobody needs any more.
+"""Delete expired sessions, old task results, and uploaded files no longer referenced in the database.
 
-Uploads that nothing refers to are found by `manage.py cleanup --dry-run`, and deleted by `--uploads` where they are named in a list. Whatever
-may be somebody's stays. A file counts as unused only if all of this holds:
+`manage.py cleanup --dry-run` lists unused uploads, and `--uploads LIST` deletes those in a list. When in doubt, a file
+is kept. A file counts as unused only if all of these are true:
 
-- It is on the default storage, in the folder of a file field (`upload_to`). A field whose `upload_to` is empty or a function has
-  no folder of its own, and a backup, a static file or a file of another storage is not in one.
-- Its name is one that Django gives to uploads. It is no row's file, and not made of a row's file, as a thumbnail is.
-- No text in the database has its name, as rich text has the names of its pictures.
+- It is in the default storage, in the folder of a file field (`upload_to`). A field whose `upload_to` is empty or a
+  function has no folder of its own. Backups, static files and files of other storages do not count.
+- Its name is one that Django gives to uploads. No row has it as its file, and it is not derived from a row's file, like
+  a thumbnail.
+- No text in the database contains its name, as rich text contains the names of its pictures.
 - It is older than CLEANUP_UPLOADS_MIN_AGE_HOURS.
 """
 
@@ -30,17 +31,17 @@ from django.utils import timezone
 
 log = logging.getLogger("cleanup")
 
-# A scheduler is late by some minutes now and then, and the next round must not wait for the one after.
+# A scheduler may start a run some minutes early or late. Without this slack, such a run would be skipped.
 SLACK = timedelta(minutes=10)
-# How long it can be seen what became of a task.
+# How long results of finished tasks are kept.
 RESULTS_KEPT = timedelta(days=7)
 
-# What Django makes of the name of an upload, and what Django adds to one that is taken.
+# The characters that Django leaves in the name of an upload, and the suffix that it adds to a name that is taken.
 NAME = re.compile(r"[-\w.]+")
 ANOTHER = re.compile(r"_(?=\w*[A-Z0-9])[A-Za-z0-9]{7}(?=\.|$)")
-# How JSON may write a letter that is not ASCII.
+# JSON may write a letter that is not ASCII like this.
 ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
-# Hold no text.
+# Fields that hold no text.
 OTHER_FIELDS = (
     *(models.BinaryField, models.BooleanField, models.DateField, models.DecimalField, models.DurationField),
     *(models.FloatField, models.IntegerField, models.TimeField, models.UUIDField, models.ForeignKey),
@@ -50,13 +51,13 @@ Column = tuple[type[models.Model], models.Field]
 
 
 def due() -> bool:
-    """Whether CLEANUP_UPLOADS_INTERVAL_HOURS have passed since this was last asked and true."""
+    """Return whether a run is due. After True, the next is due CLEANUP_UPLOADS_INTERVAL_HOURS later."""
     interval = timedelta(hours=settings.CLEANUP_UPLOADS_INTERVAL_HOURS) - SLACK
     return cache.add("cleanup", "done", timeout=interval.total_seconds())
 
 
 def not_done() -> None:
-    """Let it be due again: the run failed."""
+    """Make a run due again, after one that failed."""
     cache.delete("cleanup")
 
 
@@ -81,12 +82,12 @@ def staying(what: str) -> Iterator[None]:
 
 
 class UploadsError(Exception):
-    """The uploads or the rows that refer to them cannot be read."""
+    """Say that the uploads, or the rows that refer to them, cannot be read."""
 
 
 @contextmanager
 def in_one_line(what: str) -> Iterator[None]:
-    """Give what a store or a database raises in the block, which is different for each kind, one name."""
+    """Turn any exception in the block into UploadsError: each kind of storage or database raises its own."""
     try:
         yield
     except Exception as error:
@@ -102,7 +103,7 @@ def unused_uploads() -> list[str]:
     every = list(columns())
     fields = [field for _, field in every if isinstance(field, models.FileField)]
     folders = {folder_of(field) for field in fields if field.storage == default_storage} - {""}
-    # What is stored is listed first: what joins after that is not looked at.
+    # List the stored files before reading the database, so that uploads made meanwhile are not looked at.
     with in_one_line("the store of the uploads"):
         found = {name for folder in folders for name in files(default_storage, folder)}
         unused = {name for name in found if NAME.fullmatch(PurePosixPath(name).name)} - elsewhere(found, fields)
@@ -111,13 +112,13 @@ def unused_uploads() -> list[str]:
         unused = {name for name in unused if not is_made_of(name, of_rows)}
         unused -= mentioned(unused, every)
     before = timezone.now() - timedelta(hours=settings.CLEANUP_UPLOADS_MIN_AGE_HOURS)
-    # A store of objects is asked once more for each age, so only for those few.
+    # Object storage needs one request per file to tell its age, so ask only for these few.
     with in_one_line("the store of the uploads"):
         return sorted(name for name in unused if default_storage.get_modified_time(name) < before)
 
 
 def delete_uploads(names: Iterable[str]) -> list[str]:
-    """Delete uploads that are named and unused; gives the names of these.
+    """Delete those of the named uploads that are unused, and return their names.
 
     Raises:
         UploadsError: the store or the database failed.
@@ -136,7 +137,7 @@ def columns() -> Iterator[Column]:
 
 
 def folder_of(field: models.FileField) -> str:
-    """Return the folder that is a file field's own, with a slash at its end; empty if there is none."""
+    """Return a file field's own folder, with a slash at its end; empty if it has none."""
     if callable(field.upload_to):
         return ""
     parts = PurePosixPath(str(field.upload_to)).parts
@@ -173,7 +174,7 @@ def elsewhere(names: set[str], fields: list[models.FileField]) -> set[str]:
 
 
 def values(column: Column) -> Iterator[str]:
-    """Yield what a column holds as text.
+    """Yield the values of a column as text.
 
     Raises:
         UploadsError: it cannot be read.
@@ -193,11 +194,11 @@ def stems(every: list[Column]) -> set[str]:
 
 
 def is_made_of(name: str, stems: set[str]) -> bool:
-    """Whether a file is a row's, or made of one, as `cat.jpg.100x100.jpg` and `thumbs/small_cat.png` are of `cat.jpg`."""
+    """Return whether a file is a row's, or derived from one, like `thumbs/small_cat.png` from `cat.jpg`."""
     stem = PurePosixPath(name).stem
     if stem in stems:
         return True
-    # An upload of its own, which found its name taken.
+    # Django added a suffix because the name was taken, so this is an upload of its own.
     if ANOTHER.search(stem):
         return False
     words = [match.span() for match in re.finditer(r"[^\W_]+", stem)]
@@ -205,7 +206,7 @@ def is_made_of(name: str, stems: set[str]) -> bool:
 
 
 def mentioned(names: set[str], every: list[Column]) -> set[str]:
-    """Return the files whose name, without its folder, is in a text of the database."""
+    """Return the files whose name, without its folder, occurs in a text of the database."""
     with_name: dict[str, set[str]] = {}
     for name in names:
         with_name.setdefault(PurePosixPath(name).name, set()).add(name)

@@ -1,4 +1,4 @@
-"""How log lines look and where they go: the same for Django, gunicorn and Python's warnings."""
+"""Format log lines and choose where they go, for Django, gunicorn and Python's warnings alike."""
 
 import logging
 import re
@@ -11,24 +11,24 @@ from typing import Any, TextIO, override
 
 from pythonjsonlogger.json import JsonFormatter
 
-# The id by which one request is found again in every log line.
+# The request id that every log line of a request carries.
 current_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
-# Keys that let whoever reads the log take over an account.
+# Links with a key: with it, anybody who reads the log could take over an account.
 SECRET_PATHS = re.compile(r"(/accounts/(?:password/reset/key|confirm-email)/)[^/\s\"']+")
 LOG_FILE_BYTES = 10_000_000
 LOG_FILES_KEPT = 5
-# Seconds between two lines which say that the log's file cannot be written.
+# Seconds between two messages that the log cannot be written.
 COMPLAINTS_APART = 60.0
 
 
 def masked(text: str) -> str:
-    """The text without the keys in addresses of reset and confirmation pages."""
+    """Return the text with the keys in password reset and email confirmation URLs masked."""
     return SECRET_PATHS.sub(r"\1***", text)
 
 
 class JsonLines(JsonFormatter):
-    """One JSON object a line."""
+    """Format each record as one line of JSON."""
 
     def __init__(self) -> None:
         super().__init__("%(message)s", json_ensure_ascii=False)
@@ -44,13 +44,13 @@ class JsonLines(JsonFormatter):
             if log_data.get(name):
                 log_data[name] = masked(str(log_data[name]))
         log_data["request_id"] = current_id.get()
-        # Django hangs the request on some records, and a request is no text.
+        # Django attaches the request to some records, and it cannot be written as JSON.
         log_data.pop("request", None)
         log_data.pop("server_time", None)
 
 
 class TextLines(logging.Formatter):
-    """A line that one can read."""
+    """Format each record as a readable line."""
 
     def __init__(self) -> None:
         super().__init__("{levelname:<7} {name}: {message}", style="{")
@@ -61,7 +61,7 @@ class TextLines(logging.Formatter):
 
 
 class SaysSoNowAndThen(logging.Handler):
-    """Say in one line a minute that a log cannot be written, such as on a full disk, instead of a traceback for each line."""
+    """Report once a minute in one line that the log cannot be written (a full disk), not with a traceback per line."""
 
     said_at = float("-inf")
 
@@ -81,37 +81,38 @@ class SaysSoNowAndThen(logging.Handler):
 
 
 class LogStream(SaysSoNowAndThen, logging.StreamHandler[TextIO]):
-    """Standard output."""
+    """Write log lines to standard output."""
 
 
 def log_file(path: str) -> logging.Handler:
-    """Return a handler that writes to a file, which is rotated at 10 MB. Five are kept, and several processes may write to it.
+    """Return a handler that writes to a file, also from several processes. Rotate it at 10 MB and keep five old files.
 
     Raises:
         OSError: the file cannot be opened.
     """
-    # The standard library's loses lines when a second process writes to the file. Importing this one takes a while.
+    # The standard library's handler loses lines when several processes write to the file. This one is slow to import,
+    # so import it only when needed.
     from concurrent_log_handler import ConcurrentRotatingFileHandler
 
     class LogFile(SaysSoNowAndThen, ConcurrentRotatingFileHandler):
-        """The log's file."""
+        """Write log lines to a file."""
 
     return LogFile(path, maxBytes=LOG_FILE_BYTES, backupCount=LOG_FILES_KEPT, encoding="utf-8")
 
 
 def has_traceback(record: logging.LogRecord) -> bool:
-    """Whether a record tells more than the request's own line does."""
+    """Return whether a record has a traceback, which the request's own line does not have."""
     return record.exc_info is not None
 
 
 def configuration(*, level: str, request_level: str, formatter: str, file: str | None = None) -> dict[str, Any]:
-    """A configuration for `logging.config.dictConfig`.
+    """Return a configuration for `logging.config.dictConfig`.
 
     Args:
-        level: the least level of a line that is written.
-        request_level: the same for the lines that each request writes.
+        level: the lowest level that is written.
+        request_level: the lowest level of the request lines that are written.
         formatter: "json" or "text".
-        file: the path of a file that gets each line too, as `log_file` writes it.
+        file: the path of a file to write each line to as well (see `log_file`).
     """
     handlers: dict[str, dict[str, Any]] = {
         "stdout": {"()": LogStream, "stream": "ext://sys.stdout", "formatter": formatter},
@@ -126,13 +127,13 @@ def configuration(*, level: str, request_level: str, formatter: str, file: str |
         "handlers": {**handlers, "none": {"class": "logging.NullHandler"}},
         "root": {"level": level, "handlers": list(handlers)},
         "loggers": {
-            # Django gives these two handlers of their own; the root's are enough.
+            # Remove Django's own handlers of these two, or each line would be written twice.
             "django": {"handlers": [], "level": "INFO", "propagate": True},
             "django.server": {"handlers": [], "propagate": True},
             "requests": {"level": request_level},
-            # The request's own line says the same, but for an exception's traceback.
+            # The request's own line says the same, except for the traceback of an exception.
             "django.request": {"filters": ["has_traceback"]},
-            # A scanner with a foreign Host shall cost one line, and not a traceback.
+            # Log bad-Host scans in one line (the request's own), without a traceback.
             "django.security.DisallowedHost": {"handlers": ["none"], "propagate": False},
         },
     }

@@ -1,4 +1,4 @@
-"""Static files are named as they are called, so that a misspelt name fails before it is live."""
+"""Refuse misspelt names of static files in development and tests, before they fail in production."""
 
 from urllib.parse import unquote, urldefrag, urlsplit
 
@@ -7,19 +7,19 @@ from django.contrib.staticfiles.storage import StaticFilesStorage
 
 
 def is_there(name: str) -> bool:
-    """Tell whether there is a static file of that name; a folder's, which ends with a slash, is not looked for."""
+    """Return whether a static file of that name exists. A name that ends with a slash is a folder, and not checked."""
     path = unquote(urlsplit(urldefrag(name).url).path)
     return not path or path.endswith("/") or finders.find(path) is not None
 
 
 class CheckedStaticFiles(StaticFilesStorage):
-    """Static files as they are, for development and tests; it refuses what production has no hash for."""
+    """Serve static files without hashes, and refuse a name for which production would have no hash."""
 
     def url(self, name: str | None) -> str:
         """Return the URL of a file.
 
         Raises:
-            ValueError: there is none of that name.
+            ValueError: there is no file of that name.
         """
         if name and not is_there(name):
             raise ValueError(f"There is no static file {name}: correct its name, or build it first.")

@@ -1,4 +1,4 @@
-"""Tasks of running the site, and the URL at which the smoke suite asks for one."""
+"""Define the tasks that run the site, and the URL at which the smoke suite checks that tasks are done."""
 
 import logging
 import re
@@ -16,19 +16,19 @@ from operations.cleanup import clean_up
 
 log = logging.getLogger("tasks")
 
-# Seconds for which an answer can be seen.
+# Seconds for which a task's answer is kept.
 KEPT = 300
 KEY = re.compile("[0-9a-f]{32}")
 
 
 def cache_key(key: str) -> str:
-    """Where the answer that is known by a key is put."""
+    """Return the name in the cache of a task's answer."""
     return f"task-answer-{key}"
 
 
 @task
 def answer(key: str) -> None:
-    """Say under a key that tasks are done."""
+    """Record under a key that the task is done."""
     cache.set(cache_key(key), "done", timeout=KEPT)
 
 
@@ -40,24 +40,24 @@ def clean_up_site() -> None:
 
 @method_decorator(login_not_required, name="dispatch")
 class TaskAnswerView(View):
-    """Lets the smoke suite see that tasks are done: a POST asks for one, and a GET whether it is done."""
+    """Let the smoke suite check that tasks are done: POST enqueues a task, GET returns whether it is done."""
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        """Ask for a task, and tell the key by which its answer is known."""
+        """Enqueue a task, and return the key under which it records its answer."""
         if limited := ratelimit.consume_or_429(request, action="task_answer", key="everyone"):
             return limited
         key = secrets.token_hex(16)
         try:
             answer.enqueue(key)
         except Exception:
-            # Whatever stands between the site and its workers, that it does not answer is an answer.
+            # Each backend has its own exceptions. Whichever it is, tasks do not work, and the check must say so.
             log.exception("a task could not be handed over")
             return JsonResponse({"status": "tasks cannot be handed over"}, status=503)
         return JsonResponse({"key": key}, status=202)
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """Whether the task of a key is done."""
+        """Return whether the task with a key is done."""
         key = request.GET.get("key", "")
-        # What is no key of ours may not even be a key: the cache in PostgreSQL takes no NUL.
+        # Check the form first: the cache in PostgreSQL fails on a key with a NUL.
         done = KEY.fullmatch(key) is not None and cache.get(cache_key(key)) is not None
         return JsonResponse({"done": done}, headers={"Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""Files that visitors upload: where they may be kept, and how they are given out."""
+"""Keep the files that visitors upload, and serve them safely."""
 
 from pathlib import PurePosixPath
 from typing import Any, override
@@ -17,19 +17,19 @@ from django.views.static import serve
 NO_PLACE = (
     "There is no place for uploads that outlives a deploy: set MEDIA_ROOT to a folder that does (docs/environment.md)"
 )
-# Pictures, which run nothing. Whatever else was uploaded is offered for download.
+# Pictures cannot run scripts, so browsers show them. Every other file is offered for download.
 SHOWN = {".avif", ".gif", ".jpeg", ".jpg", ".png", ".webp"}
 
 
 class NoPlaceForUploadsError(Exception):
-    """A file was uploaded, and would have been lost."""
+    """Say that a file was uploaded where the next deploy would delete it."""
 
 
 class NoUploads(Storage):
-    """Holds nothing, and refuses every upload with the reason, since losing one later is worse."""
+    """Refuse every upload with the reason: losing a file later is worse."""
 
     def _save(self, name: str, _content: File) -> str:
-        """Keep nothing.
+        """Refuse the upload.
 
         Raises:
             NoPlaceForUploadsError: always.
@@ -37,7 +37,7 @@ class NoUploads(Storage):
         raise NoPlaceForUploadsError(f"{name}: {NO_PLACE}")
 
     def _open(self, name: str, _mode: str = "rb") -> File:
-        """There is nothing to open.
+        """Report that the file is missing.
 
         Raises:
             FileNotFoundError: always.
@@ -46,27 +46,27 @@ class NoUploads(Storage):
 
     @override
     def exists(self, name: str) -> bool:
-        """Never."""
+        """Return False: no file is kept."""
         return False
 
     @override
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
-        """No folders and no files."""
+        """Return no folders and no files."""
         return [], []
 
     @override
     def delete(self, name: str) -> None:
-        """Nothing is there."""
+        """Do nothing: no file is kept."""
 
     @override
     def url(self, name: str | None) -> str:
-        """Where a file would be, which a row may still name."""
+        """Return the URL that a file would have: a row may still have its name."""
         return f"{settings.MEDIA_URL}{name or ''}"
 
 
 @checks.register(checks.Tags.files, deploy=True)
 def uploads_have_a_place(**_: Any) -> list[checks.CheckMessage]:
-    """Warn of models with file fields where no upload can be kept."""
+    """Warn about file fields where no upload can be kept."""
     if not isinstance(storages["default"], NoUploads):
         return []
     return [
@@ -78,19 +78,19 @@ def uploads_have_a_place(**_: Any) -> list[checks.CheckMessage]:
 
 
 def uploaded(request: HttpRequest, path: str) -> HttpResponseBase:
-    """An upload from MEDIA_ROOT, such that nothing in it can act as a page of this site.
+    """Serve an upload from MEDIA_ROOT so that it cannot run as a page of this site.
 
-    A page or a drawing (HTML, SVG) may hold a script, which would run with the rights of whoever looks at it.
+    HTML and SVG files may contain scripts, which would run with the rights of the visitor who opens them.
 
     Raises:
-        Http404: there is none, or uploads are kept elsewhere.
+        Http404: there is no such file, or uploads are kept elsewhere.
     """
     if not settings.MEDIA_ROOT:
         raise Http404
     try:
         response = serve(request, path, document_root=str(settings.MEDIA_ROOT))
     except (SuspiciousFileOperation, OSError, ValueError):
-        # A scanner's ways out of the folder, and names that no file can have: a line in the log, and no traceback.
+        # Scanners try paths outside the folder and impossible names. Log one line for each, without a traceback.
         raise Http404 from None
     name = PurePosixPath(path)
     if name.suffix.lower() not in SHOWN:

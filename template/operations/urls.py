@@ -1,4 +1,4 @@
-"""URLs of running the site, beside the probes, which a middleware answers."""
+"""Route uploads and the smoke suite's task check. A middleware answers the probes, /health/ and /ready/."""
 
 from django.urls import path
 

@@ -1,47 +1,44 @@
-"""Checks that a deployed site must pass, over HTTP as its visitors reach it.
+"""Check a deployed site over HTTP, as its visitors reach it.
 
-A live site:
+Check a live site:
 
     make smoke URL=https://www.example.com
     uv run pytest smoke --base-url https://www.example.com
 
-It ends with a table, a row a check: PASS, FAIL, or SKIP with the reason. The exit code is 0 if
-no row says FAIL. SKIP means that a check could not be made there, so read those rows: nothing is
-known about what they name.
+The output ends with a table, one row per check: PASS, FAIL, or SKIP with the reason. The exit code is 0 if
+no row says FAIL. SKIP means that the check could not be made there, so read those rows.
 
-What the suite knows of the site is in pyproject.toml, `[tool.smoke.site]`: change it when you move
-the admin or the home page, close sign-up or ask there for more, and name there what other pages must be
-shown. A check that fails names its key.
+`[tool.smoke.site]` in pyproject.toml tells the suite about the site. Change it when you move the admin or
+the home page, close sign-up or ask for more there, and list further pages to check. A check that fails
+names the key that it depends on.
 
-What the checks do to a site is little and bounded. They ask some 40 times, once more for each page
-that `[tool.smoke.site]` names, and once for each static file of the pages that they see, each time with
-a timeout, follow no redirect unless that is the check, and repeat nothing that failed. They make
-one account, `smoke-<random>@example.com` (a domain that takes no mail), delete it by its own
-page, also when a step in between fails, and see that it is gone. Three things can keep that row
-from its end:
+The checks put little load on a site. They send some 40 requests, one more for each page in
+`[tool.smoke.site]`, and one for each static file of the pages that they see. Each has a timeout. They follow
+no redirect unless that is the check, and do not retry. They make one account, `smoke-<random>@example.com` (a
+domain that receives no email), delete it on its own page, even when a step in between fails, and check that it
+is gone. Three things can stop this check:
 
-- Sign-up waits for a confirmation mail. The account is deleted again, and the row is SKIP, since
-  whether one can log in stays open.
-- Sign-up is closed (SIGNUP_OPEN=false), or its form cannot be filled in by a program (`sign_up`). No
-  account is made, and the row is SKIP.
-- Logging in or the page that deletes is what failed. The row is FAIL and names what may be left.
+- Sign-up waits for a confirmation email. The account is deleted again. The row is SKIP, because the suite could
+  not log in.
+- Sign-up is closed (SIGNUP_OPEN=false), or a program cannot fill in its form (`sign_up`). No account is made,
+  and the row is SKIP.
+- Login or the delete page failed. The row is FAIL and names the account that may be left.
 
-Options of a live site's check:
+Options for a live site:
 
-    --ca-file FILE      certificates to trust, for a site whose own is self-signed (also
+    --ca-file FILE      certificates to trust, for a site with a self-signed certificate (also
                         REQUESTS_CA_BUNDLE in the environment)
-    --http-url URL      where the site answers plain http, if that is not port 80 of its host
+    --http-url URL      where the site answers plain http, if not on port 80 of its host
 
-The production set-up on this machine, before it is deployed:
+Check the production setup on this machine, before a deploy:
 
     make smoke
     uv run pytest smoke
 
-starts the command that `[tool.smoke]` in pyproject.toml names, the one that serves the live
-site, under production settings on a temporary SQLite database, after `migrate` and
-`collectstatic`. A stand-in ends TLS before it. What only the machine in front of the live server
-does is SKIP there. If the server does not start, its own words are printed and nothing is
-checked; if a check fails, what the server wrote meanwhile stands with it. A variable that is set
-for this command reaches the site, and what `.env` says does not: its mail server and the like
-are not for trials.
+This runs `migrate` and `collectstatic`, then the command that `[tool.smoke]` in pyproject.toml names, which is
+the one that serves the live site. It uses production settings and a temporary SQLite database. A stand-in
+terminates TLS in front of the server; what only the live site's proxy does is SKIP. If the server does not start,
+its output is printed and nothing is checked. If a check fails, what the server wrote meanwhile is printed with it.
+Variables that are set for this command reach the site. Those in `.env` do not, because a trial must not use your
+mail server and the like.
 """

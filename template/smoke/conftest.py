@@ -1,4 +1,4 @@
-"""What the checks can ask for, and the table that they end with."""
+"""Define the fixtures of the checks, their options, and the table at the end."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from smoke.server import NotStartedError, Site, served
 
 PROJECT = Path(__file__).resolve().parents[1]
 
-# Why there is no site to check.
+# Why the site was not started.
 NOT_STARTED = pytest.StashKey[str]()
 # How pytest's outcomes read in the table.
 WORDS = {"passed": "PASS", "skipped": "SKIP", "failed": "FAIL", "error": "FAIL"}
@@ -22,18 +22,18 @@ COLORS = {"PASS": "green", "SKIP": "yellow", "FAIL": "red"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """What is to be known of a live site beside its address."""
+    """Add the options that describe the site to check."""
     group = parser.getgroup("smoke")
-    group.addoption("--ca-file", metavar="file", help="certificates to trust, for a site whose own is self-signed")
-    group.addoption("--broker-url", metavar="url", help="for a site served here, what its tasks go through")
-    group.addoption("--http-url", metavar="url", help="where the site answers plain http, if not at port 80")
+    group.addoption("--ca-file", metavar="file", help="certificates to trust, for a site with a self-signed one")
+    group.addoption("--broker-url", metavar="url", help="the broker for its tasks, when the site is started here")
+    group.addoption("--http-url", metavar="url", help="where the site answers plain http, if not on port 80")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave to the table what it says better, unless pytest was told how to say it.
+    """Shorten pytest's own report, because the table says it better; keep what the command line asks for.
 
     Raises:
-        UsageError: what pyproject.toml says of the site cannot be meant.
+        UsageError: `[tool.smoke.site]` in pyproject.toml has an unknown key or a wrong value.
     """
     try:
         known(PROJECT)
@@ -47,35 +47,35 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def site(base_url: str | None, pytestconfig: pytest.Config) -> Iterator[Site]:
-    """The live site at --base-url, or this project's own served here."""
+    """Return the live site at --base-url; without that option, start this project and return it."""
     if base_url:
         yield live_site(base_url, pytestconfig.getoption("--http-url"), pytestconfig.getoption("--ca-file"))
         return
     if any(argument.startswith("--base-url") for argument in pytestconfig.invocation_params.args):
-        # A variable that is not set, and not a wish to check what this machine serves.
+        # A script's variable for the URL was not set. Do not check this machine's site instead.
         pytest.exit("--base-url is empty", returncode=4)
     with ExitStack() as until_the_end:
         try:
             site = until_the_end.enter_context(served(PROJECT, pytestconfig.getoption("--broker-url")))
         except NotStartedError as error:
-            # Every check would fail for this one reason.
+            # Stop here, or every check would fail for this one reason.
             pytestconfig.stash[NOT_STARTED] = str(error)
             pytest.exit("the site could not be started", returncode=1)
         yield site
 
 
 def live_site(base_url: str, http_url: str | None, ca_file: str | None) -> Site:
-    """What is known of a site from its address."""
+    """Return a live site by its URL."""
     address = urlsplit(base_url)
     if address.scheme not in ("http", "https") or not address.netloc or address.path.strip("/"):
-        pytest.exit(f"--base-url is {base_url}, and not like https://www.example.com", returncode=4)
+        pytest.exit(f"--base-url is {base_url}, not a URL like https://www.example.com", returncode=4)
     host = address.netloc.lower().removesuffix(":443" if address.scheme == "https" else ":80")
     if not http_url and ":" not in host:
         http_url = f"http://{host}"
     return Site(
         f"{address.scheme}://{host}",
         http_url.rstrip("/") if http_url else None,
-        no_http="where the site answers plain http is not known; say it by --http-url",
+        no_http="where the site answers plain http is not known: set --http-url",
         ca_file=ca_file,
         known=known(PROJECT),
     )
@@ -83,14 +83,14 @@ def live_site(base_url: str, http_url: str | None, ca_file: str | None) -> Site:
 
 @pytest.fixture(scope="session")
 def server_log(site: Site) -> Iterator[TextIO | None]:
-    """What the server writes, where it is served here."""
+    """Return the server's log if the site was started here."""
     with site.log.open(errors="replace") if site.log else nullcontext() as log:
         yield log
 
 
 @pytest.fixture(autouse=True)
 def what_the_server_said(server_log: TextIO | None) -> Iterator[None]:
-    """Let pytest show it with a check that fails."""
+    """Show what the server wrote together with a check that fails."""
     yield
     if server_log:
         sys.stdout.write(server_log.read())
@@ -98,12 +98,12 @@ def what_the_server_said(server_log: TextIO | None) -> Iterator[None]:
 
 @pytest.fixture
 def note(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Write something into the check's row of the table."""
+    """Return a function that writes a remark into the check's row of the table."""
     return lambda text: record_property("note", text)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Write the table: a row a check, in the order of the checks."""
+    """Write the table: one row per check, in the order of the checks."""
     if NOT_STARTED in config.stash:
         terminalreporter.write_sep("=", "not started")
         terminalreporter.write_line(config.stash[NOT_STARTED])
@@ -121,7 +121,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def remark(report: pytest.TestReport) -> str:
-    """Why a check failed or was skipped, else what it noted."""
+    """Return why a check failed or was skipped, or what a passed check noted."""
     if report.passed:
         return "; ".join(str(text) for name, text in report.user_properties if name == "note")
     if isinstance(report.longrepr, tuple):

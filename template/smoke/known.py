@@ -1,4 +1,4 @@
-"""What the suite knows of the site: `[tool.smoke.site]` in pyproject.toml, which the site's owner edits."""
+"""Read what the suite knows about the site: `[tool.smoke.site]` in pyproject.toml, which the site's owner edits."""
 
 import secrets
 import tomllib
@@ -11,21 +11,21 @@ SIGN_UP = ("auto", "open", "closed", "unchecked")
 
 
 class TableError(Exception):
-    """The table cannot be meant; the text names the key."""
+    """Name the key of the table that is unknown or has a wrong value."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """What the suite knows of the site.
+    """Hold what the suite knows about the site.
 
     Attributes:
-        home: a page that everybody sees.
-        accounts: what the addresses of the account pages begin with.
-        admin: the admin's address; empty if there is none.
-        pages: further pages that everybody sees.
-        member_pages: pages that lead a visitor to the login, and that a member sees.
-        sign_up: whether visitors can sign up, a word of SIGN_UP.
-        sign_up_fields: what the sign-up form needs beside an email address and a password.
+        home: the path of a public page.
+        accounts: the path that the account pages are below.
+        admin: the path of the admin; empty if there is none.
+        pages: the paths of further public pages.
+        member_pages: the paths of pages that redirect a visitor to the login, and that a member sees.
+        sign_up: whether visitors can sign up: one of SIGN_UP.
+        sign_up_fields: the values of form fields that sign-up requires besides an email address and a password.
     """
 
     home: str = "/"
@@ -37,11 +37,11 @@ class Known:
     sign_up_fields: dict[str, str] = field(default_factory=dict)
 
     def account(self, page: str) -> str:
-        """Return the address of an account page, such as `login/`."""
+        """Return the path of an account page, such as `login/`."""
         return self.accounts + page
 
     def filled_in(self, email: str) -> dict[str, str]:
-        """Return the values of `sign_up_fields` for one sign-up: `{email}` is the address, `{random}` new each time."""
+        """Return `sign_up_fields` for one sign-up, with `{email}` and `{random}` (new each time) replaced."""
         random = secrets.token_hex(8)
         return {
             name: value.replace("{email}", email).replace("{random}", random)
@@ -50,24 +50,24 @@ class Known:
 
 
 def known(project: Path) -> Known:
-    """Return what the suite knows of the site of the project in a folder.
+    """Return what the suite knows about the site of the project in a folder.
 
     Raises:
-        TableError: a key or its value cannot be meant.
+        TableError: a key is unknown, or its value is wrong.
     """
     text = (project / "pyproject.toml").read_text(encoding="utf-8")
     table: dict[str, Any] = tomllib.loads(text)["tool"]["smoke"].get("site", {})
     keys = [each.name for each in fields(Known)]
     for key, value in table.items():
         if key not in keys:
-            raise TableError(f"{TABLE}: `{key}` is not a key. There are {', '.join(keys)}")
+            raise TableError(f"{TABLE}: `{key}` is not a key. The keys are {', '.join(keys)}")
         if wanted := problem(key, value):
             raise TableError(f"{TABLE}: `{key}` must be {wanted}, not {value!r}")
     return Known(**table)
 
 
 def problem(key: str, value: object) -> str:
-    """Return what the value of a key must be; an empty text if it is that."""
+    """Return what the value of a key must be; an empty text if the value is right."""
     if key == "sign_up":
         return "" if value in SIGN_UP else f"one of {', '.join(SIGN_UP)}"
     if key == "sign_up_fields":
@@ -84,10 +84,10 @@ def problem(key: str, value: object) -> str:
 
 
 def is_path(value: object) -> bool:
-    """Tell whether a value is the path of a page of this site."""
+    """Return whether a value is the path of a page of this site."""
     return isinstance(value, str) and value.startswith("/") and not value.startswith("//") and " " not in value
 
 
 def change(key: str) -> str:
-    """Return what to do where the site is meant to be as it was found."""
-    return f"(if that is meant, change `{key}` under {TABLE})"
+    """Return the hint to change a key if the site is right and the table is not."""
+    return f"(if that is intended, change `{key}` under {TABLE})"

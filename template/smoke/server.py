@@ -1,4 +1,4 @@
-"""The site served on this machine: by the command that serves it live, behind a stand-in that ends TLS."""
+"""Start the site on this machine, with the command that serves it live, behind a stand-in that terminates TLS."""
 
 import http.client
 import os
@@ -25,29 +25,29 @@ from dotenv import dotenv_values
 
 from .known import Known, known
 
-# Seconds for the server to answer its first request, and to end when it is told to.
+# Seconds that the server may take to answer its first request, and to stop.
 START_TIMEOUT = 30
 STOP_TIMEOUT = 10
 # Seconds that a request may take.
 REQUEST_TIMEOUT = 30
 
-# About one connection, and not for the next.
+# Headers about one connection, which must not be passed on to the next.
 HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"}
 
 
 @dataclass
 class Site:
-    """Where a site answers, and what has been seen of it.
+    """Hold where a site answers, and what the checks have seen so far.
 
     Attributes:
-        url: its https address, without a slash at the end.
-        http_url: where it answers plain http; None if that is not known, for the reason `no_http`.
-        no_tasks: why its tasks cannot be done; empty where they can.
-        ca_file: the certificates by which it is trusted; None for those that this machine trusts.
-        log: what its server writes; None if that is elsewhere.
-        known: what its owner says of it.
-        set_cookies: each Set-Cookie header that it has sent so far.
-        files: what the pages that it has sent so far load, each with the page that names it first.
+        url: its https URL, without a slash at the end.
+        http_url: where it answers plain http; None if that is not known, and `no_http` says why.
+        no_tasks: why its tasks cannot run; empty if they can.
+        ca_file: the certificates to trust; None for those that this machine trusts.
+        log: the server's log; None for a live site.
+        known: what its owner says about it.
+        set_cookies: each Set-Cookie header seen so far.
+        files: the files that the pages seen so far load, each with the first page that names it.
     """
 
     url: str
@@ -62,19 +62,19 @@ class Site:
 
 
 class NotStartedError(Exception):
-    """The site could not be started; the text is what its programs said."""
+    """Say why the site could not be started, with its programs' output."""
 
 
 @contextmanager
 def served(project: Path, broker_url: str | None = None) -> Iterator[Site]:
-    """The site of the project in a folder, served until the end of the block.
+    """Serve the site of the project in a folder until the end of the block.
 
     Args:
         project: the folder.
-        broker_url: what its tasks go through, where they want a service of their own.
+        broker_url: the broker for its tasks, if they need one.
 
     Raises:
-        NotStartedError: a program that is needed for it failed.
+        NotStartedError: the site, or a command that it needs first, failed.
     """
     settings = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["smoke"]
     with TemporaryDirectory(prefix="smoke-") as name, ends_with_this_process():
@@ -85,7 +85,7 @@ def served(project: Path, broker_url: str | None = None) -> Iterator[Site]:
         if broker_url:
             environment["CELERY_BROKER_URL"] = broker_url
         elif worker and "CELERY_BROKER_URL" in settings.get("variables", {}):
-            worker, no_tasks = None, "tasks want a broker, which --broker-url names"
+            worker, no_tasks = None, "tasks need a broker: set --broker-url"
         for task in ("migrate", "collectstatic"):
             manage(task, project, environment)
         ca_file, log = folder / "ca.pem", folder / "server.log"
@@ -98,16 +98,17 @@ def served(project: Path, broker_url: str | None = None) -> Iterator[Site]:
             site.known = known(project)
             if not settings.get("redirects_to_https", True):
                 site.http_url = None
-                site.no_http = "what stands before the live server redirects, and the stand-in does not"
+                site.no_http = "the live site's proxy redirects to https, and there is none here"
             yield site
 
 
 def production_environment(project: Path, folder: Path, port: int) -> dict[str, str]:
-    """This process's environment, with what production needs and nothing from `.env`.
+    """Return this process's environment, with what production needs and nothing from `.env`.
 
-    Settings take an empty variable for one that is not set, and `.env` replaces none.
+    Variables in `.env` are set to the empty string. Settings treat that as not set, and `.env` overrides no variable
+    that exists.
     """
-    # gunicorn cannot read an empty WEB_CONCURRENCY, and reads it before `.env` is.
+    # Except WEB_CONCURRENCY: gunicorn refuses an empty one, and reads it before `.env` is loaded.
     names = dotenv_values(project / ".env").keys() - {"WEB_CONCURRENCY"}
     return {
         **dict.fromkeys(names, ""),
@@ -121,7 +122,7 @@ def production_environment(project: Path, folder: Path, port: int) -> dict[str, 
         "DATABASE_URL_FILE": "",
         "ALLOWED_HOSTS": "127.0.0.1",
         "PORT": str(port),
-        # The stand-in's own addresses: its headers are believed, and nobody else's.
+        # The stand-in's own addresses: only its headers are trusted.
         "FORWARDED_ALLOW_IPS": "127.0.0.1,::1,::ffff:127.0.0.1",
         "TRUSTED_PROXY_COUNT": "1",
     }
@@ -149,10 +150,10 @@ def manage(task: str, project: Path, environment: dict[str, str]) -> None:
 
 @contextmanager
 def running(command: str, project: Path, environment: dict[str, str], log: Path) -> Iterator[None]:
-    """Keep the server running, from its first answer at PORT to the end of the block.
+    """Start the server, wait for its first answer at PORT, and keep it running until the end of the block.
 
     Raises:
-        NotStartedError: it ended, or gave no answer for too long.
+        NotStartedError: it ended, or did not answer within START_TIMEOUT.
     """
     with started(command, project, environment, log) as process:
         deadline = time.monotonic() + START_TIMEOUT
@@ -167,9 +168,9 @@ def running(command: str, project: Path, environment: dict[str, str], log: Path)
 
 @contextmanager
 def started(command: str, project: Path, environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a command that writes into `log`; the end of the block ends it, and what it has started."""
+    """Run a command that writes to `log` until the end of the block, then end it and the processes that it started."""
     with log.open("wb") as output:
-        # A group of its own, so that what it starts ends with it.
+        # A process group of its own, so that the processes that it starts end with it.
         process = subprocess.Popen(
             ["/bin/sh", "-c", command],
             cwd=project,
@@ -186,7 +187,7 @@ def started(command: str, project: Path, environment: dict[str, str], log: Path)
 
 
 def answers(port: int) -> bool:
-    """Whether a server answers there, whatever it says."""
+    """Return whether a server answers at a port, with any status."""
     connection = http.client.HTTPConnection("localhost", port, timeout=REQUEST_TIMEOUT)
     try:
         connection.request("GET", "/health/")
@@ -199,7 +200,7 @@ def answers(port: int) -> bool:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its group: as a deploy would, and for good if that takes too long."""
+    """End a process and its group: with SIGTERM as a deploy does, and with SIGKILL after STOP_TIMEOUT."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
@@ -211,7 +212,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def ends_with_this_process() -> Iterator[None]:
-    """Let a request to end, or a closed terminal, do what Ctrl-C does: clean up first."""
+    """Make SIGTERM and SIGHUP (a closed terminal) do what Ctrl-C does: clean up first."""
     before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
@@ -221,7 +222,7 @@ def ends_with_this_process() -> Iterator[None]:
 
 
 def free_port() -> int:
-    """A port that nothing listens on."""
+    """Return a port that is free."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
     return port
@@ -229,10 +230,9 @@ def free_port() -> int:
 
 @contextmanager
 def stand_in(port: int, ca_file: Path) -> Iterator[str]:
-    """The address of a stand-in for the machine that ends TLS before the server at a port.
+    """Run a stand-in for the proxy that terminates TLS in front of the server at a port; yield its host and port.
 
-    It answers https and plain http alike; `ca_file` is where the certificate is written by
-    which it can be trusted.
+    It answers both https and plain http, and writes the certificate to trust to `ca_file`.
     """
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(ca_file))
@@ -249,7 +249,7 @@ def stand_in(port: int, ca_file: Path) -> Iterator[str]:
 
 
 class StandIn(ThreadingTCPServer):
-    """Passes on what it is asked, over TLS or plain on one port, and says by which it came."""
+    """Pass requests on to the server. Take TLS and plain http on one port, and tell the server which it was."""
 
     daemon_threads = True
 
@@ -261,26 +261,26 @@ class StandIn(ThreadingTCPServer):
     @override
     def finish_request(self, request: Any, client_address: Any) -> None:
         request.settimeout(REQUEST_TIMEOUT)
-        # The first byte of TLS, which is no letter of plain http.
+        # TLS starts with this byte, and plain http never does.
         if request.recv(1, socket.MSG_PEEK) != b"\x16":
             super().finish_request(request, client_address)
             return
         try:
             encrypted = self.context.wrap_socket(request, server_side=True)
         except OSError:
-            # A visitor who does not trust the certificate breaks off.
+            # A client that does not trust the certificate closes the connection.
             return
         with encrypted:
             super().finish_request(encrypted, client_address)
 
 
 class PassOn(BaseHTTPRequestHandler):
-    """One request, passed on with the headers that tell where it came from."""
+    """Pass one request on, with the headers that say where it came from."""
 
     server: StandIn
 
     def do_GET(self) -> None:
-        """Ask the server, and give its answer unchanged."""
+        """Send the request to the server, and return its response unchanged."""
         scheme = "https" if isinstance(self.connection, ssl.SSLSocket) else "http"
         headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
         headers |= {"X-Forwarded-For": self.client_address[0], "X-Forwarded-Proto": scheme, "Connection": "close"}
@@ -291,7 +291,7 @@ class PassOn(BaseHTTPRequestHandler):
             answer = connection.getresponse()
             content = answer.read()
         except (OSError, http.client.HTTPException) as error:
-            self.send_error(502, f"The server gave no answer: {type(error).__name__}")
+            self.send_error(502, f"The server did not answer: {type(error).__name__}")
             return
         finally:
             connection.close()

@@ -1,4 +1,4 @@
-"""Visitors of the site: what they see, and what they do with it."""
+"""Act as visitors of the site: read its pages, fill in its forms, make an account."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ import requests
 from smoke.known import TABLE, change
 from smoke.server import Site
 
-# Seconds to connect, and to wait for an answer: a site that sleeps may take so long to wake up.
+# Seconds to connect, and to wait for a response: a sleeping site may take that long to wake up.
 TIMEOUT = (5, 30)
 REDIRECTS = {301, 302, 303, 307, 308}
 
-# Account pages; where they are, Known.accounts says.
+# Account pages, below the path Known.accounts.
 SIGN_UP = "signup/"
 LOG_IN = "login/"
 LOG_OUT = "logout/"
@@ -26,7 +26,7 @@ DELETE = "delete/"
 
 @dataclass
 class Form:
-    """A form of a page: where it goes, what it sends if nothing is filled in, and which fields need a value."""
+    """Describe a form: its action, the values that it sends unless they are changed, and its required fields."""
 
     action: str
     fields: dict[str, str] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Form:
 
 
 class Page(HTMLParser):
-    """What the checks look at in a page."""
+    """Find what the checks need in a page."""
 
     def __init__(self, answer: requests.Response) -> None:
         super().__init__()
@@ -64,14 +64,14 @@ class Page(HTMLParser):
             self.in_errors = True
 
     def add_link(self, kinds: list[str], address: str) -> None:
-        """Add what a `<link>` names, if a browser loads it."""
+        """Add the file of a `<link>`, if a browser loads it."""
         if "stylesheet" in kinds:
             self.stylesheets.append(address)
         if "stylesheet" in kinds or "icon" in kinds:
             self.files.append(address)
 
     def add_field(self, tag: str, values: dict[str, str]) -> None:
-        """Add a field to the last form, with what it sends unless it is filled in."""
+        """Add a field to the last form, with its initial value."""
         form = self.forms[-1]
         if "required" in values:
             form.required.append(values["name"])
@@ -88,27 +88,27 @@ class Page(HTMLParser):
             self.errors.append(data.strip())
 
     def form_with(self, name: str) -> Form | None:
-        """The first form that has a field of that name."""
+        """Return the first form that has a field of that name."""
         return next((form for form in self.forms if name in form.fields), None)
 
 
 class Visitor:
-    """Someone at a browser of their own. It keeps cookies, follows no redirect and repeats nothing."""
+    """Act as one visitor with one browser: keep cookies, follow no redirect, do not retry."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
         self.session = requests.Session()
-        # A connection a request: none can fail for the server having closed an idle one.
+        # Open a connection for each request, so that none fails because the server closed an idle one.
         self.session.headers.update({"User-Agent": "smoke", "Connection": "close"})
 
     def get(self, path: str, headers: dict[str, str] | None = None, *, expect: int | None = 200) -> requests.Response:
-        """The answer to a path or an address, which has to have the expected status unless that is None."""
+        """Return the response to a path or URL. It must have the expected status, unless that is None."""
         return self.ask("GET", path, headers, expect=expect)
 
     def post(
         self, path: str, fields: dict[str, str], *, referer: str = "", expect: int | None = None
     ) -> requests.Response:
-        """The answer to a form as a browser sends it, filled in on the page `referer`."""
+        """Send a form as a browser does from the page `referer`, and return the response."""
         return self.ask(
             "POST", path, {"Origin": self.site.url, "Referer": referer or self.site.url + path}, fields, expect=expect
         )
@@ -122,7 +122,7 @@ class Visitor:
         *,
         expect: int | None,
     ) -> requests.Response:
-        """The answer to one request."""
+        """Send one request, and return the response."""
         __tracebackhide__ = True
         address = urljoin(self.site.url, path)
         try:
@@ -137,7 +137,7 @@ class Visitor:
             )
         except requests.RequestException as error:
             cause = getattr(error.args[0], "reason", error) if error.args else error
-            raise AssertionError(f"{method} {address} got no answer: {cause}") from None
+            raise AssertionError(f"{method} {address} got no response: {cause}") from None
         self.site.set_cookies += answer.raw.headers.getlist("Set-Cookie")
         if "html" in answer.headers.get("Content-Type", ""):
             for file in Page(answer).files:
@@ -148,34 +148,34 @@ class Visitor:
         return answer
 
     def account_page(self, page: str, *, expect: int | None = 200) -> requests.Response:
-        """The answer to an account page, such as LOG_IN."""
+        """Return the response to an account page, such as LOG_IN."""
         return self.get(self.site.known.account(page), expect=expect)
 
     def submit(self, answer: requests.Response, needs: str, /, **filled: str) -> requests.Response:
-        """Fill in the form of a page that has the field `needs`, and send it as a browser does."""
+        """Fill in the form that has the field `needs`, and send it as a browser does."""
         __tracebackhide__ = True
         form = Page(answer).form_with(needs)
         assert form, f"{urlsplit(answer.url).path} has no form with the field {needs}"
         assert form.fields.get("csrfmiddlewaretoken"), f"the form of {urlsplit(answer.url).path} has no CSRF token"
-        assert form.action.startswith(f"{self.site.url}/"), f"a form leads to another site: {form.action}"
+        assert form.action.startswith(f"{self.site.url}/"), f"a form goes to another site: {form.action}"
         return self.post(form.action, {**form.fields, **filled}, referer=answer.url)
 
     def is_logged_in(self) -> bool:
-        """Whether the page that needs a login is shown, and not the way to the login."""
+        """Return whether a page that requires login is shown, instead of a redirect to the login."""
         answer = self.account_page(ACCOUNT_PAGE, expect=None)
         assert answer.status_code in {200, *REDIRECTS}, told(answer)
         return answer.status_code == 200
 
 
 def told(answer: requests.Response) -> str:
-    """What was asked, and how it was answered."""
+    """Return a request and the status of its response, in words."""
     path = urlsplit(answer.url).path
     where = f" to {answer.headers['Location']}" if "Location" in answer.headers else ""
     return f"{answer.request.method} {path} is answered {answer.status_code}{where}"
 
 
 class Account:
-    """An account made over the forms. The end of its `with` block deletes it, however the block ends."""
+    """Sign up with the site's forms. The end of the `with` block deletes the account, however the block ends."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -186,16 +186,16 @@ class Account:
         self.waits_for_mail = False
 
     def __enter__(self) -> Self:
-        """The account, which `sign_up` makes."""
+        """Return the account, which `sign_up` makes."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, failure: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Delete it, and name it if that fails.
+        """Delete the account, and name it if that fails.
 
         Raises:
-            AssertionError: it may be left.
+            AssertionError: the account may be left.
         """
         try:
             if self.can_be_deleted:
@@ -207,8 +207,8 @@ class Account:
             self.visitor.session.close()
 
     def sign_up(self, page: requests.Response) -> str:
-        """Send the form of the sign-up page; gives where that leads."""
-        # What fails from here on may have failed after the account was made.
+        """Send the form of the sign-up page, and return the URL that it redirects to."""
+        # A failure from here on may come after the account was made.
         self.can_be_deleted = True
         filled = {"email": self.email, "password1": self.password, "password2": self.password}
         filled |= self.site.known.filled_in(self.email)
@@ -224,18 +224,18 @@ class Account:
         return accepted(answer)
 
     def log_out(self) -> None:
-        """Log out by the page that asks whether to."""
+        """Log out on the logout page."""
         accepted(self.visitor.submit(self.visitor.account_page(LOG_OUT), "csrfmiddlewaretoken"))
-        assert not self.visitor.is_logged_in(), "after logging out one is still logged in"
+        assert not self.visitor.is_logged_in(), "still logged in after logout"
 
     def log_in(self) -> None:
-        """Log in by the form."""
+        """Log in with the form."""
         page = self.visitor.account_page(LOG_IN)
         accepted(self.visitor.submit(page, "login", login=self.email, password=self.password))
-        assert self.visitor.is_logged_in(), "after logging in one is not logged in"
+        assert self.visitor.is_logged_in(), "not logged in after login"
 
     def delete(self) -> None:
-        """Delete it by its own page, after a login from another browser if need be."""
+        """Delete the account on its own page; log in from another browser first if necessary."""
         if not self.waits_for_mail and not self.visitor.is_logged_in():
             self.visitor.session.close()
             self.visitor = Visitor(self.site)
@@ -243,16 +243,16 @@ class Account:
         accepted(self.visitor.submit(self.visitor.account_page(DELETE), "password", password=self.password))
         page = self.visitor.account_page(LOG_IN)
         answer = self.visitor.submit(page, "login", login=self.email, password=self.password)
-        assert answer.status_code not in REDIRECTS, "one can log in to the account that was deleted"
+        assert answer.status_code not in REDIRECTS, "the deleted account can still log in"
 
 
 def accepted(answer: requests.Response) -> str:
-    """Where a form leads that was taken; one that was refused is shown again, with the reasons."""
+    """Return the URL that an accepted form redirects to. A refused form is shown again, with the reasons, and fails."""
     __tracebackhide__ = True
     assert answer.status_code in REDIRECTS, " ".join([told(answer), *Page(answer).errors])
     return answer.headers["Location"]
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, without what pytest explains below."""
+    """Return the first line of an error, without pytest's explanation below."""
     return (str(error) or type(error).__name__).splitlines()[0]

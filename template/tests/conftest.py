@@ -19,7 +19,7 @@ def fails(_request: HttpRequest) -> HttpResponse:
     raise RuntimeError("a detail that is nobody's business")
 
 
-# This module's URLs: the site's, and a page that fails.
+# The URLs of this module: the site's own, and a page that fails.
 urlpatterns = [path("fails/", fails), *urls.urlpatterns]
 handler500 = urls.handler500
 
@@ -48,7 +48,7 @@ def member_client(member: User) -> Client:
 
 @pytest.fixture
 def broken_page(client: Client, settings: Settings) -> str:
-    """The path of a page that fails."""
+    """Return the path of a page that fails."""
     settings.ROOT_URLCONF = __name__
     client.raise_request_exception = False
     return "/fails/"

@@ -146,7 +146,7 @@ def test_two_deploys_at_once_are_one_and_one_that_is_broken_off_changes_nothing(
     )
     first, second = (owner.machine.run(f"cat ~/{name}", "deploy") for name in ("first", "second"))
     assert "another deploy or rollback is under way; nothing was done" in second
-    assert "broken off" in first
+    assert "interrupted" in first
     assert "Traceback" not in first + second
     assert serving.findall(owner.ask("status")) == before
 
@@ -195,7 +195,7 @@ def test_the_workflows_deploy_and_take_back(owner: Owner, render: Render) -> Non
     ):
         refused = machine.run(f"ssh -n deploy@{DOMAIN} '{asked}'", "runner", code=2)
         assert "Nothing was done" in refused, asked
-    assert "no commit of the main branch" in machine.run(f"ssh -n deploy@{DOMAIN} deploy {'0' * 40}", "runner", code=1)
+    assert "not a commit of the main" in machine.run(f"ssh -n deploy@{DOMAIN} deploy {'0' * 40}", "runner", code=1)
     assert status_of(owner, "/new/") == "200"
     machine.run(f"ssh -n deploy@{DOMAIN} rollback", "runner")
     assert status_of(owner, "/new/") == "404"
@@ -215,7 +215,7 @@ def test_the_runbook_leads_to_a_live_site_and_back(render: Render, machines: Mac
         owner.follow_to_the_first_deploy()
         said = owner.follow("Check the live site, as deploy")
         assert set(re.findall("^PASS  (.+?)(?:  |$)", said, re.MULTILINE)) == set(CHECKS)
-        assert f"https://{DOMAIN} is live and well" in said
+        assert f"https://{DOMAIN} is live and healthy" in said
         assert re.search('"requests": [1-9]', owner.follow("Logs, as deploy"))
 
         owner.commit("Add a page", NEW_PAGE)
@@ -259,7 +259,7 @@ def test_the_runbook_leads_to_a_live_site_with_sqlite(render: Render, machines: 
         owner.reader.left.pop(0)
         owner.follow("Backups, as root")
         assert accounts(owner) == "1"
-        assert owner.ask("status").endswith("is live and well\n")
+        assert owner.ask("status").endswith("is live and healthy\n")
 
 
 def test_a_site_that_was_set_up_under_another_slug_is_not_deployed_beside_it(render: Render, tmp_path: Path) -> None:

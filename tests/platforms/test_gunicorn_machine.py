@@ -378,7 +378,7 @@ def test_the_machine_comes_back_by_itself(owner: Owner) -> None:
     owner.machine.reboot()
     said = owner.machine.run(f"cd /srv/{SLUG}/repository && uv run pytest smoke --base-url https://{DOMAIN}", "deploy")
     assert set(re.findall("^PASS  (.+?)(?:  |$)", said, re.MULTILINE)) == set(CHECKS)
-    assert owner.ask("status").endswith("is live and well\n")
+    assert owner.ask("status").endswith("is live and healthy\n")
     assert "2 timers" in owner.machine.run(f"systemctl list-timers '{SLUG}-*'")
 
 

@@ -78,7 +78,7 @@ def test_the_runbook_leads_to_a_site_whose_tasks_are_done(owner: Owner, tasks: s
 
     machine.run(f"systemctl kill --signal=KILL {SLUG}-worker")
     machine.run(f"until systemctl is-active --quiet {SLUG}-worker; do sleep 0.2; done")
-    assert "is live and well" in owner.ask("status")
+    assert "is live and healthy" in owner.ask("status")
     if tasks == "database":
         machine.run(f"systemctl start {SLUG}-cleanup")
         assert "Expired sessions" in machine.run(f"journalctl --unit={SLUG}-cleanup --output=cat")
@@ -91,4 +91,4 @@ def test_the_runbook_leads_to_a_site_whose_tasks_are_done(owner: Owner, tasks: s
         owner.follow(heading)
         for unit, number in before.items():
             assert main_process(owner, unit) not in (0, number), (heading, unit)
-    assert "is live and well" in owner.ask("status")
+    assert "is live and healthy" in owner.ask("status")

@@ -53,7 +53,7 @@ def test_the_runbook_leads_to_a_live_site_and_back(developer: Developer, tmp_pat
 
     # The release before cannot add an account to a table with this column.
     developer.commit("Add a nickname", migration(NEW_MIGRATION), NICKNAME)
-    assert "live and well" in developer.deploy()
+    assert "live and healthy" in developer.deploy()
     assert "Unapplying accounts.0002_next... OK" in reader.follow("Undo a migration")
     assert_smoke(developer, code=0)
 
@@ -82,7 +82,7 @@ def test_a_release_that_breaks_the_site_is_taken_back(developer: Developer, tmp_
     assert good is not None
     assert app.current is not None
     assert app.current.slug is good.slug
-    assert f"Went back, v{good.version} serves as before, and the live site does not pass" in said
+    assert f"Rolled back, v{good.version} serves as before, and the live site does not pass" in said
     assert "is already" in developer.run("uv run python deploy/heroku.py --rollback", code=1)
     undo = "uv run python deploy/heroku.py --undo accounts 0001_initial"
     # Ctrl-C, as soon as the site rests.
@@ -91,7 +91,7 @@ def test_a_release_that_breaks_the_site_is_taken_back(developer: Developer, tmp_
     real = shutil.which("heroku", path=developer.environment["PATH"])
     program.write_text(f'#!/bin/sh\ncase "$*" in pg:backups:capture*) kill -INT $PPID ;; *) exec {real} "$@" ;; esac\n')
     program.chmod(0o755)
-    assert "Broken off.\nThe site still rests." in developer.run(
+    assert "Interrupted.\nThe site is still in maintenance mode." in developer.run(
         undo, code=1, PATH=f"{program.parent}:{developer.environment['PATH']}"
     )
     assert app.maintenance
@@ -131,7 +131,7 @@ def test_a_release_phase_that_fails_leaves_the_old_release_serving(developer: De
     developer.run("heroku pg:psql --command='ALTER TABLE accounts_user ADD no_such_column integer'")
     developer.run("heroku config:unset LOG_LEVEL && heroku releases:retry")
     assert app.releases[-1].description.startswith("Retry of v")
-    assert f"v{len(app.releases)} is live and well" in developer.deploy()
+    assert f"v{len(app.releases)} is live and healthy" in developer.deploy()
 
 
 def test_a_deploy_loses_no_request_in_flight(developer: Developer) -> None:
@@ -212,7 +212,7 @@ def test_the_workflows_deploy_and_take_back(developer: Developer, render: Render
     job = gitlab_job(render(platform="heroku", ci="gitlab"), "deploy")
     code, said = runner.gitlab(job, settings)
     assert code == 1
-    assert "Went back" in said
+    assert "Rolled back" in said
     assert platform.token not in said
     assert good is not None
     assert app.current is not None
@@ -224,4 +224,4 @@ def test_the_workflows_deploy_and_take_back(developer: Developer, render: Render
     code, said = runner.gitlab(job, {**settings, "DEPLOY_ENVIRONMENT": "production"})
     assert (code, "the push was refused" in said) == (1, True)
     code, said = runner.gitlab(job, {**settings, "DEPLOY_ENVIRONMENT": "staging"})
-    assert (code, "live and well" in said) == (0, True), said
+    assert (code, "live and healthy" in said) == (0, True), said

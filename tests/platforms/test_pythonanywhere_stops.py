@@ -97,7 +97,7 @@ FAULTS: dict[str, tuple[Break, str, list[str]]] = {
     "no settings module": (
         environment(DJANGO_SETTINGS_MODULE=None),
         "3/10 check",
-        ["DJANGO_SETTINGS_MODULE: has to be"],
+        ["DJANGO_SETTINGS_MODULE: must be"],
     ),
     "WAL on a network disk": (
         environment(DATABASE_URL="sqlite:////home/todolist/todo-list/db.sqlite3"),

@@ -220,7 +220,7 @@ def test_a_machine_for_staging_takes_commits_of_the_branch_that_its_clone_names(
     (tmp_path / "uv").write_text("#!/bin/sh\necho deployed\n")
     (tmp_path / "uv").chmod(0o755)
     asked = {"SSH_ORIGINAL_COMMAND": f"deploy {tried}", "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    with pytest.raises(AssertionError, match="no commit of the main branch"):
+    with pytest.raises(AssertionError, match="not a commit of the main branch"):
         run(["deploy/forced-command"], clone, env={**os.environ, **asked})
     (command,) = re.findall("`(git remote set-head .+?)`", (project / "docs/deploy.md").read_text())
     run(command.split(), clone)

@@ -175,7 +175,7 @@ def test_a_site_that_is_down_fails_every_check(site_copy: Site) -> None:
         f"--http-url=http://{address}",
     )
     assert outcome.having("FAIL") == set(CHECKS)
-    assert all("got no answer" in remark for remark in outcome.remarks.values()), outcome.output
+    assert all("got no response" in remark for remark in outcome.remarks.values()), outcome.output
 
 
 def test_a_certificate_that_nobody_trusts_fails(site_copy: Site, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_sign_up_that_is_closed_or_cannot_be_filled_in_is_told(site_copy: Site
     edit(site_copy.project, known(sign_up="closed"))
     open_but = checked(site_copy, tmp_path)
     assert open_but.having("FAIL") == {ACCOUNT}
-    assert "has a form (if that is meant, change `sign_up` under" in open_but.remarks[ACCOUNT]
+    assert "has a form (if that is intended, change `sign_up` under" in open_but.remarks[ACCOUNT]
     edit(site_copy.project, CLOSED)
     assert account_row("closed") == ("SKIP", "sign-up is closed: no account was made, and logging in was not tried")
     assert account_row("unchecked")[0] == "SKIP"
@@ -132,7 +132,7 @@ def test_a_value_that_cannot_be_meant_is_refused_in_one_line(
 
 def test_a_key_that_is_none_is_refused_with_those_that_there_are(site_copy: Site) -> None:
     edit(site_copy.project, text("pyproject.toml", '\nadmin = "/admin/"', '\nadmn = "/office/"'))
-    says = "`admn` is not a key. There are home, accounts, admin, pages, member_pages, sign_up, sign_up_fields"
+    says = "`admn` is not a key. The keys are home, accounts, admin, pages, member_pages, sign_up, sign_up_fields"
     assert f"ERROR: [tool.smoke.site] in pyproject.toml: {says}" in refused(site_copy).output
 
 

@@ -1,4 +1,4 @@
-"""Accounts in the admin: staff give their own password before a page that changes one, as members do on theirs."""
+"""Manage accounts in the admin. Pages that change an account first ask staff for their own password."""
 
 from allauth.account.adapter import get_adapter
 from allauth.account.admin import EmailAddressAdmin
@@ -18,12 +18,12 @@ def password_first[Page: type[admin.ModelAdmin]](pages: Page) -> Page:
     """Ask for the password again before a model's pages, unless it was given in the last five minutes."""
     for name in ("add_view", "change_view", "delete_view"):
         method_decorator(reauthentication_required, name=name)(pages)
-    # Anybody on the staff may look at the list; what is done with the ticked rows may delete them.
+    # Staff may look at the list without it, but not run actions on selected rows, which may delete them.
     method_decorator(reauthentication_required(allow_get=True), name="changelist_view")(pages)
     return pages
 
 
-# allauth's own page: an address that is added here, as confirmed, resets the account's password.
+# allauth's own page needs it too: with a confirmed address added here, one can reset the account's password.
 admin.site.unregister(EmailAddress)
 admin.site.register(EmailAddress, password_first(type("EmailAddressAdmin", (EmailAddressAdmin,), {})))
 
@@ -46,7 +46,7 @@ class UserAdmin(DjangoUserAdmin):
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "usable_password", "password1", "password2")}),)
 
     def save_model(self, request: HttpRequest, obj: User, form: ModelForm, change: bool) -> None:
-        """Save, let a changed address be the only one that a password is reset by, and tell the old one."""
+        """Save. If the email address changed, make it the only one for password resets, and notify the old one."""
         super().save_model(request, obj, form, change)
         if change and "email" in form.changed_data:
             EmailAddress.objects.filter(user=obj).delete()
@@ -57,7 +57,7 @@ class UserAdmin(DjangoUserAdmin):
             )
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002 - Django's name
-        """Set an account's password, and tell its address."""
+        """Set an account's password, and notify its email address."""
         before = self.get_object(request, id)
         response = super().user_change_password(request, id, form_url)
         after = self.get_object(request, id)

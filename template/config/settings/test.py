@@ -1,4 +1,4 @@
-"""Settings for the tests: production's ways, without its environment and its cost.
+"""Settings for the tests: like production, but fast and without environment variables.
 
 Your own go to the end of this file, where `copier update` changes nothing.
 """
@@ -8,7 +8,7 @@ from operations import logs
 from operations.environment import Environment
 
 env = Environment()
-# A database of their own, such as CI has: on what DATABASE_URL names there may be data.
+# Tests have a database of their own, like CI's. The one in DATABASE_URL may have data.
 DATABASES = {"default": env.database("TEST_DATABASE_URL", "sqlite://:memory:")}
 env.seal()
 

@@ -1,4 +1,4 @@
-"""A backup holds the whole database, and can be restored."""
+"""Check that a backup holds the whole database and can be restored."""
 
 import gzip
 import io
@@ -28,7 +28,7 @@ Program = Callable[[str, str], Path]
 def database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[BaseDatabaseWrapper]:
-    """A database in a file, with a row."""
+    """Return a database in a file, with one row."""
     file = {**connections["default"].settings_dict, **parsers.database(f"sqlite:///{tmp_path}/db.sqlite3")}
     monkeypatch.setitem(connections.settings, "file", file)
     with django_db_blocker.unblock():
@@ -42,14 +42,14 @@ def database(
 
 @pytest.fixture
 def commands(database: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commands, which have that database before them."""
+    """Let the commands use that database."""
     for command in ("backup", "restore"):
         monkeypatch.setattr(f"operations.management.commands.{command}.connection", database)
 
 
 @pytest.fixture
 def server() -> Any:
-    """What Django knows of a database at a server."""
+    """Return Django's connection to a PostgreSQL server that does not exist."""
     connection = mock.MagicMock(vendor="postgresql")
     connection.settings_dict = {"OPTIONS": {"sslmode": "require"}, "HOST": "db", "PORT": 5433, "NAME": "user$site"}
     connection.settings_dict |= {"USER": "site", "PASSWORD": "it's $ecret"}
@@ -60,7 +60,7 @@ def server() -> Any:
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
-    """Put a script in place of a program: `program("pg_dump", "exit 1")` gives where it notes how it was called."""
+    """Replace a program by a script: `program("pg_dump", "exit 1")` returns the file with the calls that it got."""
     folder, notes = tmp_path / "bin", tmp_path / "notes"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
@@ -75,7 +75,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
 
 
 def texts(database: BaseDatabaseWrapper) -> list[str]:
-    """What the rows say."""
+    """Return the texts of all rows."""
     with database.cursor() as cursor:
         cursor.execute("SELECT text FROM note")
         return [text for (text,) in cursor.fetchall()]
@@ -103,7 +103,7 @@ def test_the_last_backups_are_kept_and_nothing_else_is_deleted(database: BaseDat
     for name in [*names, "by-hand.sqlite3.gz"]:
         (tmp_path / name).touch()
     newest = back_up(database, tmp_path, keep=2)
-    # The clock of this machine may stand before or after these.
+    # This machine's clock may be before or after these dates.
     last = sorted([*names, newest.name])[-2:]
     assert sorted(path.name for path in backups.backups(tmp_path)) == last
     assert (tmp_path / "by-hand.sqlite3.gz").exists()
@@ -279,7 +279,7 @@ def test_a_backup_is_found_by_its_name_or_is_the_newest(
         call_command("restore", force=True)
     call_command("backup")
     newest = Path(capsys.readouterr().out.strip())
-    # As releases wrote it that put the database's name before the time.
+    # Older releases wrote the database's name before the time.
     old = newest.with_name("db-20200101T000000Z.sqlite3")
     old.write_bytes(gzip.decompress(newest.read_bytes()))
     newest.with_name("20991231T000000Z.dump").touch()
@@ -314,7 +314,7 @@ def test_a_copy_is_restored_from_standard_input(
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(copy[:-10])))
     with pytest.raises(CommandError, match=r"Nothing was restored: standard-input.sqlite3.gz is damaged"):
         call_command("restore", "-", force=True)
-    # Nothing is left of it.
+    # No temporary file is left.
     assert len(list(settings.BACKUP_DIR.iterdir())) == 1
 
 

@@ -1,4 +1,4 @@
-"""The cache goes on in the database while Redis does not answer."""
+"""Check that the cache uses the database while Redis does not answer."""
 
 import logging
 import socket
@@ -16,7 +16,7 @@ CACHE = "operations.caches.RedisElseDatabaseCache"
 
 @pytest.fixture
 def cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisElseDatabaseCache]:
-    """A cache in a Redis that nobody runs, with the cache of the tests behind it."""
+    """Return a cache in a Redis that is not running, with the tests' own cache as its fallback."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
     monkeypatch.setattr("operations.caches.caches", {"database": caches["default"]})
@@ -42,7 +42,7 @@ def test_what_redis_does_not_take_the_other_cache_keeps(
     assert cache.delete("two")
     cache.clear()
     assert cache.get("name", "nothing") == "nothing"
-    # One line an outage, and not one a call.
+    # One line per outage, not one per call.
     assert len(caplog.records) == 1
     assert "Redis does not answer" in caplog.text
 
@@ -66,5 +66,5 @@ def test_production_caches_where_it_is_told(production: Callable[..., SimpleName
     assert production().CACHES["default"]["BACKEND"].endswith("DatabaseCache")
     told = production(CACHE_URL="redis://localhost:6379/1").CACHES
     assert (told["default"]["BACKEND"], told["default"]["LOCATION"]) == (CACHE, "redis://localhost:6379/1")
-    # What it falls back to is a cache that other processes share.
+    # The fallback must be a cache that all processes share.
     assert told[told["default"]["OPTIONS"]["fallback"]]["BACKEND"].endswith("db.DatabaseCache")

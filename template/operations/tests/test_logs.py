@@ -1,4 +1,4 @@
-"""A request is found again in the log: one JSON object a line, one line a request, one id throughout."""
+"""Check the log: each line is one JSON object, each request has one line, and all its lines have the same id."""
 
 import json
 import logging
@@ -127,7 +127,7 @@ def test_lines_go_to_standard_output_and_to_a_file(tmp_path: Path, capsys: pytes
 
 @pytest.mark.usefixtures("own_logging")
 def test_a_full_disk_costs_one_line_a_minute(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The files of /dev/full are a full disk: whatever is written to them fails as there."""
+    """Write to /dev/full, which fails like a full disk."""
     file = tmp_path / "site.log"
     file.symlink_to("/dev/full")
     logging.config.dictConfig(logs.configuration(level="INFO", request_level="INFO", formatter="json", file=str(file)))

@@ -1,4 +1,4 @@
-"""A static file whose name is misspelt is found before the page that names it fails in production."""
+"""Find misspelt names of static files before their pages fail in production."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,14 +15,14 @@ from operations.static import is_there
 
 
 def templates(engine: DjangoTemplates) -> Iterator[Path]:
-    """Yield the project's own templates, and none of a library's."""
+    """Yield the project's own templates, not those of libraries."""
     for folder in map(Path, engine.template_dirs):
         if folder.is_relative_to(site.BASE_DIR) and "site-packages" not in folder.parts:
             yield from folder.rglob("*.html")
 
 
 def named(engine: DjangoTemplates, template: Path) -> Iterator[str]:
-    """Yield the static files that a template names; what a variable names is seen only where the page is shown."""
+    """Yield the static files that a template names. Names in variables are known only when the page is rendered."""
     nodes = engine.from_string(template.read_text(encoding="utf-8")).template.nodelist
     for node in nodes.get_nodes_by_type(StaticNode):
         if isinstance(node, StaticNode) and isinstance(name := node.path.var, str):

@@ -1,4 +1,4 @@
-"""Uploads are kept where they outlive a deploy, or refused, and run nothing; what nobody needs any more is deleted."""
+"""Check that uploads outlive a deploy or are refused, that they cannot run scripts, and that unused ones are found."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ REFUSING = {"default": {"BACKEND": "operations.uploads.NoUploads"}}
 
 @pytest.fixture
 def folder(settings: Settings, tmp_path: Path) -> Path:
-    """Where uploads are."""
+    """Return a folder for uploads."""
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.MEDIA_ROOT.mkdir()
     return settings.MEDIA_ROOT
@@ -39,18 +39,18 @@ def folder(settings: Settings, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def storage(settings: Settings, folder: Path) -> FileSystemStorage:
-    """Uploads in a folder of the test's own."""
+    """Return a storage in a folder of the test's own."""
     settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"}}
     return FileSystemStorage(folder)
 
 
 @pytest.fixture
 def document(db: None, storage: FileSystemStorage, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[models.Model]]:  # noqa: ARG001 - asks for the database
-    """A model with uploads and texts, the only one of the site beside sessions."""
+    """Return a model with uploads and texts, the site's only one besides sessions."""
     with isolate_apps("operations"):
 
         class Document(models.Model):
-            """Holds files, and texts that may name some."""
+            """Hold files, and texts that may contain their names."""
 
             file = models.FileField(upload_to="documents/%Y")
             by_function = models.FileField(upload_to=lambda _, name: f"functions/{name}")
@@ -74,7 +74,7 @@ def document(db: None, storage: FileSystemStorage, monkeypatch: pytest.MonkeyPat
 
 
 def upload(storage: FileSystemStorage, name: str, hours: int = 48) -> str:
-    """Store a file that is so many hours old."""
+    """Store a file with an age in hours, and return its name."""
     stored = storage.save(name, ContentFile(b"content"))
     then = (timezone.now() - timedelta(hours=hours)).timestamp()
     os.utime(storage.path(stored), (then, then))
@@ -82,7 +82,7 @@ def upload(storage: FileSystemStorage, name: str, hours: int = 48) -> str:
 
 
 def unused() -> list[str]:
-    """Return what the command lists."""
+    """Return the uploads that the command lists."""
     said = StringIO()
     call_command("cleanup", "--dry-run", stdout=said, stderr=StringIO())
     return said.getvalue().splitlines()
@@ -113,7 +113,7 @@ def test_a_model_that_takes_uploads_which_would_be_lost_is_warned_of(
 ) -> None:
     assert uploads_have_a_place in checks.registry.registry.deployment_checks
     settings.STORAGES = {**settings.STORAGES, **REFUSING}
-    # The project's own models may take uploads too, and be warned of.
+    # The project's own models may cause warnings, too.
     of_the_project = uploads_have_a_place()
     field = models.FileField(name="photo", storage=default_storage)
     field.model = Session
@@ -195,23 +195,23 @@ def test_what_may_be_somebodys_stays(
         data={"picture": "documents/2020/\u00fc.png"},
     )
     left = upload(storage, "documents/2020/left.jpg")
-    # One of an upload's own, that found its name taken.
+    # An upload of its own, to which Django gave a suffix because its name was taken.
     replaced = upload(storage, "documents/2020/cat_aB3xY7z.jpg")
     for name in (
-        # Not in the folder of a field: rich text's for years, and those of fields that have no folder of their own.
+        # Not in the folder of a file field, or of a field without a folder of its own.
         "uploads/rich.jpg",
         "picture.jpg",
         "functions/picture.jpg",
         "documents-of-others/picture.jpg",
-        # Made of what a row has.
+        # Derived from a row's file.
         "documents/2020/cat.jpg.100x100_q85.jpg",
         "documents/2020/cat_thumb.jpg",
         "documents/thumbs/small-cat.webp",
-        # Named in texts.
+        # Mentioned in texts.
         "documents/2020/in a text/rich.png",
         "documents/2020/caf\u00e9.png",
         "documents/2020/\u00fc.png",
-        # Others'.
+        # Files of other storages, backups, static files, and files that Django did not name.
         "documents/private/2020.pdf",
         "documents/backups/site.dump",
         "documents/static/site.css",

@@ -1,4 +1,4 @@
-"""Pages of the admin about running the site."""
+"""Show task results in the admin."""
 
 from typing import Any, override
 
@@ -12,7 +12,7 @@ admin.site.unregister(DBTaskResult)
 
 @admin.register(DBTaskResult)
 class TaskResultAdmin(DBTaskResultAdmin):
-    """What became of tasks, without what they were given: a mail has links that let one into an account."""
+    """Show task results without their arguments: an email may have a link that gives access to an account."""
 
     @override
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:

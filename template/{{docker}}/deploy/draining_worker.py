@@ -1,9 +1,9 @@
-"""gunicorn's threaded worker, which also serves connections that are waiting when it is told to stop.
+"""Serve the connections that are still waiting when gunicorn's threaded worker is told to stop.
 
-gunicorn's own keeps the port open until its last request ends, but accepts nothing from it: connections made meanwhile
-are cut off at the end. The proxy in front can retry a page but not a form, which the site may have processed already.
-This worker accepts what is waiting and closes the port at once. Later connections are refused, so the proxy knows that
-nothing was lost and tries the next container.
+gunicorn's own worker keeps the port open until its last request ends, but accepts no more connections: those made
+meanwhile are cut off at the end. The proxy can retry a page but not a form, because the site may have processed it
+already. This worker accepts the waiting connections and closes the port at once. Later connections are refused, so the
+proxy knows that the site did not get the request, and tries the next container.
 """
 
 import select
@@ -13,11 +13,11 @@ from gunicorn.workers.gthread import ThreadWorker
 
 
 class DrainingWorker(ThreadWorker):
-    """The worker class that docker-entrypoint.sh names."""
+    """Accept the waiting connections before the worker stops. docker-entrypoint.sh chooses this class."""
 
     @override
     def set_accept_enabled(self, enabled: bool | None) -> None:
-        """Accept connections, or stop; a worker that is told to stop first accepts those that are waiting."""
+        """Start or stop accepting connections. When the worker stops, accept those that are waiting first."""
         if not enabled and not self.alive:
             for listener in self.sockets:
                 while select.select([listener], [], [], 0)[0]:

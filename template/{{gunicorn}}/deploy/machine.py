@@ -1,13 +1,13 @@
-"""Deploys to this machine what is checked out, and goes back to the release before if the live site is not well.
+"""Deploy the current commit to this machine, and roll back if the live site is not healthy.
 
-    uv run python deploy/machine.py [deploy]              build a release beside the one that serves, and switch to it
-    uv run python deploy/machine.py rollback [RELEASE]    to the release before, or to one that `status` lists
-    uv run python deploy/machine.py status                what serves, what else is there, and what needs an eye
+    uv run python deploy/machine.py [deploy]              build a release beside the live one, and switch to it
+    uv run python deploy/machine.py rollback [RELEASE]    roll back to the previous release, or to one of `status`
+    uv run python deploy/machine.py status                list the releases, and anything that needs attention
 
-It is run by the deploy user on the site's machine, in /srv/<site>/repository, for a person and for CI. A first
-deploy and a later one are the same command. What it does as root, /etc/sudoers.d/<site> allows.
+Run it as the deploy user on the site's machine, in /srv/<site>/repository. CI runs the same commands, and the first
+deploy is like each later one. /etc/sudoers.d/<site> allows the commands that it runs as root.
 
-Exit codes: 0, the release is live and well; 1, it is not, and the lines before say what serves now.
+Exit codes: 0, the site is healthy; 1, failed, and the lines before say which release serves now.
 """
 
 import argparse
@@ -22,29 +22,29 @@ from collections.abc import Callable
 from releases import DeployError, Release
 from service import Site, run, say
 
-# What collectstatic needs of the environment, which is not the site's: building wants no secret.
-# What else your settings require stands in pyproject.toml under [tool.smoke.variables], with any value that they accept.
+# Environment variables for collectstatic. Building needs no secret, so these are not the site's own.
+# If your settings require more variables, add them with any valid value in pyproject.toml, [tool.smoke.variables].
 FOR_COLLECTING = {
     "DJANGO_SETTINGS_MODULE": "config.settings.production",
     "ALLOWED_HOSTS": "localhost",
     "DATABASE_URL": "sqlite://:memory:",
 }
-# What can break a step off. Whatever it is, the release before shall serve.
+# What can end a step early. In each case the previous release must serve.
 BROKEN = (DeployError, KeyboardInterrupt, OSError)
 
 
 def main() -> int:
-    """Do what the command line says; gives the exit code."""
-    parser = argparse.ArgumentParser(description="Deploy what is checked out, check it, and go back if it fails.")
+    """Run the command line's action, and return the exit code."""
+    parser = argparse.ArgumentParser(description="Deploy the current commit, check the site, roll back if that fails.")
     parser.add_argument("action", nargs="?", choices=["deploy", "rollback", "status"], default="deploy")
-    parser.add_argument("release", nargs="?", help="for rollback: the release to go back to")
+    parser.add_argument("release", nargs="?", help="for rollback: the release to roll back to")
     arguments = parser.parse_args()
     if arguments.release and arguments.action != "rollback":
         parser.error(f"{arguments.action} takes no release")
     for sent in (signal.SIGTERM, signal.SIGHUP):
-        # As Ctrl-C: whoever is broken off goes back first.
+        # Handle these like Ctrl-C: roll back before the end.
         signal.signal(sent, signal.default_int_handler)
-    # Who serves has to read what is built here, whatever this user's own habit is.
+    # The site's user must be able to read the release, whatever this user's own umask is.
     os.umask(0o022)
     try:
         site = Site()
@@ -62,10 +62,10 @@ def main() -> int:
 
 
 def deploy(site: Site) -> None:
-    """Build a release, check it, let it serve, check the live site; and go back if that fails.
+    """Build a release, check it, switch to it, and check the live site; roll back if that fails.
 
     Raises:
-        DeployError: the release does not serve, or is not well; the text says what serves.
+        DeployError: the release does not serve, or is not healthy; the text says which release serves.
     """
     before = site.releases.well()
     release = site.releases.create()
@@ -74,7 +74,7 @@ def deploy(site: Site) -> None:
         step("2/5 check its settings, and that it starts", lambda: check(site, release))
         step("3/5 migrate the database", lambda: site.run(release, "python", "manage.py", "migrate", "--noinput"))
     except BROKEN as error:
-        # A migration goes on when nobody waits for it any more, and needs the folder.
+        # After Ctrl-C, keep the folder: a migration may still be running in it.
         if not isinstance(error, KeyboardInterrupt):
             site.releases.remove(release)
         raise DeployError(f"{reason(error)}\nNothing was switched: {serving(before)}.") from None
@@ -85,27 +85,27 @@ def deploy(site: Site) -> None:
         raise DeployError(f"{reason(error)}\n{go_back(site, before, release)}") from None
     release.mark_checked()
     site.releases.prune()
-    say(f"\n{release.name} is live and well: {site.url}")
+    say(f"\n{release.name} is live and healthy: {site.url}")
     for path in site.outdated(release):
         say(f"{path} is not what the release has: docs/deploy.md, Install")
 
 
 def build(release: Release) -> None:
-    """Make a release of the commit that is checked out, beside what serves and out of its sight."""
-    # What serves comes first.
+    """Make a release of the current commit, in a folder of its own."""
+    # The live site has priority.
     os.nice(10)
     if changed := run(["git", "status", "--short"]):
-        say(f"Not in the release, since it is not committed:\n{changed}")
+        say(f"Not in the release, because it is not committed:\n{changed}")
     commit = run(["git", "log", "--max-count=1", "--format=%H %s"]).strip()
     archive = release.folder / "archive.tar"
     run(["git", "archive", f"--output={archive}", "HEAD"])
     run(["tar", "--extract", f"--file={archive}"], release.folder)
     archive.unlink()
-    # A Python that uv brings has to lie where the service may look, which is not in anybody's home.
+    # uv may download a Python. The site's service cannot read home folders, so keep it beside the releases.
     own = {"UV_COMPILE_BYTECODE": "1", "UV_PYTHON_INSTALL_DIR": str(release.folder.parent.parent / "python")}
     run([os.environ.get("UV", "uv"), "sync", "--quiet", "--locked", "--no-default-groups"], release.folder, own)
     python = str(release.folder / ".venv/bin/python")
-    # Who serves cannot write what Python would write beside the code.
+    # The site's user cannot write to the release, so compile the code now.
     run([python, "-m", "compileall", "-q", "apps", "config"], release.folder)
     variables = {**FOR_COLLECTING, **variables_for_building(release), "SECRET_KEY": secrets.token_urlsafe(50)}
     run([python, "manage.py", "collectstatic", "--noinput"], release.folder, variables)
@@ -114,69 +114,69 @@ def build(release: Release) -> None:
 
 
 def variables_for_building(release: Release) -> dict[str, str]:
-    """What a release's settings require beside FOR_COLLECTING."""
+    """Return the variables that a release's settings require besides FOR_COLLECTING."""
     settings = tomllib.loads((release.folder / "pyproject.toml").read_text())
     variables: dict[str, str] = settings["tool"]["smoke"].get("variables", {})
     return variables
 
 
 def check(site: Site, release: Release) -> None:
-    """See that a release accepts the site's environment, and that gunicorn could load it."""
+    """Check that a release accepts the site's environment, and that gunicorn can load it."""
     site.run(release, "python", "manage.py", "check", "--deploy")
     site.run(release, "python", "-m", "gunicorn", "--check-config")
 
 
 def go_back(site: Site, before: Release | None, failed: Release) -> str:
-    """Return to the release before, and say what serves now."""
+    """Roll back to the previous release, and return what serves now, in words."""
     if before is None:
-        return "There is no release before to go back to. The log may say more: docs/deploy.md has how to read it."
+        return "There is no earlier release to roll back to. The log may say more: see docs/deploy.md, Logs."
     try:
-        step(f"go back to {before.name}", lambda: site.restart(before))
+        step(f"roll back to {before.name}", lambda: site.restart(before))
         step("check the live site", lambda: site.smoke())
     except BROKEN as error:
-        return f"Going back to {before.name} failed too: {reason(error)}"
+        return f"Rolling back to {before.name} failed too: {reason(error)}"
     site.releases.remove(failed)
-    return f"Went back: {serving(before)}. What {failed.name} has migrated stays migrated: docs/deploy.md."
+    return f"Rolled back: {serving(before)}. Migrations of {failed.name} are still applied: docs/deploy.md."
 
 
 def roll_back(site: Site, name: str | None) -> None:
-    """Go back to the release before, or to the one that is named.
+    """Roll back to the previous release, or to the named one, and check the live site.
 
     Raises:
-        DeployError: there is none, or it is not well.
+        DeployError: there is no such release, or it is not healthy.
     """
     target = site.releases.named(name) if name else site.releases.before(site.releases.current())
     if target is None:
-        raise DeployError("there is no release before that was well; nothing was done")
+        raise DeployError("there is no earlier release that was healthy; nothing was done")
     step(f"1/2 switch to {target.name}, and restart", lambda: site.restart(target))
     step("2/2 check the live site", lambda: site.smoke())
     target.mark_checked()
-    say(f"\n{target.name} is live and well: {site.url}\nThe database is as it was: docs/deploy.md, for a migration.")
+    say(f"\n{target.name} is live and healthy: {site.url}\nMigrations are still applied: docs/deploy.md.")
 
 
 def status(site: Site) -> int:
-    """Print what serves, the other releases, and what needs an eye; gives the exit code."""
+    """Print the releases and anything that needs attention, and return the exit code."""
     current = site.releases.current()
     for release in site.releases.all():
         remark = "serves" if release == current else "" if release.checked else "failed"
         say(f"{release.name}  {remark:<6}  {release.commit}")
     problems = site.problems()
-    say("\n".join(problems) if problems else f"{site.url} is live and well")
+    say("\n".join(problems) if problems else f"{site.url} is live and healthy")
     return 1 if problems else 0
 
 
 def serving(release: Release | None) -> str:
-    """What serves, in words."""
+    """Return which release serves, in words."""
     return f"{release.name} serves as before" if release else "nothing serves yet"
 
 
 def reason(error: BaseException) -> str:
-    """Why a step was not done."""
-    return "broken off" if isinstance(error, KeyboardInterrupt) else str(error)
+    """Return why a step failed."""
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
 
 
 def step(name: str, action: Callable[[], object]) -> None:
-    """Do one step, and print its name, its outcome and the seconds that it took."""
+    """Run one step, and print its name, outcome and duration in seconds."""
     say(f"\n{name}")
     started, outcome = time.monotonic(), "failed after"
     try:

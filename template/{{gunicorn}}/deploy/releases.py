@@ -1,4 +1,4 @@
-"""The releases of a site on this machine: folders side by side, and a link to the one that serves."""
+"""Manage the releases of a site on this machine: a folder for each, and a link to the one that serves."""
 
 import contextlib
 import fcntl
@@ -10,76 +10,76 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-# How many are kept: the one that serves, and those that one can go back to.
+# How many releases are kept: the live one, and those to roll back to.
 KEPT = 5
 
 
 class DeployError(Exception):
-    """A step failed; the text is what a person should read."""
+    """Say why a step failed, and what to do about it."""
 
 
 @dataclass(frozen=True, order=True)
 class Release:
-    """A folder with the code of one commit, all that it needs, and its static files.
+    """Hold one release: a folder with the code of one commit, its packages and its static files.
 
     Attributes:
-        folder: where it stands; its name is when it was made.
+        folder: its path. The folder's name is the time when it was made.
     """
 
     folder: Path
 
     @property
     def name(self) -> str:
-        """When it was made, in UTC."""
+        """Return the time when it was made, in UTC."""
         return self.folder.name
 
     @property
     def commit(self) -> str:
-        """What it was made of, in a line; nothing while it is not finished."""
+        """Return its commit's hash and subject; empty if the release is not finished."""
         with contextlib.suppress(FileNotFoundError):
             return (self.folder / "COMMIT").read_text().strip()
         return ""
 
     @property
     def checked(self) -> bool:
-        """Whether it has served, and was well."""
+        """Return whether it has served and was healthy."""
         return (self.folder / "CHECKED").exists()
 
     def finish(self, commit: str) -> None:
-        """Call it whole: until then the next deploy removes it."""
+        """Mark the release as finished. The next deploy removes unfinished ones."""
         (self.folder / "COMMIT").write_text(f"{commit}\n")
 
     def mark_checked(self) -> None:
-        """Call it one that one can go back to."""
+        """Mark the release as healthy, so that a rollback can choose it."""
         (self.folder / "CHECKED").touch()
 
 
 class Releases:
-    """The folder of a site's releases, /srv/<site>/releases, and the link /srv/<site>/current beside it."""
+    """Manage a site's releases in /srv/<site>/releases, and the link /srv/<site>/current to the live one."""
 
     def __init__(self, site: Path) -> None:
         """Open a site's folder.
 
         Raises:
-            DeployError: it is not laid out as one.
+            DeployError: it has no folder for releases.
         """
         self.site = site
         self.folder = site / "releases"
         self.link = site / "current"
         if not self.folder.is_dir():
-            raise DeployError(f"{self.folder} is not there. Run this on the site's machine, in {site}/repository")
+            raise DeployError(f"there is no {self.folder}. Run this on the site's machine, in {site}/repository")
 
     def all(self) -> list[Release]:
-        """Those that are finished, newest first."""
+        """Return the finished releases, newest first."""
         found = (Release(path) for path in self.folder.iterdir() if path.is_dir())
         return sorted((release for release in found if release.commit), reverse=True)
 
     def current(self) -> Release | None:
-        """The one that the link leads to."""
+        """Return the release that the link points to."""
         return Release(self.link.resolve()) if self.link.exists() else None
 
     def named(self, name: str) -> Release:
-        """One by its name.
+        """Return a release by its name.
 
         Raises:
             DeployError: there is none.
@@ -90,54 +90,58 @@ class Releases:
         raise DeployError(f"there is no release {name}; `deploy/machine.py status` lists them")
 
     def before(self, release: Release | None) -> Release | None:
-        """The newest that was well and is older than another one."""
+        """Return the newest healthy release that is older than another one."""
         return next((each for each in self.all() if each.checked and (release is None or each < release)), None)
 
     def well(self) -> Release | None:
-        """What to go back to: the one that serves, or, after a deploy that was broken off, the last that was well."""
+        """Return the release to roll back to: the live one if it was healthy, else the last healthy one before it."""
         current = self.current()
         return current if current is None or current.checked else self.before(current)
 
     def create(self) -> Release:
-        """A new folder for a release."""
+        """Make the folder of a new release, and remove what interrupted deploys left.
+
+        Raises:
+            DeployError: there is a release of this second already.
+        """
         for path in self.folder.iterdir():
             if not Release(path).commit:
-                # Left over from a deploy that was broken off.
+                # An interrupted deploy left it.
                 shutil.rmtree(path)
         release = Release(self.folder / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
         try:
             release.folder.mkdir()
         except FileExistsError:
-            raise DeployError(f"{release.folder} is there already; the clock may have been set back") from None
+            raise DeployError(f"{release.folder} already exists; the clock may have been set back") from None
         return release
 
     def remove(self, release: Release) -> None:
-        """Delete one, unless the link leads to it."""
+        """Delete a release, unless the link points to it."""
         if release != self.current():
             shutil.rmtree(release.folder)
 
     def prune(self) -> None:
-        """Delete the oldest, beyond those that are kept."""
+        """Delete the oldest releases, and keep KEPT."""
         for release in self.all()[KEPT:]:
             self.remove(release)
 
     def switch(self, release: Release) -> None:
-        """Let the link lead to a release. What runs goes on from where it was started."""
+        """Point the link to a release. Running processes stay in the release that they were started in."""
         before = self.current()
         if before and before != release:
             lend_static_files(before, release)
         new = self.site / ".current"
         new.unlink(missing_ok=True)
         new.symlink_to(release.folder.relative_to(self.site))
-        # In one go: there is no moment without a link.
+        # Replace the link in one step, so that there is always one.
         new.replace(self.link)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep others from changing anything; the lock goes with this process, however it ends.
+        """Lock out other deploys and rollbacks. The lock ends with this process, even if it is killed.
 
         Raises:
-            DeployError: somebody else has it.
+            DeployError: another process has the lock.
         """
         with (self.site / ".lock").open("a") as file:
             try:
@@ -148,10 +152,11 @@ class Releases:
 
 
 def lend_static_files(served: Release, next_one: Release) -> None:
-    """Give the next release the static files of the one that serves now, beside its own.
+    """Add the static files of the live release to the next one.
 
-    Pages that visitors have loaded name them, and browsers may ask for them later. A name has the hash of what is in the
-    file, so none is in the way of another; and what is lent is not lent on, since it is not in the manifest.
+    Browsers may ask for them after the switch, for pages that they loaded before. File names contain a hash of the
+    content, so none replaces another. A release passes on only the files in its own manifest, and none that it got this
+    way.
     """
     with contextlib.suppress(FileNotFoundError):
         manifest = json.loads((served.folder / "staticfiles/staticfiles.json").read_text())

@@ -1,15 +1,14 @@
-"""Deploys to Heroku what is committed, and goes back to the release before if the live site is not well.
+"""Deploy the current commit to Heroku, and roll back if the live site is not healthy.
 
-    uv run python deploy/heroku.py                          deploy; a first time and each later one
-    uv run python deploy/heroku.py --force                  the same for staging, where one branch replaces another
-    uv run python deploy/heroku.py --rollback               go back to the code before
-    uv run python deploy/heroku.py --undo APP MIGRATION     the same, and undo the migrations after MIGRATION first
+    uv run python deploy/heroku.py                          deploy, the first time and later
+    uv run python deploy/heroku.py --force                  deploy to staging, where one branch replaces another
+    uv run python deploy/heroku.py --rollback               roll back to the previous code
+    uv run python deploy/heroku.py --undo APP MIGRATION     roll back, and undo the migrations after MIGRATION first
 
-The same for a person and for CI. The app is that of the git remote `heroku`, or of HEROKU_APP, or the one
-that `--app` names. The `heroku` program has to be logged in, or to find a token in HEROKU_API_KEY.
+People and CI run the same commands. The app is the one that `--app` or HEROKU_APP names, else the one of the git
+remote `heroku`. The `heroku` program must be logged in, or HEROKU_API_KEY must hold a token.
 
-Exit codes: 0, the site serves what was asked for and is well; 1, it does not, and the last lines say why and
-what serves now.
+Exit codes: 0, done, and the site is healthy; 1, failed, and the last lines say why and which release serves now.
 """
 
 import argparse
@@ -21,21 +20,23 @@ from collections.abc import Callable
 
 from heroku_app import PROJECT, DeployError, Heroku, Release
 
-# pytest's exit code for checks that failed; any other but 0 says nothing about the site.
+# pytest's exit code for failed checks. Any other code but 0 says nothing about the site.
 CHECKS_FAILED = 1
 
 
 class NotWellError(DeployError):
-    """The live site was checked and is not well."""
+    """Say that the live site was checked and is not healthy."""
 
 
 def main() -> int:
-    """Deploy, or go back; gives the exit code."""
-    parser = argparse.ArgumentParser(description="Deploy what is committed, check it, and go back if it fails.")
+    """Deploy or roll back, and return the exit code."""
+    parser = argparse.ArgumentParser(description="Deploy the current commit, check the site, roll back if that fails.")
     parser.add_argument("--app", default=os.environ.get("HEROKU_APP"), help="the app, if no git remote names it")
-    parser.add_argument("--rollback", action="store_true", help="go back to the code before")
-    parser.add_argument("--undo", nargs=2, metavar=("APP", "MIGRATION"), help="go back, and to this migration first")
-    parser.add_argument("--force", action="store_true", help="deploy also what does not contain what was deployed last")
+    parser.add_argument("--rollback", action="store_true", help="roll back to the previous code")
+    parser.add_argument(
+        "--undo", nargs=2, metavar=("APP", "MIGRATION"), help="undo the migrations after this one, then roll back"
+    )
+    parser.add_argument("--force", action="store_true", help="deploy even if the last deployed commit is not contained")
     asked = parser.parse_args()
     try:
         heroku = Heroku(asked.app)
@@ -49,41 +50,41 @@ def main() -> int:
         print(f"\nFAILED: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nBroken off. `heroku releases` says what serves now.", file=sys.stderr)
+        print("\nInterrupted. `heroku releases` says what serves now.", file=sys.stderr)
         return 1
     return 0
 
 
 def deploy(heroku: Heroku, *, force: bool) -> None:
-    """Push, wait until the new release serves, check it; and go back if it is not well.
+    """Push, wait until the new release serves, and check the site; roll back if it is not healthy.
 
-    With `force` it may be a commit that does not contain what was pushed before.
+    With `force`, the commit need not contain the one that was pushed last.
 
     Raises:
-        DeployError: the site does not serve what is committed, or is not well; the text says what it serves.
+        DeployError: the site does not serve this commit, or is not healthy; the text says which release it serves.
     """
     if heroku.maintenance:
-        raise DeployError("the app rests, and could not be checked: `heroku maintenance:off` first")
+        raise DeployError("the app is in maintenance mode and could not be checked: run `heroku maintenance:off` first")
     refuse_without_checks()
     before = heroku.current()
     known = heroku.workers() if before else {}
     step("1/4 push, and build", lambda: push(heroku, force=force))
     newest = step("2/4 release phase", heroku.wait_for_release)
     of_head = releases_of_head(heroku)
-    # It need not be the one that the push made: each config var and each retry makes another of the same code.
+    # The newest release need not be the push's: each config var and each retry makes another release of the same code.
     if newest["slug"]["id"] != of_head[0]["slug"]["id"]:
         made = next((release for release in of_head if release["status"] == "succeeded"), of_head[0])
-        again = f", or take it again by `heroku rollback v{made['version']}`" if made["status"] == "succeeded" else ""
+        again = f", or use it again: `heroku rollback v{made['version']}`" if made["status"] == "succeeded" else ""
         raise DeployError(
-            f"Heroku has this commit as v{made['version']} and does not serve it, since somebody went back from "
-            f"it; {serving(before)}. Commit what mends it{again}"
+            f"Heroku has this commit as v{made['version']} and does not serve it, because somebody rolled it back; "
+            f"{serving(before)}. Commit a fix{again}"
         )
     if newest["status"] != "succeeded":
         output = heroku.ask("releases:output", f"v{newest['version']}")
         raise DeployError(
             f"the release phase of v{newest['version']} ({newest['description']}) failed; {serving(before)}. `heroku "
-            "releases:retry` tries it again, a new commit or another value of a config var is a new release. It "
-            f"said:\n{output.strip()}"
+            "releases:retry` tries again; a new commit or a changed config var makes a new release. Its output:\n"
+            f"{output.strip()}"
         )
     try:
         start_workers(heroku, known)
@@ -91,24 +92,28 @@ def deploy(heroku: Heroku, *, force: bool) -> None:
         step("4/4 check the live site", lambda: check(heroku))
     except DeployError as error:
         raise DeployError(f"{error}\n{go_back(heroku, before, newest)}") from None
-    print(f"\nv{newest['version']} is live and well: {heroku.web_url}")
+    print(f"\nv{newest['version']} is live and healthy: {heroku.web_url}")
 
 
 def push(heroku: Heroku, *, force: bool) -> None:
-    """Give Heroku what is committed, which it builds before it answers."""
-    # The program hands git the token, so that it stands on no command line; the empty one is for no other to be asked.
+    """Push the current commit to Heroku, and wait until it is built.
+
+    Raises:
+        DeployError: the push was refused.
+    """
+    # The `heroku` program gives git the token, which so is on no command line. The empty helper removes all others.
     helper = ["-c", "credential.helper=", "-c", "credential.helper=!heroku git:credentials"]
-    # The plus lets it replace commits that it does not contain.
+    # The plus is a forced push.
     what = "+HEAD:refs/heads/main" if force else "HEAD:refs/heads/main"
     done = subprocess.run(["git", *helper, "push", heroku.git_url, what], cwd=PROJECT, check=False)
     if done.returncode != 0:
-        raise DeployError("the push was refused, as said above; nothing has changed for the live site")
+        raise DeployError("the push was refused, see above; nothing has changed for the live site")
 
 
 def releases_of_head(heroku: Heroku) -> list[Release]:
-    """All releases, newest first, of what was built last from the commit that is checked out.
+    """Return the releases of the newest build of the current commit, newest first.
 
-    Heroku names the commit in the description of the first of them alone; the others have its slug.
+    Heroku has the commit only in the description of the first of them; the others have the same slug.
 
     Raises:
         DeployError: there is none.
@@ -120,14 +125,14 @@ def releases_of_head(heroku: Heroku) -> list[Release]:
         kind, _, commit = release["description"].partition(" ")
         if kind == "Deploy" and commit and head.startswith(commit):
             return [one for one in releases if one["slug"]["id"] == release["slug"]["id"]]
-    raise DeployError(f"Heroku has made no release of {head[:8]}: `heroku releases` says what it made")
+    raise DeployError(f"Heroku has no release of {head[:8]}: `heroku releases` lists those that it has")
 
 
 def start_workers(heroku: Heroku, known: dict[str, int]) -> None:
-    """Start a dyno of each process type that is new, since Heroku itself starts one of `web` alone.
+    """Start one dyno of each new process type, because Heroku itself starts only `web`.
 
-    Of those that are `known` from before, a person may have stopped one, and it stays so. As long as there was no
-    other code, none is known: a first release may have failed, and been tried again without this program.
+    A process type that is `known` from before and has no dyno was stopped by a person, and stays stopped. On the first
+    deploy no type counts as known, because an earlier try may have failed before this program started its dynos.
     """
     if len({release["slug"]["id"] for release in heroku.releases() if release["status"] == "succeeded"}) == 1:
         known = {}
@@ -140,7 +145,7 @@ SMOKE = [sys.executable, "-m", "pytest", "smoke", "--quiet"]
 
 
 def refuse_without_checks() -> None:
-    """Refuse before anything changes: checks that cannot run here would look like a site that is not well.
+    """Refuse to deploy if the smoke suite cannot run here: the deploy could not check the live site.
 
     Raises:
         DeployError: the smoke suite does not run here; the text says why.
@@ -148,7 +153,7 @@ def refuse_without_checks() -> None:
     done = subprocess.run([*SMOKE, "--collect-only"], cwd=PROJECT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
-        reason = said[0] if said else "`uv sync`, and start this by `uv run python`"
+        reason = said[0] if said else "run `uv sync`, and start this with `uv run python`"
         raise DeployError(f"the smoke suite does not run here: {reason}")
 
 
@@ -157,48 +162,48 @@ def check(heroku: Heroku) -> None:
 
     Raises:
         NotWellError: a check failed.
-        DeployError: they could not be made.
+        DeployError: the checks could not run.
     """
     code = subprocess.run([*SMOKE, "--base-url", heroku.web_url], cwd=PROJECT, check=False).returncode
     if code == CHECKS_FAILED:
         raise NotWellError("the live site does not pass the smoke suite")
     if code != 0:
-        raise DeployError(f"the smoke suite ended with pytest's code {code}, and the site is not checked")
+        raise DeployError(f"the smoke suite ended with pytest's code {code}, so the site is not checked")
 
 
 def go_back(heroku: Heroku, before: Release | None, failed: Release) -> str:
-    """Return to the release before one that failed, and say what serves now."""
+    """Roll back to the release before one that failed, and return what serves now, in words."""
     version = failed["version"]
     if before is None:
-        return f"There is no release before to go back to: v{version} serves. `heroku logs` may say more."
+        return f"There is no earlier release to roll back to: v{version} serves. `heroku logs` may say more."
     if before["slug"]["id"] == failed["slug"]["id"]:
         return f"This code was live before, too: v{version} serves."
     try:
-        step(f"go back to v{before['version']}", lambda: heroku.go_to(before["version"]))
+        step(f"roll back to v{before['version']}", lambda: heroku.go_to(before["version"]))
     except DeployError as error:
-        return f"Going back to v{before['version']} failed too: {error}. `heroku releases` says what serves."
+        return f"Rolling back to v{before['version']} failed too: {error}. `heroku releases` says what serves."
     try:
         step("check the live site", lambda: check(heroku))
     except DeployError as error:
-        return f"Went back, {serving(before)}, and {error}: what is wrong is not this release alone."
+        return f"Rolled back, {serving(before)}, and {error}: the cause is not this release alone."
     return (
-        f"Went back: {serving(before)}. Migrations of v{version} are still applied. If v{before['version']} cannot "
-        "live with them: deploy/heroku.py --undo APP MIGRATION"
+        f"Rolled back: {serving(before)}. Migrations of v{version} are still applied. If v{before['version']} does not "
+        "work with them: deploy/heroku.py --undo APP MIGRATION"
     )
 
 
 def earlier_and_later(heroku: Heroku) -> tuple[Release, Release]:
-    """The release to go back to, and the one with the code to go back from.
+    """Return the release to roll back to, and the one to roll back from.
 
-    Where somebody has gone back already, the release that serves is the first of the two.
+    After a rollback, the release that serves is the first of the two.
 
     Raises:
-        DeployError: there is no other code to go back to.
+        DeployError: there is no other code to roll back to.
     """
     releases = [release for release in heroku.releases() if release["status"] == "succeeded"]
     others = [release for release in releases if release["slug"]["id"] != releases[0]["slug"]["id"]]
     if not others:
-        raise DeployError("there is no release of other code to go back to")
+        raise DeployError("there is no release of other code to roll back to")
 
     def made_in(release: Release) -> int:
         return min(one["version"] for one in releases if one["slug"]["id"] == release["slug"]["id"])
@@ -209,62 +214,66 @@ def earlier_and_later(heroku: Heroku) -> tuple[Release, Release]:
 
 
 def roll_back(heroku: Heroku) -> None:
-    """Go back to the code before, with the config vars that it had, and check the live site."""
+    """Roll back to the previous code, with the config vars that it had, and check the live site.
+
+    Raises:
+        DeployError: it was not done, or the live site is not healthy.
+    """
     earlier, later = earlier_and_later(heroku)
     if earlier["version"] > later["version"]:
         raise DeployError(
-            f"v{earlier['version']} is already what was gone back to from v{later['version']}. To go further, name the "
-            "release: `heroku rollback v…`, and `heroku releases` lists them"
+            f"v{earlier['version']} is already a rollback from v{later['version']}. To go further back, name the "
+            "release: `heroku rollback v…`; `heroku releases` lists them"
         )
-    step(f"1/2 go back to v{earlier['version']}", lambda: heroku.go_to(earlier["version"]))
+    step(f"1/2 roll back to v{earlier['version']}", lambda: heroku.go_to(earlier["version"]))
     step("2/2 check the live site", lambda: check(heroku))
-    print(f"\nThe code of v{earlier['version']} is live and well: {heroku.web_url}")
+    print(f"\nThe code of v{earlier['version']} is live and healthy: {heroku.web_url}")
 
 
 def undo(heroku: Heroku, app: str, migration: str) -> None:
-    """Undo an app's migrations after one, while the site rests, and go back to the code before.
+    """Undo an app's migrations after one, in maintenance mode, and roll back to the previous code.
 
-    The later code has the way back, so it is what undoes them, and serves nobody meanwhile. Workers stop meanwhile,
-    since maintenance keeps out visitors alone.
+    Only the later code has these migrations, so it must undo them. Workers are stopped meanwhile, because maintenance
+    mode only keeps visitors out.
 
     Raises:
-        DeployError: it was not done, and the text says what is left to do; or the live site is not well.
+        DeployError: it was not done, and the text says what is left to do; or the live site is not healthy.
     """
     earlier, later = earlier_and_later(heroku)
     workers = {kind: number for kind, number in heroku.workers().items() if number}
     migrate = ("--exit-code", "--no-tty", "--", "python", "manage.py", "migrate", app, migration)
-    step("1/6 let the site rest", lambda: heroku.ask("maintenance:on"))
+    step("1/6 turn maintenance mode on", lambda: heroku.ask("maintenance:on"))
     try:
         if workers:
             step(f"stop {' and '.join(workers)}", lambda: heroku.scale(dict.fromkeys(workers, 0)))
-        step("2/6 back the database up", lambda: heroku.ask("pg:backups:capture", streams=True))
+        step("2/6 back up the database", lambda: heroku.ask("pg:backups:capture", streams=True))
         if earlier["version"] > later["version"]:
-            step(f"take the code of v{later['version']} again", lambda: heroku.go_to(later["version"]))
+            step(f"return to the code of v{later['version']}", lambda: heroku.go_to(later["version"]))
         step("3/6 undo the migrations", lambda: heroku.ask("run", *migrate, streams=True))
-        step(f"4/6 go back to v{earlier['version']}", lambda: heroku.go_to(earlier["version"]))
-        # The code before may not have all of them.
+        step(f"4/6 roll back to v{earlier['version']}", lambda: heroku.go_to(earlier["version"]))
+        # The previous code may not have all of these process types.
         left = heroku.workers()
         if workers := {kind: number for kind, number in workers.items() if kind in left}:
             step(f"start {' and '.join(workers)} again", lambda: heroku.scale(workers))
-        step("5/6 let the site serve", lambda: heroku.ask("maintenance:off"))
+        step("5/6 turn maintenance mode off", lambda: heroku.ask("maintenance:off"))
     except (DeployError, KeyboardInterrupt) as error:
         start = "".join(f" {kind}={number}" for kind, number in workers.items())
         raise DeployError(
-            f"{str(error) or 'Broken off.'}\nThe site still rests. `heroku releases` says which code it has, and `heroku "
-            f"run python manage.py showmigrations` which tables; then {f'`heroku ps:scale{start}` and ' if start else ''}"
-            "`heroku maintenance:off`"
+            f"{str(error) or 'Interrupted.'}\nThe site is still in maintenance mode. `heroku releases` shows its code, "
+            "and `heroku run python manage.py showmigrations` its migrations. When they fit, run "
+            f"{f'`heroku ps:scale{start}` and ' if start else ''}`heroku maintenance:off`"
         ) from None
     step("6/6 check the live site", lambda: check(heroku))
-    print(f"\nThe code of v{earlier['version']} is live and well: {heroku.web_url}")
+    print(f"\nThe code of v{earlier['version']} is live and healthy: {heroku.web_url}")
 
 
 def serving(release: Release | None) -> str:
-    """What serves, in words."""
+    """Return which release serves, in words."""
     return f"v{release['version']} serves as before" if release else "nothing serves yet"
 
 
 def step[Result](name: str, action: Callable[[], Result]) -> Result:
-    """Do one step, and print its name, its outcome and the seconds that it took."""
+    """Run one step, print its name, outcome and duration in seconds, and return its result."""
     print(f"\n{name}", flush=True)
     started = time.monotonic()
     try:

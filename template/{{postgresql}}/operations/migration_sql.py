@@ -1,4 +1,4 @@
-"""What the project's own migrations would tell PostgreSQL, without a server to ask."""
+"""Collect the SQL of the project's own migrations for PostgreSQL, without a server."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -19,23 +19,23 @@ from django.db.migrations.state import ProjectState
 from django.db.models import CharField, TextField
 from django.db.utils import ConnectionHandler
 
-# The oldest that Django 6.1 knows: newer ones do nothing more slowly.
+# The oldest version that Django 6.1 supports. What is fast there is fast in newer versions, too.
 POSTGRESQL = 15
 
 
 @dataclass
 class MigrationSQL:
-    """What a migration does.
+    """Describe what a migration does.
 
     Attributes:
         app_label: its app.
-        path: its file, below the project's folder.
-        safety_assured: the reason that its author gave for what it locks; empty if there is none.
-        atomic: whether it is one transaction.
-        statements: its SQL, in order.
+        path: its file, relative to the project's folder.
+        safety_assured: its author's reason why its locks are safe; empty if there is none.
+        atomic: whether it runs in one transaction.
+        statements: its SQL statements, in order.
         functions: the names of the Python functions that it runs in its transaction.
-        refused: what Django says of operations that it would not begin.
-        unknown: the operations that ask the database before they say what they do.
+        refused: Django's messages about operations that it refuses.
+        unknown: the operations whose SQL depends on a query.
     """
 
     app_label: str
@@ -49,11 +49,11 @@ class MigrationSQL:
 
 
 class AskedError(Exception):
-    """An operation wants to know something of the database."""
+    """Say that an operation tried to query the database."""
 
 
 class Disconnected(DatabaseWrapper):
-    """PostgreSQL as far as one can know it without asking."""
+    """Act as PostgreSQL without a connection, and refuse every query."""
 
     pg_version = POSTGRESQL * 10_000
 
@@ -63,12 +63,12 @@ class Disconnected(DatabaseWrapper):
 
 
 class Recorder(DatabaseSchemaEditor):
-    """Writes down what a migration does instead of doing it."""
+    """Record what a migration would do, instead of doing it."""
 
     def __init__(self, app_label: str, seen: MigrationSQL) -> None:
         handler = ConnectionHandler({"default": {"ENGINE": "django.db.backends.postgresql"}})
         connection = Disconnected(handler.settings["default"])
-        # For the operations that refuse to run in a transaction.
+        # Some operations refuse to run in a transaction, and check this.
         connection.in_atomic_block = seen.atomic
         super().__init__(connection, collect_sql=True, atomic=False)
         self.app_label = app_label
@@ -81,11 +81,11 @@ class Recorder(DatabaseSchemaEditor):
             self.seen.statements.append(text.rstrip().rstrip(";"))
 
     def _constraint_names(self, *_: Any, **__: Any) -> list[str]:
-        """The name of a constraint that Django would look up; any will do."""
+        """Return a name in place of the constraint's that Django would look up; any will do."""
         return ["its_name"]
 
     def record(self, operation: Operation, before: ProjectState, after: ProjectState) -> None:
-        """Write down what an operation does between two states of the project."""
+        """Record what an operation does between two states of the project."""
         if isinstance(operation, SeparateDatabaseAndState):
             for part in operation.database_operations:
                 after = before.clone()
@@ -98,7 +98,7 @@ class Recorder(DatabaseSchemaEditor):
         elif isinstance(operation, CreateExtension) or (
             isinstance(operation, AlterField) and self.only_widens(operation, before, after)
         ):
-            # No table is locked for longer than a moment.
+            # These lock no table for longer than a moment.
             return
         else:
             try:
@@ -109,7 +109,7 @@ class Recorder(DatabaseSchemaEditor):
                 self.seen.unknown.append(type(operation).__name__)
 
     def only_widens(self, operation: AlterField, before: ProjectState, after: ProjectState) -> bool:
-        """Whether a text's limit is raised or taken away, for which PostgreSQL writes no row."""
+        """Return whether an operation only raises or removes a length limit, for which PostgreSQL rewrites no row."""
         old, new = (
             state.apps.get_model(self.app_label, operation.model_name)._meta.get_field(operation.name)
             for state in (before, after)
@@ -121,7 +121,7 @@ class Recorder(DatabaseSchemaEditor):
             or getattr(old, "db_index", False)
         ):
             return False
-        # What the database does not know may change beside it.
+        # Attributes that are not in the database may change, too.
         of_python = {"max_length", *old.non_db_attrs}
         others = [
             {name: said for name, said in part.deconstruct()[3].items() if name not in of_python} for part in (old, new)
@@ -133,7 +133,7 @@ class Recorder(DatabaseSchemaEditor):
 
 
 def is_harmless_default(statement: str, earlier: list[str]) -> bool:
-    """Whether a statement takes back the default of a column that has just come and may be empty."""
+    """Return whether a statement drops the default of a nullable column that the previous statement added."""
     found = re.fullmatch(r"ALTER TABLE (\S+) ALTER COLUMN (\S+) DROP DEFAULT", statement)
     return bool(
         found
@@ -145,13 +145,13 @@ def is_harmless_default(statement: str, earlier: list[str]) -> bool:
 
 
 def own_migrations(live: Iterable[str] = ()) -> Iterator[MigrationSQL]:
-    """What each migration of the apps under `apps/` does, in the order in which they are applied.
+    """Yield what each migration of the apps in `apps/` does, in the order in which they are applied.
 
     Args:
-        live: migrations like `accounts.0001_initial` that are left out, with those that they stand on.
+        live: migrations, like `accounts.0001_initial`, to leave out together with all that they depend on.
 
     Raises:
-        LookupError: one of these is not there; the text says which.
+        LookupError: there is no such migration; the text names it.
     """
     loader = MigrationLoader(None)
     over = set()
@@ -170,7 +170,7 @@ def own_migrations(live: Iterable[str] = ()) -> Iterator[MigrationSQL]:
 
 
 def recorded(migration: Migration, state: ProjectState, path: Path) -> MigrationSQL:
-    """What a migration does to the tables of `state`, which stays as it is; `path` is its file."""
+    """Return what a migration, whose file is `path`, does to the tables of `state`; `state` itself does not change."""
     seen = MigrationSQL(migration.app_label, path, getattr(migration, "safety_assured", "").strip(), migration.atomic)
     with Recorder(migration.app_label, seen) as recorder:
         for operation in migration.operations:

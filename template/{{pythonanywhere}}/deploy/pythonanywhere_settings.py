@@ -1,9 +1,9 @@
-"""Sees that the settings of a release hold here, and that its database answers; prints what a deploy has to know.
+"""Check that a release's settings are valid here and its database answers, and print what a deploy needs to know.
 
-The deploy script runs it in the release's folder, with the release's Python and under the release's `.env`.
+The deploy script runs it in the release's folder, with the release's Python and `.env`.
 
-Exit codes: 0, and a line of JSON; 3, something that `.env` says does not hold; 1, the code does not. Then standard error
-has what is wrong.
+Exit codes: 0, and a line of JSON; 3, a value in `.env` is wrong; 1, the code is wrong. Standard error then says what is
+wrong.
 """
 
 import json
@@ -21,14 +21,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", PRODUCTION)
 
 
 def main() -> int:
-    """Check; gives the exit code."""
-    # Not at the top: these are found once the line above has said where, and read `.env` one after the other.
+    """Check, and return the exit code."""
+    # Import these here: sys.path must be set first, and `.env` must be loaded before Django's settings.
     from operations.environment import REFUSED, load_dotenv
 
     load_dotenv()
     import django
 
-    # Ends here, with a line a variable, if one is missing or malformed.
+    # If a variable is missing or malformed, this ends the process and prints one line for each.
     django.setup()
     from django.conf import settings
     from django.core.management import CommandError, call_command
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def processes(settings: Any) -> list[str]:
-    """What runs all the time beside the web app, as arguments of Python in the release's folder."""
+    """Return the processes that must always run besides the web app, as arguments of Python in the release's folder."""
     from django.tasks import task_backends
 
     found = ["manage.py worker"] if hasattr(task_backends["default"], "work") else []
@@ -58,13 +58,13 @@ def processes(settings: Any) -> list[str]:
 
 
 def misplaced(settings: Any) -> list[str]:
-    """What is set to values that are good elsewhere, and lose data or visitors here."""
+    """Return problems with settings that work elsewhere, but lose data or visitors here."""
     problems = []
     if dotenv_values(RELEASE / ".env", interpolate=False).get("DJANGO_SETTINGS_MODULE") != PRODUCTION:
-        # The web server knows it without, but consoles and scheduled tasks would take development's.
-        problems.append(f"DJANGO_SETTINGS_MODULE: has to be {PRODUCTION} in .env")
+        # The WSGI file sets it for the web server, but consoles and scheduled tasks would use development settings.
+        problems.append(f"DJANGO_SETTINGS_MODULE: must be {PRODUCTION} in .env")
     if settings.ALLOWED_HOSTS[0].startswith("."):
-        problems.append("ALLOWED_HOSTS: its first host is the web app's own, like todolist.pythonanywhere.com")
+        problems.append("ALLOWED_HOSTS: its first host must be the web app's own, like todolist.pythonanywhere.com")
     database = settings.DATABASES["default"]
     if database["ENGINE"].endswith("sqlite3"):
         if Path(database["NAME"]).resolve().is_relative_to(RELEASE):
@@ -84,7 +84,7 @@ def misplaced(settings: Any) -> list[str]:
 
 
 def unreachable() -> list[str]:
-    """Why the database cannot be used, if it cannot."""
+    """Return why the database cannot be used; an empty list if it can."""
     from django.db import Error, NotSupportedError, connection
 
     try:
@@ -95,7 +95,7 @@ def unreachable() -> list[str]:
             " provider in DATABASE_URL, or answer `sqlite` at the template's question (docs/deploy.md, Known issues)"
         ]
     except Error as error:
-        # What the driver says names the host and the user, and no password.
+        # The driver's message has the host and the user, but no password.
         return [f"DATABASE_URL: the database does not answer: {' '.join(str(error).split())}"]
     return []
 

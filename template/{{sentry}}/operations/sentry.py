@@ -1,4 +1,4 @@
-"""Errors are reported to Sentry where SENTRY_DSN says where it is, and nothing personal goes along.
+"""Report errors to Sentry if SENTRY_DSN is set, without personal data.
 
 https://docs.sentry.io/platforms/python/configuration/options/
 """
@@ -21,10 +21,10 @@ ADDRESS = re.compile(r"[^\s@<>\"'()=,;:]+@[^\s@<>\"'(),;:]+\.\w+")
 
 
 def sentry_dsn(text: str | None) -> str | None:
-    """Where errors are reported: what Sentry calls a DSN, without the secret half of its key that old ones have.
+    """Return a Sentry DSN without the secret that old ones have in their key.
 
     Raises:
-        EnvError: it is none; the text is not repeated, since it may hold a key.
+        EnvError: it is not a DSN. The message does not repeat it, because it may hold a key.
     """
     if text is None:
         return None
@@ -36,10 +36,10 @@ def sentry_dsn(text: str | None) -> str | None:
 
 
 def share(text: str | float) -> float:
-    """A part of the whole, from 0 to 1.
+    """Return a number from 0 to 1.
 
     Raises:
-        EnvError: it is none.
+        EnvError: it is not such a number.
     """
     if not re.fullmatch(r"[01](\.\d+)?|\.\d+", str(text).strip()) or float(text) > 1:
         raise EnvError("not a number from 0 to 1. Example: 0.1")
@@ -47,7 +47,7 @@ def share(text: str | float) -> float:
 
 
 def sentry(env: Environment) -> dict[str, Any]:
-    """Return what the environment says of Sentry, as `start_reporting` takes it. Good once `env` is sealed."""
+    """Return the arguments of `start_reporting` from environment variables. They are checked when `env` is sealed."""
     env.add_parser("sentry_dsn", sentry_dsn)
     env.add_parser("share", share)
     return {
@@ -59,13 +59,13 @@ def sentry(env: Environment) -> dict[str, Any]:
 
 
 def deployed_commit() -> str | None:
-    """The commit that a deploy wrote into the file COMMIT; None where there is none."""
+    """Return the commit that a deploy wrote into the file COMMIT; None if there is no such file."""
     file = BASE_DIR / "COMMIT"
     return file.read_text(encoding="utf-8").partition(" ")[0].strip() if file.is_file() else None
 
 
 def scrubbed(value: Any) -> Any:
-    """A value, and all within it, without mail addresses and without keys that let one take over an account."""
+    """Return a value, with nested ones, without email addresses and without keys that give access to an account."""
     if isinstance(value, str):
         return ADDRESS.sub("***@***", masked(value))
     if isinstance(value, dict):
@@ -76,24 +76,24 @@ def scrubbed(value: Any) -> Any:
 
 
 def before_send(event: Event, _: Hint) -> Event:
-    """An event as it may leave the site, with the id that the visitor sees on the error page."""
+    """Return an event without personal data, and with the request id that the visitor sees on the error page."""
     if request_id := current_id.get():
         event.setdefault("tags", {})["request_id"] = request_id
-    # What a visitor asked for behind the `?` may be anything.
+    # A query string may contain anything, such as a search for a person.
     event.get("request", {}).pop("query_string", None)
     return cast("Event", scrubbed(event))
 
 
 def start_reporting(dsn: str | None, *, environment: str, release: str | None, traces_sample_rate: float) -> None:
-    """Report errors from now on; nothing happens without a DSN.
+    """Report errors from now on. Do nothing without a DSN.
 
-    Events are sent by a thread of their own, so that no page waits for Sentry, be it down or slow.
+    A background thread sends the events, so that no page waits for Sentry, even if it is down or slow.
 
     Args:
-        dsn: where to.
+        dsn: the project in Sentry to report to.
         environment: the site's name among those that report to the same project: "production", "staging".
-        release: what is deployed. Without it the commit that a deploy has left, or the one that the SDK finds.
-        traces_sample_rate: the part of requests that is measured, from 0 to 1.
+        release: the version that is deployed. Default: the commit in the file COMMIT, or the one that the SDK finds.
+        traces_sample_rate: the share of requests whose performance is measured, from 0 to 1.
     """
     if dsn is None:
         return
@@ -101,20 +101,20 @@ def start_reporting(dsn: str | None, *, environment: str, release: str | None, t
         dsn=dsn,
         environment=environment,
         release=release or deployed_commit(),
-        # At 0 nothing is even begun.
+        # None turns tracing off. With 0, each request would still start a trace.
         traces_sample_rate=traces_sample_rate or None,
-        # No cookie, address, form or variable of a visitor's.
+        # Send no cookies, IP addresses, form data or local variables.
         send_default_pii=False,
         max_request_body_size="never",
         include_local_variables=False,
         before_send=before_send,
         before_send_transaction=before_send,
-        # Nobody else is told of it, and nothing is sent of what goes well.
+        # Send no trace headers to other services, and nothing about requests without errors.
         trace_propagation_targets=[],
         auto_session_tracking=False,
         send_client_reports=False,
-        # Seconds that a process which ends waits for what is still to be sent.
+        # Seconds that a process waits at its end to send its last events.
         shutdown_timeout=2,
     )
-    # The request's own line: the exception behind it is reported by itself.
+    # Do not report the request's own log line, because the exception is reported already.
     ignore_logger("requests")

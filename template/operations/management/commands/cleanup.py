@@ -1,4 +1,4 @@
-"""`manage.py cleanup`: deletes what nobody needs any more."""
+"""`manage.py cleanup`: delete expired sessions, old task results and unused uploads."""
 
 import sys
 from argparse import ArgumentParser
@@ -12,33 +12,33 @@ from operations.environment import NotTextError, decoded
 
 
 class Command(BaseCommand):
-    """Deletes expired sessions and results of old tasks; uploads only where a list names them."""
+    """Delete expired sessions and results of old tasks; uploads only if a list has them."""
 
-    help = "Delete expired sessions and results of old tasks. Uploads stay, unless --uploads names a list."
+    help = "Delete expired sessions and results of old tasks. Uploads are kept unless --uploads gives a list."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Which part to do."""
+        """Add the options that choose what to clean up."""
         part = parser.add_mutually_exclusive_group()
         part.add_argument(
-            "--dry-run", action="store_true", help="delete nothing, and list uploads that nothing refers to"
+            "--dry-run", action="store_true", help="delete nothing, and list uploads that are no longer referenced"
         )
         part.add_argument(
             "--uploads",
             metavar="LIST",
-            help="delete uploads instead: those that a file lists, as --dry-run does (- for standard input),"
-            " and that still nothing refers to",
+            help="delete only uploads: those listed in a file in the format of --dry-run (- for standard input),"
+            " if they are still not referenced",
         )
         part.add_argument(
             "--when-due",
             action="store_true",
-            help="do nothing until CLEANUP_UPLOADS_INTERVAL_HOURS after the last time, however often a scheduler asks",
+            help="do nothing until CLEANUP_UPLOADS_INTERVAL_HOURS after the last run, for schedulers that start often",
         )
 
     def handle(self, *_: Any, dry_run: bool, uploads: str | None, when_due: bool, **__: Any) -> None:
-        """Clean up, and say what was deleted. Names of uploads go to standard output, and all else about them does not.
+        """Clean up, and report what was deleted. With uploads, only their names go to standard output.
 
         Raises:
-            CommandError: the list or the store of the uploads cannot be read.
+            CommandError: the list or the upload storage cannot be read.
         """
         try:
             if dry_run:
@@ -53,17 +53,17 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def tell(self, names: list[str], what: str) -> None:
-        """Write names of uploads, and a line about them."""
+        """Write the names of uploads, and a line that counts them."""
         for name in names:
             self.stdout.write(name)
         self.stderr.write(f"{len(names)} uploads {what}")
 
     def clean_up(self) -> None:
-        """Delete what needs no list."""
+        """Delete expired sessions and results of old tasks."""
         try:
             clean_up()
         except Exception:
-            # The next time that a scheduler asks, it is tried again.
+            # Try again at the scheduler's next start.
             not_done()
             raise
         self.stdout.write("Expired sessions and results of old tasks are deleted.")

@@ -1,4 +1,4 @@
-"""Tasks by Celery: asked for as any other, and through a broker that has to be named."""
+"""Check tasks with Celery: how they are enqueued, which brokers are accepted, and how a worker ends."""
 
 import os
 import signal
@@ -35,13 +35,13 @@ app = make_app("tests")
 
 @task
 def note_down(word: str) -> None:
-    """Keep what it was given."""
+    """Record the argument."""
     done.append(word)
 
 
 @pytest.fixture
 def by_celery(settings: Settings) -> Iterator[None]:
-    """Tasks that Celery does, here and now."""
+    """Run tasks with Celery, at once and in this process."""
     settings.TASKS = {
         "default": {
             "BACKEND": "operations.workers.celery_backend.CeleryBackend",
@@ -71,7 +71,7 @@ def test_what_a_task_was_given_is_not_shown_whoever_sends_it(monkeypatch: pytest
     assert sent["args"][1] == ["secret"]
     assert (sent["argsrepr"], sent["kwargsrepr"]) == ("…", "…")
     assert sent["shadow"].endswith("note_down")
-    # As Celery does where a task has ended its process.
+    # Celery sends a task again like this when its process died.
     received = Context(id=sent["task_id"], args=sent["args"], kwargs={}, shadow=sent["shadow"], request_id="the-one")
     sent.clear()
     run.signature_from_request(received, retries=1).apply_async()
@@ -101,7 +101,7 @@ def test_a_task_that_redis_would_give_away_before_its_time_is_refused(monkeypatc
     conf = SimpleNamespace(broker_transport_options={"visibility_timeout": 900}, task_time_limit=600)
     monkeypatch.setattr(celery_backend.CeleryBackend, "app", SimpleNamespace(conf=conf, tasks=app.tasks))
     now = timezone.now()
-    # What it takes then is within its lease too.
+    # The lease must also cover the time that the task runs.
     note_down.using(run_after=now + timedelta(seconds=290)).enqueue("soon")
     with pytest.raises(ValueError, match="300 s at most"):
         note_down.using(run_after=now + timedelta(seconds=310)).enqueue("late")
@@ -109,7 +109,7 @@ def test_a_task_that_redis_would_give_away_before_its_time_is_refused(monkeypatc
 
 
 def test_tasks_are_taken_in_one_step() -> None:
-    """What operations/workers/redis_transport.py changes is there to be changed, and the change is in use."""
+    """Check that kombu still has what operations/workers/redis_transport.py overrides, and that this is in use."""
     for scheme in ("redis", "rediss"):
         assert Connection(f"{scheme}://localhost").get_transport_cls() is Transport
     channel = {"_brpop_start", "_brpop_read", "basic_consume", "_q_for_pri", "_in_poll", "conn_or_acquire"}
@@ -146,7 +146,7 @@ def test_the_command_becomes_a_worker_that_lets_tasks_end(
 
 @pytest.fixture
 def worker() -> Iterator[Any]:
-    """A worker of Celery that is told to end here, as far as that needs one."""
+    """Return the parts of a Celery worker that ending it needs."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGALRM)}
     ended: list[str] = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append("by Celery"))
@@ -164,7 +164,7 @@ def worker() -> Iterator[Any]:
 
 
 class Doing:
-    """Stands in for a task that a worker does."""
+    """Act as a task that a worker is running."""
 
 
 def test_a_worker_that_is_told_to_end_does_so_with_its_tasks(worker: Any) -> None:

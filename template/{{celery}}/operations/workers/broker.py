@@ -1,4 +1,4 @@
-"""Celery's broker: what its address has to be, and how it is spoken to."""
+"""Check the URL of Celery's broker, and choose the connection's options by it."""
 
 import ssl
 from importlib.util import find_spec
@@ -15,19 +15,23 @@ EXAMPLES["CELERY_BROKER_URL"] = EXAMPLE
 
 REDIS = ("redis", "rediss")
 RABBITMQ = ("amqp", "amqps")
-# It loses what a worker has read when it was killed, and has no remote control: docs/environment.md.
+# Loses the tasks that a killed worker has read, and has no remote control: docs/environment.md.
 POSTGRESQL = "sqla+postgresql"
 
 
 def broker(text: str) -> str:
-    """The address of Redis, of RabbitMQ, or of PostgreSQL through SQLAlchemy."""
+    """Return the URL of Redis, RabbitMQ, or PostgreSQL through SQLAlchemy.
+
+    Raises:
+        EnvError: it is not such a URL, or SQLAlchemy is not installed.
+    """
     try:
         url = urlsplit(text)
         complete = bool(url.hostname) and (url.port or 1) > 0 and not is_cut_short(text)
     except ValueError:
         complete, url = False, urlsplit("")
     if not complete or url.scheme not in (*REDIS, *RABBITMQ, POSTGRESQL):
-        # It may hold a password, and is not repeated.
+        # Do not repeat the URL: it may contain a password.
         raise EnvError(f"not a broker's URL. {EXAMPLE}")
     if url.scheme == POSTGRESQL and find_spec("sqlalchemy") is None:
         raise EnvError("PostgreSQL as a broker needs SQLAlchemy, which is not installed: uv add sqlalchemy")
@@ -35,32 +39,32 @@ def broker(text: str) -> str:
 
 
 def transport_options(url: str, lease: int) -> dict[str, Any]:
-    """How a broker is spoken to, by its address.
+    """Return the options of the connection to a broker, as Celery's `broker_transport_options`.
 
     Args:
-        url: the address.
-        lease: seconds after which a task goes to another worker, if the one that has it says nothing.
+        url: the broker's URL.
+        lease: seconds after which Redis gives an unfinished task to another worker.
     """
     scheme = urlsplit(url).scheme
     if scheme in RABBITMQ:
-        # It sees a connection end, and gives its tasks to another worker at once.
+        # RabbitMQ needs no lease: when a worker's connection ends, it gives the tasks to another worker at once.
         return {
-            # A task is sent when RabbitMQ says that it has it, and not when it is on its way.
+            # Wait until RabbitMQ confirms that it has the task.
             "confirm_publish": True,
-            # Seconds: a broker that hangs shall not hang the page.
+            # Seconds. A broker that hangs must not block the page.
             "read_timeout": 2,
             "write_timeout": 2,
         }
     if scheme not in REDIS:
         return {}
     return {
-        # Above the time limit of a task, or Redis would give it to a second worker while the first one runs it.
+        # Above a task's time limit, or Redis would give the task to a second worker while the first one still runs it.
         "visibility_timeout": lease,
-        # What is above it is looked for every ten seconds, and not every hundred.
+        # Look for tasks above that age every ten seconds, and not every hundred.
         "unacked_restore_throttle": 1,
-        # Tasks of the queue `high` are done first, and not in turns.
+        # Run tasks of the queue `high` first, instead of taking turns.
         "queue_order_strategy": "priority",
-        # Seconds: a broker that hangs shall not hang the page.
+        # Seconds. A broker that hangs must not block the page.
         "socket_connect_timeout": 2,
         "socket_timeout": 2,
         "socket_keepalive": True,
@@ -68,12 +72,12 @@ def transport_options(url: str, lease: int) -> dict[str, Any]:
 
 
 def encryption(url: str, *, verify: bool) -> dict[str, Any] | None:
-    """How the connection to a broker is encrypted, by its address; `verify` says whether its certificate is checked."""
+    """Return the TLS options of the connection to a broker; None without TLS. `verify` checks the certificate."""
     address = urlsplit(url)
     if address.scheme == "rediss":
-        # Some hosts of Redis have certificates of their own making.
+        # Some Redis providers use self-signed certificates.
         return {"ssl_cert_reqs": ssl.CERT_REQUIRED if verify else ssl.CERT_NONE}
     if address.scheme == "amqps":
-        # Without a name, a certificate of any host would do.
+        # Without the name, a certificate for any host would be accepted.
         return {"server_hostname": address.hostname} if verify else {"cert_reqs": ssl.CERT_NONE}
     return None

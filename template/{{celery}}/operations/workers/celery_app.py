@@ -1,4 +1,4 @@
-"""Celery's application: its settings are Django's, its log lines the site's, and a task has its request's id."""
+"""Create Celery's application with Django's settings and logging, and pass the request id on to tasks."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from operations.workers.shutdown import EndWithTasks
 
 
 def make_app(name: str) -> Celery:
-    """Return the application, which reads its settings when they are first needed."""
+    """Return the application. It reads its settings when they are first needed."""
     redis_transport.use()
     app = Celery(name)
     app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -22,23 +22,23 @@ def make_app(name: str) -> Celery:
 
 @setup_logging.connect
 def leave_logs_to_django(**_: Any) -> None:
-    """Keep Celery's own format off: lines are the site's, as LOGGING says."""
+    """Keep the logging that LOGGING configures: with a receiver for this signal, Celery sets up none of its own."""
 
 
 @before_task_publish.connect
 def tell_request(headers: dict[str, Any], **_: Any) -> None:
-    """Let a task know the id of the request that asks for it."""
-    # One that Celery sends again has it already, and is sent by no request.
+    """Send the id of the current request with a task."""
+    # A task that Celery sends again already has it, and there is no request then.
     headers.setdefault("request_id", current_id.get())
 
 
 @task_prerun.connect
 def take_request(task: Task, **_: Any) -> None:
-    """Let the lines of a task have that id."""
+    """Use that id in the task's log lines."""
     current_id.set(task.request.get("request_id"))
 
 
 @task_postrun.connect
 def forget_request(**_: Any) -> None:
-    """Let the next line not have it."""
+    """Stop using that id when the task is over."""
     current_id.set(None)

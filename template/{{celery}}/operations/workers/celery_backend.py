@@ -1,4 +1,4 @@
-"""Tasks by Celery, asked for by Django's own interface: `@task` and `enqueue`."""
+"""Run Django's tasks (`@task` and `enqueue`) with Celery."""
 
 import os
 import sys
@@ -15,28 +15,28 @@ from django.utils import timezone
 from django.utils.json import normalize_json
 from django.utils.module_loading import import_string
 
-# A task that has ended so many processes is what ends them, and is not tried again.
+# Give up a task after this many of its processes have died: the task itself is likely to be the cause.
 MOST_ATTEMPTS = 5
-# How often a task that the worker does not know is sent again, and after how many seconds each time.
+# How often a task that the worker does not know is retried, and after how many seconds each time.
 UNKNOWN_TRIES = 10
 UNKNOWN_WAIT = 30
 
 
 class CeleryBackend(BaseTaskBackend):
-    """Sends tasks to Celery's broker, by the application `app` of config.celery, or of the module OPTIONS["app"]."""
+    """Send tasks to Celery's broker, with the application `app` of config.celery or of the module OPTIONS["app"]."""
 
     supports_defer = True
     supports_async_task = True
 
     @property
     def app(self) -> Celery:
-        """Celery's application."""
+        """Return Celery's application."""
         app: Celery = import_string(f"{self.module}.app")
         return app
 
     @property
     def module(self) -> str:
-        """The module that has it."""
+        """Return the name of the module that has the application."""
         return str(self.options.get("app", "config.celery"))
 
     def enqueue(self, task: Task, args: Any, kwargs: Any) -> TaskResult:
@@ -44,7 +44,7 @@ class CeleryBackend(BaseTaskBackend):
 
         Raises:
             kombu.exceptions.OperationalError: the broker does not answer.
-            ValueError: Redis cannot keep the task for so long.
+            ValueError: Redis cannot hold the task for that long.
         """
         self.validate_task(task)
         refuse_too_late(task.run_after, self.app)
@@ -66,7 +66,7 @@ class CeleryBackend(BaseTaskBackend):
             "task_id": result.id,
             "queue": task.queue_name,
             "eta": task.run_after,
-            # What is shown of it.
+            # The name that Celery shows for the task.
             "shadow": task.module_path,
         }
         self.app.tasks[run.name].apply_async(
@@ -76,9 +76,9 @@ class CeleryBackend(BaseTaskBackend):
         return result
 
     def work(self) -> NoReturn:
-        """Become a worker."""
-        # SIGTERM lets tasks end, for CELERY_SHUTDOWN_SECONDS at most; what is not done by then goes back to the broker.
-        # Celery reads this before anything of the site's.
+        """Replace this process by a Celery worker."""
+        # On SIGTERM, running tasks get CELERY_SHUTDOWN_SECONDS to finish; unfinished ones go back to the broker.
+        # Celery reads this variable before it loads the site's settings.
         # https://docs.celeryq.dev/en/stable/userguide/workers.html#soft-shutdown
         os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
         worker = ["-m", "celery", "--quiet", "--app", self.module, "worker"]
@@ -86,9 +86,9 @@ class CeleryBackend(BaseTaskBackend):
 
 
 def longest_wait(app: Celery) -> int | None:
-    """Seconds for which a task can be put off at most, which are what is left of its lease after its time limit.
+    """Return for how many seconds a task can be deferred at most: its lease minus its time limit. None if unlimited.
 
-    A task that is put off is lent to a worker, which keeps it until then and does it within the same lease.
+    A worker takes a deferred task at once, holds it until it is time, and runs it within the same lease.
     https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/redis.html#visibility-timeout
     """
     lease = app.conf.broker_transport_options.get("visibility_timeout")
@@ -96,29 +96,29 @@ def longest_wait(app: Celery) -> int | None:
 
 
 def refuse_too_late(run_after: datetime | None, app: Celery) -> None:
-    """Refuse what Redis would give to another worker before it can be done, so that each of them would do it.
+    """Refuse a task that is deferred beyond its lease. Redis would give it to a second worker, and both would run it.
 
     Raises:
-        ValueError: it is later than that.
+        ValueError: it is deferred for too long.
     """
     longest = longest_wait(app)
     if longest is not None and run_after and run_after > timezone.now() + timedelta(seconds=longest):
         raise ValueError(
-            f"Redis keeps a task that is put off for {longest} s at most, which is half of TASK_TIME_LIMIT_SECONDS."
-            " Raise that, or let the schedule in the admin ask for the task when it is time."
+            f"With Redis, a task can be deferred for {longest} s at most, which is half of TASK_TIME_LIMIT_SECONDS."
+            " Raise that, or use the schedule in the admin."
         )
 
 
 class QuietTask(CeleryTask[Any, Any]):
-    """Shows nothing of what it was given: a mail has links that let one into an account."""
+    """Keep a task's arguments out of logs and monitoring: an email may have a link that gives access to an account."""
 
     @override
     def apply_async(self, *args: Any, **options: Any) -> Any:
-        """Send it, as Celery also does by itself where it sends one again."""
+        """Send the task. Celery calls this for retries, too."""
         return super().apply_async(*args, **{**options, "argsrepr": "…", "kwargsrepr": "…"})
 
 
-# A task whose process was lost is tried again at once, and so often. The name stays: messages in brokers have it.
+# A task whose process died is retried at once, MOST_ATTEMPTS times in all. Keep the name: queued messages have it.
 @shared_task(
     bind=True,
     base=QuietTask,
@@ -128,15 +128,15 @@ class QuietTask(CeleryTask[Any, Any]):
     default_retry_delay=0,
 )
 def run(self: QuietTask, path: str, args: list[Any], kwargs: dict[str, Any]) -> None:
-    """Run the task whose function is at `path`, or later where there is none yet.
+    """Run the task whose function is at `path`. If it does not exist yet, retry later.
 
     Raises:
-        ImportError: there was none for several minutes.
+        ImportError: it did not exist for several minutes.
     """
     try:
         task: Task = import_string(path)
     except ImportError as error:
-        # In a deploy the new pages ask for what the worker that runs has not heard of, and the next one has.
+        # During a deploy, new pages may enqueue tasks that only the next worker knows.
         longest = longest_wait(self.app)
         wait = UNKNOWN_WAIT if longest is None else min(UNKNOWN_WAIT, longest)
         raise self.retry(exc=error, countdown=wait, max_retries=UNKNOWN_TRIES) from error

@@ -1,7 +1,8 @@
-"""Redis as Celery's broker, without the moment in which a worker that is killed loses a task.
+"""Use Redis as Celery's broker without losing a task when a worker is killed.
 
-Kombu takes a task off its queue (BRPOP) and then notes that it is being done, from which it would be given to another
-worker. Here Redis does both in one step. A worker with nothing to do asks ten times a second, and is not woken.
+Kombu takes a task off its queue (BRPOP), and then adds it to a list of unacknowledged tasks, from which another worker
+can get it. A worker killed between the two loses the task. Here a script in Redis does both in one step. The price: an
+idle worker polls Redis ten times a second.
 """
 
 from time import monotonic, time
@@ -9,10 +10,10 @@ from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES, redis, virtual
 
-# Seconds between two looks at empty queues: a little less than operations/workers/shutdown.py lets kombu's loop wait.
+# Seconds between two polls of empty queues: a little less than LOOK in operations/workers/shutdown.py.
 REST = 0.08
 
-# Answers as BRPOP does, and notes what kombu's QoS.append() would note of the same task a moment later.
+# Returns what BRPOP would, and records what kombu's QoS.append() would record a moment later.
 TAKE = """
 local noted_when, noted = KEYS[1], KEYS[2]
 for number = 3, #KEYS do
@@ -32,25 +33,25 @@ return false
 """
 
 
-# Kombu's, of which celery-types knows a part only.
+# Kombu's classes. celery-types describes only a part of them.
 PlainChannel: Any = redis.Channel
 PlainQoS: Any = redis.QoS
 
 
 class QoS(redis.QoS):
-    """Notes what is being done, and asks of a Redis that is full no more than it gives: reading, and deleting."""
+    """Record unacknowledged tasks, with commands that a full Redis still accepts: those that only read or delete."""
 
     noted = False
 
     def append(self, message: Any, delivery_tag: str) -> None:
-        """Remember a task that was taken."""
+        """Record a task that was taken, unless the script has already done so."""
         if self.noted:
             virtual.QoS.append(self, message, delivery_tag)
         else:
             PlainQoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        """Forget a task that is done, as kombu does, but in no transaction."""
+        """Remove a finished task from the list as kombu does, but without a transaction, which a full Redis refuses."""
         channel: Any = self.channel
         with channel.conn_or_acquire() as client:
             notes = client.pipeline(transaction=False)
@@ -59,7 +60,7 @@ class QoS(redis.QoS):
 
 
 class Channel(redis.Channel):
-    """Takes tasks off their queues and notes that they are being done, in one step."""
+    """Take tasks off their queues and record them as unacknowledged, in one step."""
 
     QoS = QoS
     _queue_cycle: Any
@@ -69,19 +70,19 @@ class Channel(redis.Channel):
     _rest_until = 0.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """A channel that takes nothing yet."""
+        """Create a channel that consumes no queue yet."""
         super().__init__(*args, **kwargs)
-        # The queues of which nothing is noted: answers to remote control.
+        # Queues without acknowledgement: replies to remote control.
         self._not_noted: set[str] = set()
 
     def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> Any:
-        """Take what a queue has; with `no_ack`, as kombu does."""
+        """Consume a queue; with `no_ack`, kombu's own way."""
         if no_ack:
             self._not_noted.add(queue)
         return super().basic_consume(queue, no_ack, *args, **kwargs)
 
     def _brpop_start(self, timeout: float | None = None) -> None:
-        # Who asks without Celery's loop waits for an answer, and does not come round.
+        # Outside Celery's event loop, the caller blocks until there is a task, and would not poll again.
         cycle: Any = self.connection.cycle
         self._in_one_step = not cycle._in_protected_read and not self._not_noted.intersection(self.active_queues)
         if not self._in_one_step:
@@ -112,12 +113,12 @@ class Channel(redis.Channel):
 
 
 class Transport(redis.Transport):
-    """Kombu's, with these channels."""
+    """Use these channels in kombu's transport."""
 
     Channel = Channel
 
 
 def use() -> None:
-    """Let addresses of Redis be spoken to in this way."""
+    """Use this transport for Redis URLs."""
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"

@@ -1,4 +1,4 @@
-"""Tasks in the database: in order, within a time limit, and by another worker where one has vanished."""
+"""Check tasks in the database: their order, their time limit, and what happens when a worker dies."""
 
 import signal
 import time
@@ -30,7 +30,7 @@ done: list[tuple[str, str | None]] = []
 
 @task
 def note_down(word: str) -> None:
-    """Keep what it was given, and the id of the request that asked."""
+    """Record the argument, and the id of the request that enqueued the task."""
     done.append((word, current_id.get()))
 
 
@@ -42,7 +42,7 @@ def fall_asleep() -> None:
 
 @task
 def sleep_on() -> None:
-    """Take too long, and wake up for no error, and not for the first one of any kind."""
+    """Take too long, ignore every Exception, and ignore the first error of any kind."""
     with suppress(BaseException):
         time.sleep(30)
     with suppress(Exception):
@@ -52,7 +52,7 @@ def sleep_on() -> None:
 
 @pytest.fixture(autouse=True)
 def in_the_database(settings: Settings, transactional_db: None) -> None:  # noqa: ARG001 - a worker commits
-    """Tasks that wait for a worker."""
+    """Store tasks in the database until a worker runs them."""
     settings.TASKS = {
         "default": {
             "BACKEND": "operations.workers.database_backend.DatabaseBackend",
@@ -64,7 +64,7 @@ def in_the_database(settings: Settings, transactional_db: None) -> None:  # noqa
 
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Lets a worker do what there is, in one round."""
+    """Return a function that lets a worker run all tasks, in one round."""
     look = database_backend.put_back_abandoned
 
     def run() -> None:
@@ -73,7 +73,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
         def look_once() -> None:
             if rounds:
-                # As SIGTERM does where it waits.
+                # Stop it as SIGTERM does.
                 worker.shutdown(signal.SIGTERM, None)
             rounds.append(look())
 
@@ -84,7 +84,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 def abandoned(attempts: int) -> DBTaskResult:
-    """A task that a worker took up long ago."""
+    """Return a task that a worker took long ago."""
     result = note_down.enqueue("again")
     then = timezone.now() - timedelta(seconds=settings.TASK_LEASE + 1)
     found = DBTaskResult.objects.filter(pk=result.id)
@@ -171,7 +171,7 @@ def test_a_task_that_takes_no_notice_of_its_limit_fails_all_the_same(
 
 
 def fall_asleep_soon() -> str:
-    """Ask for the task that takes too long; gives its id."""
+    """Enqueue the task that takes too long, and return its id."""
     return fall_asleep.enqueue().id
 
 
@@ -180,11 +180,11 @@ def test_a_worker_ends_after_its_task_and_not_in_it() -> None:
     worker = Worker()
     try:
         worker.configure_signals()
-        # A platform may send it twice; and it may be between taking a task and doing it.
+        # A platform may send SIGTERM twice, also while the worker is taking a task.
         for _ in range(2):
             signal.raise_signal(signal.SIGTERM)
         assert not worker.running
-        # Who has waited long enough presses Ctrl-C once more.
+        # A second Ctrl-C ends it at once.
         with pytest.raises(SystemExit):
             signal.raise_signal(signal.SIGINT)
     finally:
@@ -203,7 +203,7 @@ def test_results_are_forgotten_after_a_while(work: Callable[[], None]) -> None:
     assert DBTaskResult.objects.count() == 0
 
 
-# A project need not have the admin.
+# Only if the project has the admin.
 if apps.is_installed("django.contrib.admin"):
 
     def test_the_admin_shows_no_mails(admin_client: Client) -> None:
@@ -224,5 +224,5 @@ def test_the_command_is_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_where_pages_do_their_tasks_there_is_nothing_for_a_worker(settings: Settings) -> None:
     settings.TASKS = {"default": {"BACKEND": "django.tasks.backends.immediate.ImmediateBackend"}}
-    with pytest.raises(CommandError, match="nothing is left for a worker"):
+    with pytest.raises(CommandError, match="there is nothing for a worker to do"):
         call_command("worker")

@@ -1,7 +1,7 @@
-"""Tasks in the database: what django-tasks-db leaves to those who use it.
+"""Run tasks from the database, with what django-tasks-db lacks.
 
-A task keeps the id of the request that asked for it, a queue has a priority, a task has a time
-limit, and one that a worker has left behind goes to another worker.
+A task keeps the id of the request that enqueued it, a queue has a priority, a task has a time
+limit, and a task whose worker died goes to another worker.
 """
 
 import logging
@@ -28,19 +28,19 @@ from operations.logs import current_id
 
 log = logging.getLogger("tasks")
 
-# What the tasks of a queue have where they say nothing themselves: django.tasks counts from -100 to 100.
+# The priority of tasks in a queue if they have none of their own, from -100 to 100.
 PRIORITIES = {"high": 50}
-# A task whose worker has vanished so many times is what ends them, and is not tried again.
+# Give up a task after this many of its workers have died: the task itself is likely to be the cause.
 MOST_ATTEMPTS = 5
-# How often a task that the worker does not know is put off, and for how many seconds each time.
+# How often a task that the worker does not know is deferred, and for how many seconds each time.
 UNKNOWN_TRIES = 10
 UNKNOWN_WAIT = 30
-# Tasks between two looks for what other workers have left behind.
+# Tasks between two checks for tasks whose workers died.
 TASKS_A_ROUND = 100
 
 
 class DatabaseBackend(PlainBackend):
-    """Puts tasks into the site's own database: a task is there exactly if the rest of its transaction is."""
+    """Store tasks in the site's own database. A task is committed or rolled back with the rest of its transaction."""
 
     @override
     def _task_to_db_task(self, task: Task, args: Any, kwargs: Any) -> DBTaskResult:
@@ -64,29 +64,32 @@ class DatabaseBackend(PlainBackend):
         DBTaskResult.objects.finished().filter(finished_at__lt=timezone.now() - age).delete()
 
     def work(self) -> None:
-        """Be a worker, until SIGTERM or Ctrl-C."""
+        """Run tasks until SIGTERM or Ctrl-C."""
         worker = Worker()
         worker.configure_signals()
         worker.run()
 
 
 class TaskTimeoutError(BaseException):
-    """The task took longer than TASK_TIME_LIMIT_SECONDS. Not an Exception: a task that goes on after those is ended too."""
+    """Say that a task took longer than TASK_TIME_LIMIT_SECONDS.
+
+    It is no Exception, so that `except Exception` in the task does not swallow it.
+    """
 
 
 class TaskAbandonedError(Exception):
-    """The task's workers vanished again and again while they ran it."""
+    """Say that a task's workers died again and again while they ran it."""
 
 
 class Worker(PlainWorker):
-    """Runs tasks of all queues, one at a time, until it is told to end."""
+    """Run tasks of all queues, one at a time, until a signal."""
 
     def __init__(self, interval: float = 1) -> None:
-        """A worker that waits `interval` seconds where there is nothing to do."""
+        """Create a worker that waits `interval` seconds when there are no tasks."""
         super().__init__(
             queue_names=["*"],
             interval=interval,
-            # Comes back when there is nothing left, or after a round.
+            # Return when no task is left, or after TASKS_A_ROUND.
             batch=True,
             backend_name="default",
             startup_delay=False,
@@ -97,8 +100,8 @@ class Worker(PlainWorker):
 
     @override
     def run(self) -> None:
-        """Run tasks until SIGTERM or Ctrl-C, after which the one that is being run is run to its end."""
-        # Its own lines tell of each round.
+        """Run tasks until SIGTERM or Ctrl-C, and finish the running one first."""
+        # django-tasks-db would log several lines for each round.
         logging.getLogger("django_tasks_db").setLevel(logging.WARNING)
         log.info("worker %s waits for tasks", self.worker_id)
         while self.running:
@@ -110,13 +113,13 @@ class Worker(PlainWorker):
 
     @override
     def run_task(self, db_task_result: DBTaskResult) -> None:
-        """Run a task under its request's id, and within the time limit; put off one that is not known yet."""
+        """Run a task with its request's id and within the time limit. Defer a task that is not known yet."""
         if not is_known(db_task_result) and len(db_task_result.worker_ids) <= UNKNOWN_TRIES:
             then = timezone.now() + timedelta(seconds=UNKNOWN_WAIT)
-            # This worker still has it: it is running.
+            # Update by id: this worker has marked the task as running.
             found = DBTaskResult.objects.filter(pk=db_task_result.pk)
             found.update(status=TaskResultStatus.READY, run_after=then)
-            log.warning("task %s is put off: there is no %s yet", db_task_result.pk, db_task_result.task_path)
+            log.warning("task %s is deferred: there is no %s yet", db_task_result.pk, db_task_result.task_path)
             return
         token = current_id.set(db_task_result.args_kwargs.get("request_id"))
         try:
@@ -127,15 +130,15 @@ class Worker(PlainWorker):
 
     @override
     def configure_signals(self) -> None:
-        """Let SIGTERM end it after its task, however often it comes: a platform may send it twice."""
+        """Finish the running task before SIGTERM ends the worker, even if the platform sends SIGTERM twice."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
             signal.signal(number, self.shutdown)
 
     @override
     def shutdown(self, signum: int, frame: FrameType | None) -> None:
-        """End after the task that is being done, and at once where Ctrl-C comes a second time."""
+        """End after the running task, or at once on a second Ctrl-C."""
         if self.running:
-            # Not here and now, even where no task is being done: it may be taking one.
+            # Do not exit here, even if no task runs: the worker may be taking one.
             self.running = False
             log.info("told to end: %s", signal.strsignal(signum))
         elif signum == signal.SIGINT:
@@ -143,7 +146,7 @@ class Worker(PlainWorker):
 
 
 def is_known(result: DBTaskResult) -> bool:
-    """Whether there is such a task. In a deploy new pages ask for what only the next worker has heard of."""
+    """Return whether this worker knows a task. In a deploy, new pages enqueue tasks that only the next worker knows."""
     try:
         import_string(result.task_path)
     except ImportError:
@@ -153,13 +156,13 @@ def is_known(result: DBTaskResult) -> bool:
 
 @contextmanager
 def time_limit(seconds: int) -> Iterator[None]:
-    """Let what is done in the block fail with TaskTimeoutError after so many seconds."""
+    """Raise TaskTimeoutError in the block after a number of seconds."""
 
     def end(*_: Any) -> None:
         raise TaskTimeoutError(f"longer than TASK_TIME_LIMIT_SECONDS, {seconds}")
 
     before = signal.signal(signal.SIGALRM, end)
-    # Told again to who goes on all the same, twice before its lease is over.
+    # Raise it again for a task that catches it: twice more before its lease is over.
     signal.setitimer(signal.ITIMER_REAL, seconds, seconds / 5)
     try:
         yield
@@ -169,14 +172,14 @@ def time_limit(seconds: int) -> Iterator[None]:
 
 
 def put_back_abandoned() -> None:
-    """Let tasks be run again whose worker has vanished: those that run for longer than a task can."""
+    """Put tasks back whose worker died: those that have been running for longer than TASK_LEASE."""
     for result in DBTaskResult.objects.running().filter(
         started_at__lt=timezone.now() - timedelta(seconds=settings.TASK_LEASE)
     ):
-        # Whoever comes first has it.
+        # Several workers may do this at once. The filter lets only one put the task back.
         still_running = DBTaskResult.objects.running().filter(pk=result.pk, started_at=result.started_at)
         if len(result.worker_ids) >= MOST_ATTEMPTS:
-            result.set_failed(TaskAbandonedError(f"{len(result.worker_ids)} workers have vanished while they ran it"))
-            log.error("task %s (%s) is given up: it has ended %s workers", result.pk, result.task_path, MOST_ATTEMPTS)
+            result.set_failed(TaskAbandonedError(f"{len(result.worker_ids)} workers died while they ran it"))
+            log.error("task %s (%s) is given up: it ended %s workers", result.pk, result.task_path, MOST_ATTEMPTS)
         elif still_running.update(status=TaskResultStatus.READY):
-            log.warning("task %s (%s) is put back: its worker has vanished", result.pk, result.task_path)
+            log.warning("task %s (%s) is put back: its worker died", result.pk, result.task_path)

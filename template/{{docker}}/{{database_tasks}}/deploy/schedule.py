@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from apscheduler.schedulers.blocking import BlockingScheduler
 
-# Minutes between two runs. A command that is due less often decides so itself.
+# Minutes between two runs. A command with --when-due skips the runs at which it is not due.
 EVERY = 30
 
 
@@ -25,7 +25,7 @@ def main() -> None:
     scheduler.add_job(
         run, "interval", ["cleanup", "--when-due"], minutes=EVERY, next_run_time=datetime.now(UTC), max_instances=1
     )
-    # A job that is running is finished first.
+    # Finish a running job first.
     signal.signal(signal.SIGTERM, lambda *_: scheduler.shutdown(wait=False))
     scheduler.start()
 

@@ -49,7 +49,7 @@ backup() {
   echo "$backup"
 }
 
-# By time, newest first. Older releases wrote the database's name before it.
+# List backups by time, newest first. Older releases wrote the database's name before the time.
 backups() {
   for backup in /backups/*[0-9]T[0-9][0-9][0-9][0-9][0-9][0-9]Z.dump; do
     [ ! -e "$backup" ] || echo "$backup"
@@ -63,12 +63,12 @@ chosen() {
   echo "$found"
 }
 
-# `pg_restore --list` would only read the beginning.
+# Read the whole backup: `pg_restore --list` would only read its beginning.
 check() {
   pg_restore --file=/dev/null "$1" || fail "$2 is damaged"
 }
 
-# Into a new database, which gets the other's name once everything is in it.
+# Restore into a new database. When it is complete, give it the name of the current one.
 restore() {
   force=false name=""
   for argument in "$@"; do

@@ -1,4 +1,4 @@
-"""A migration that would lock a table in use, or break the release that serves meanwhile, is found."""
+"""Check that migrations are found that lock a table in use, or break the previous release, which serves meanwhile."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,20 +40,20 @@ BY_NUMBER = models.Index(fields=["number"], name="by_number")
 
 
 def fill(*_: object) -> None:
-    """Stands for a function that fills a column."""
+    """Act as a function that fills a column."""
 
 
 class Asks(Operation):
-    """An operation that looks at the database first."""
+    """Query the database before changing it."""
 
     def state_forwards(self, app_label: str, state: ProjectState) -> None:
-        """Nothing changes."""
+        """Change no state."""
 
     @override
     def database_forwards(
         self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
     ) -> None:
-        """Ask."""
+        """Query the database."""
         schema_editor.connection.cursor()
 
 
@@ -111,7 +111,7 @@ DANGERS: dict[str, tuple[Operation, str]] = {
         AddIndexConcurrently("note", BY_NUMBER),
         "cannot be executed inside a transaction",
     ),
-    "what asks the server": (Asks(), "Asks asks the database"),
+    "what asks the server": (Asks(), "Asks queries the database"),
 }
 HARMLESS: dict[str, Operation] = {
     "a table": migrations.CreateModel(
@@ -140,7 +140,7 @@ HARMLESS: dict[str, Operation] = {
 
 
 def migration(*operations: Operation, atomic: bool = True, safety_assured: str = "") -> MigrationSQL:
-    """What a migration with these operations does, where there is a table of notes."""
+    """Return what a migration with these operations does to a table of notes."""
     said = {"operations": list(operations), "atomic": atomic, "safety_assured": safety_assured}
     own = type("Migration", (migrations.Migration,), said)
     state = ProjectState()
@@ -149,7 +149,7 @@ def migration(*operations: Operation, atomic: bool = True, safety_assured: str =
 
 
 def findings(*operations: Operation, atomic: bool = True) -> list[str]:
-    """What is found in a migration with these operations."""
+    """Return the findings in a migration with these operations."""
     seen = [migration(*operations, atomic=atomic)]
     return [finding for _, finding in [*lintmigrations.said_by_squawk(seen), *lintmigrations.not_in_sql(seen)]]
 

@@ -1,4 +1,4 @@
-"""What goes to Sentry holds what one needs to mend an error, and nothing personal."""
+"""Check that Sentry gets what is needed to fix an error, and no personal data."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ DSN = "https://key@o1.ingest.sentry.io/2"
 
 @pytest.fixture(autouse=True)
 def init(monkeypatch: pytest.MonkeyPatch) -> mock.Mock:
-    """What the SDK is told, which would report the errors of other tests from then on."""
+    """Record the SDK's arguments instead of starting it, or it would report the errors of later tests."""
     init = mock.Mock()
     monkeypatch.setattr("operations.sentry.sentry_sdk.init", init)
     return init

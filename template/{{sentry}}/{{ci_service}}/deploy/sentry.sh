@@ -3,7 +3,8 @@
 #
 #   deploy/sentry.sh COMMIT
 #
-# It needs uv, and SENTRY_AUTH_TOKEN, SENTRY_ORG and SENTRY_PROJECT from CI's settings. Without the first it does nothing.
+# It needs uv, and SENTRY_AUTH_TOKEN, SENTRY_ORG and SENTRY_PROJECT from CI's settings. Without SENTRY_AUTH_TOKEN it does
+# nothing.
 set -eu
 
 if [ -z "${SENTRY_AUTH_TOKEN:-}" ]; then

@@ -1,1 +1,1 @@
-"""What hands tasks to workers, and what a worker is."""
+"""Send tasks to workers, and run them there."""

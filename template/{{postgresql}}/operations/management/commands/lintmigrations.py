@@ -1,4 +1,4 @@
-"""Finds migrations that would stop a site while they run, or break the release that serves meanwhile."""
+"""Find migrations that block a live site while they run, or break the previous release, which serves meanwhile."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from operations.migration_sql import POSTGRESQL, MigrationSQL, own_migrations
 
-# What squawk asks for that is no matter of locks (types, names), or not the migration's to say (timeouts).
+# Rules of squawk that are not about locks (types, names), or not for the migration to decide (timeouts).
 # https://squawkhq.com/docs/rules
 NOT_ASKED = (
     "ban-drop-not-null",
@@ -30,58 +30,63 @@ NOT_ASKED = (
     "require-lock-timeout",
     "require-statement-timeout",
 )
-# What it says in words of SQL, in those of Django.
+# Its messages about SQL, in Django's terms.
 IN_DJANGO = {
-    "ban-drop-default": "During a deploy the previous release still serves, does not know the column, and could not add "
-    "a row: give the field a db_default beside its default, or null=True.",
-    "require-concurrent-index-creation": "Nothing can be written to the table meanwhile: "
+    "ban-drop-default": "During a deploy the previous release still serves. It does not know the column, and could not "
+    "add a row: give the field a db_default besides its default, or null=True.",
+    "require-concurrent-index-creation": "Building the index blocks writes to the table: use "
     "AddIndexConcurrently, in a migration with atomic = False.",
-    "require-concurrent-index-deletion": "RemoveIndexConcurrently, in a migration with atomic = False.",
-    "disallowed-unique-constraint": "The index is built while nobody can use the table: CREATE UNIQUE INDEX CONCURRENTLY "
-    "by RunSQL, with the constraint among its state_operations, in a migration with atomic = False.",
-    "constraint-missing-not-valid": "The table is read through meanwhile: AddConstraintNotValid, "
+    "require-concurrent-index-deletion": "Use RemoveIndexConcurrently, in a migration with atomic = False.",
+    "disallowed-unique-constraint": "Building the index blocks the table: use CREATE UNIQUE INDEX CONCURRENTLY in "
+    "RunSQL, with the constraint in its state_operations, in a migration with atomic = False.",
+    "constraint-missing-not-valid": "All rows are checked while the table is locked: use AddConstraintNotValid, "
     "then ValidateConstraint in a migration of its own.",
 }
 WRITES = re.compile(r"\s*(UPDATE|DELETE|MERGE|TRUNCATE|LOCK|CLUSTER|VACUUM\s+FULL)\b", re.IGNORECASE)
 ADVICE = """
-If {apps} is not deployed anywhere yet, nobody uses its tables. Run this, which writes so into the migrations above, and commit:
+If {apps} is not deployed anywhere yet, nobody uses its tables. Note that in the migrations above with this command, and
+commit:
 
     uv run python manage.py lintmigrations --not-deployed {labels}
 
-Otherwise docs/operations.md has the steps that change a large table without downtime. A migration that may lock, because its
-table is small, says so with its reason:
+Otherwise docs/operations.md has the steps that change a large table without downtime. If a migration may lock its
+table, because the table is small, give the reason:
 
     class Migration(migrations.Migration):
         safety_assured = "the table has 200 rows"
 
-What is live everywhere can do no harm any more. pyproject.toml may name the last such migration of each app:
+Migrations that have run everywhere can do no more harm. Name the last one of each app in pyproject.toml:
 
     [tool.lintmigrations]
     live = ["accounts.0001_initial"]
 """
-# The line of a migration below which its reason goes.
+# The line of a migration below which the reason is written.
 CLASS = re.compile(r"^class Migration\(.*\):\n", re.MULTILINE)
 
 
 class Command(BaseCommand):
-    """Says what is dangerous in the migrations of the project's own apps, and fails if anything is."""
+    """Report what is dangerous in the migrations of the project's own apps, and fail if anything is."""
 
-    help = "Finds migrations that lock a table that is in use, or break the release that serves meanwhile."
+    help = "Find migrations that lock a table in use, or break the previous release, which serves during a deploy."
     requires_system_checks = ()
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the option that settles what is found in apps that are new."""
+        """Add the option that accepts the findings in new apps."""
         parser.add_argument(
             "--not-deployed",
             nargs="+",
             default=[],
             metavar="APP",
-            help="These apps are deployed nowhere yet: write so into their migrations in which something is found.",
+            help="These apps are not deployed anywhere yet: note that in each of their migrations with a finding.",
         )
 
     def handle(self, *_: Any, not_deployed: list[str], **__: Any) -> None:
-        """Print what each migration would do that it does not account for."""
+        """Check all migrations, and list the findings.
+
+        Raises:
+            CommandError: there are findings, or a name of an app or a migration is wrong.
+        """
         try:
             suspects = [migration for migration in own_migrations(live()) if not migration.safety_assured]
         except LookupError as error:
@@ -93,7 +98,7 @@ class Command(BaseCommand):
         for path, label in sorted({(migration.path, migration.app_label) for migration, _ in found}):
             if label in not_deployed:
                 assure(path, f"{label} was not deployed yet")
-                self.stdout.write(f"{path}: written down")
+                self.stdout.write(f"{path}: noted")
         left = [(migration, finding) for migration, finding in found if migration.app_label not in not_deployed]
         if left:
             labels = sorted({migration.app_label for migration, _ in left})
@@ -104,14 +109,14 @@ class Command(BaseCommand):
 
 
 def assure(path: Path, reason: str) -> None:
-    """Write into a migration why it may lock.
+    """Write into a migration the reason why it is safe.
 
     Args:
-        path: its file, below the project's folder.
-        reason: what its `safety_assured` will say.
+        path: its file, relative to the project's folder.
+        reason: the text of its `safety_assured`.
 
     Raises:
-        CommandError: it has no line to write below.
+        CommandError: it has no `class Migration` line.
     """
     file = settings.BASE_DIR / path
     written, count = CLASS.subn(lambda line: f'{line[0]}\n    safety_assured = "{reason}"\n', file.read_text(), count=1)
@@ -121,26 +126,26 @@ def assure(path: Path, reason: str) -> None:
 
 
 def live() -> list[str]:
-    """The migrations that pyproject.toml says are live everywhere."""
+    """Return the migrations that pyproject.toml names as live everywhere."""
     tools = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())["tool"]
     return list(tools.get("lintmigrations", {}).get("live", []))
 
 
 def said_by_squawk(migrations: list[MigrationSQL]) -> Iterator[tuple[MigrationSQL, str]]:
-    """What squawk finds in the SQL of migrations.
+    """Yield squawk's findings in the SQL of migrations.
 
     Raises:
-        CommandError: it is not installed, or ends in an error of its own.
+        CommandError: squawk is not installed, or fails itself.
     """
     squawk = shutil.which("squawk", path=str(Path(sys.executable).parent)) or shutil.which("squawk")
     if squawk is None:
-        raise CommandError("squawk is not installed, which reads the SQL: `uv sync` brings it")
+        raise CommandError("squawk, which reads the SQL, is not installed: run `uv sync`")
     for migration in migrations:
         sql = "".join(f"{statement};\n" for statement in migration.statements)
         done = subprocess.run(  # noqa: S603 - a fixed program, with SQL that Django made
             [squawk, "--reporter=json", f"--pg-version={POSTGRESQL}", f"--exclude={','.join(NOT_ASKED)}"]
             + ["--assume-in-transaction"] * migration.atomic,
-            # The time at which a statement began is one for all its rows, which squawk knows of now() only.
+            # STATEMENT_TIMESTAMP() is one value for all rows, like now(). squawk knows that only about now().
             input=sql.replace("(STATEMENT_TIMESTAMP())", "now()"),
             capture_output=True,
             text=True,
@@ -159,20 +164,20 @@ def said_by_squawk(migrations: list[MigrationSQL]) -> Iterator[tuple[MigrationSQ
 
 
 def not_in_sql(migrations: list[MigrationSQL]) -> Iterator[tuple[MigrationSQL, str]]:
-    """What squawk does not look for, or cannot see."""
+    """Yield findings that squawk does not look for or cannot see."""
     for migration in migrations:
         for name in migration.functions:
             yield (
                 migration,
                 (
-                    f"{name}() runs in one transaction, and what it writes stays locked until its end: "
-                    "atomic = False, and a transaction for every thousand rows."
+                    f"{name}() runs in one transaction, and the rows that it writes stay locked until its end: "
+                    "use atomic = False, and a transaction for every thousand rows."
                 ),
             )
         for reason in migration.refused:
             yield migration, reason
         for name in migration.unknown:
-            yield migration, f"{name} asks the database before it says what it does: see what it locks."
+            yield migration, f"{name} queries the database before its SQL is known: check yourself what it locks."
         for statement in migration.statements:
             if migration.atomic and WRITES.match(statement):
-                yield migration, f"What it touches stays locked until its end.\n    {' '.join(statement.split())}"
+                yield migration, f"What it changes stays locked until its end.\n    {' '.join(statement.split())}"

@@ -1,4 +1,4 @@
-"""`manage.py worker`: does what pages have left for later."""
+"""`manage.py worker`: run background tasks."""
 
 import logging
 from typing import Any
@@ -8,18 +8,18 @@ from django.tasks import task_backends
 
 
 class Command(BaseCommand):
-    """Does tasks until it is told to end."""
+    """Run background tasks until SIGTERM."""
 
-    help = "Do tasks until SIGTERM; those that are being done then are done to their end."
+    help = "Run background tasks until SIGTERM, and finish those that are running then."
 
     def handle(self, *_: Any, **__: Any) -> None:
-        """Do tasks.
+        """Run tasks.
 
         Raises:
-            CommandError: with these settings there are none.
+            CommandError: the settings run tasks inside the request.
         """
         backend = task_backends["default"]
         if not hasattr(backend, "work"):
-            raise CommandError("with these settings a page does its tasks itself, and nothing is left for a worker")
+            raise CommandError("these settings run tasks inside the request: there is nothing for a worker to do")
         logging.captureWarnings(capture=True)
         backend.work()
