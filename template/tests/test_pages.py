@@ -14,6 +14,7 @@ from django.utils.html import escape
 from pytest_django import Settings
 
 from apps.accounts.models import User
+from config.settings.site import SITE_NAME
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_shipped")]
 
@@ -121,9 +122,9 @@ def test_an_error_shows_its_number_and_no_detail(client: Client, broken_page: st
     assert "nobody's business" not in answer.text
 
 
-def test_the_admin_has_the_sites_name_and_no_two_sections_of_the_same(admin_client: Client, settings: Settings) -> None:
+def test_the_admin_has_the_sites_name_and_no_two_sections_of_the_same(admin_client: Client) -> None:
     index = admin_client.get(reverse("admin:index"))
-    assert index.context["site_header"] == settings.SITE_NAME
+    assert index.context["site_header"] == SITE_NAME
     sections = [app["name"] for app in index.context["available_apps"]]
     assert len(sections) == len(set(sections))
 

@@ -50,7 +50,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_safe_url(self, url: str | None) -> bool:
         """Whether a page may lead to an address that came with a request, such as `?next=`; to one that cannot be read it may not."""
         try:
-            return bool(super().is_safe_url(url))
+            return bool(url and super().is_safe_url(url))
         except ValueError:
             return False
 

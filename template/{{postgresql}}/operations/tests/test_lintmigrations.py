@@ -202,7 +202,9 @@ def test_an_app_that_is_not_deployed_is_settled_by_the_command_that_the_message_
     (tmp_path / dangerous.path).write_text("class Migration(migrations.Migration):\n\n    dependencies = []\n")
     (tmp_path / "pyproject.toml").write_text("[tool]\n")
     monkeypatch.setattr(lintmigrations, "own_migrations", lambda _: [dangerous])
-    with pytest.raises(CommandError, match=r"If notes is not deployed.*\n\n.*lintmigrations --not-deployed notes\n"):
+    with pytest.raises(
+        CommandError, match=r"(?s)If notes is not deployed.*\n\n.*lintmigrations --not-deployed notes\n"
+    ):
         call_command("lintmigrations")
     with pytest.raises(CommandError, match="there is no app notse"):
         call_command("lintmigrations", "--not-deployed", "notse")
@@ -221,7 +223,7 @@ def test_a_reason_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_squawk_it_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
-    with pytest.raises(CommandError, match="squawk is not installed"):
+    with pytest.raises(CommandError, match="squawk, which reads the SQL, is not installed"):
         call_command("lintmigrations")
 
 
