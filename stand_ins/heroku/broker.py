@@ -9,6 +9,8 @@ from tests.support.servers import free_port
 
 # A month's price in cents.
 PRICES = {"mini": 300}
+# Of the plan mini: devcenter, "Heroku Key-Value Store".
+CONNECTIONS = 20
 
 
 class Broker:
@@ -20,8 +22,9 @@ class Broker:
         self.url = self.server.url
 
     def create(self) -> None:
-        """Start it."""
+        """Start it, with as many connections as the plan has."""
         self.server.start()
+        assert self.server.ask(f"CONFIG SET maxclients {CONNECTIONS}") == "+OK"
 
     def drop(self) -> None:
         """Stop it, and forget what it held."""

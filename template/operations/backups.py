@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -30,6 +31,8 @@ NAME = re.compile(r"\d{8}T\d{6}Z\.(dump|sqlite3(\.gz)?)")
 # Older releases wrote the database's name before the time.
 IN_FOLDER = re.compile(rf"(\w+-)?{NAME.pattern}")
 UNFINISHED = ".unfinished-"
+# Seconds after which no backup is being written any more.
+ABANDONED = 24 * 60 * 60
 # Every SQLite file begins with these bytes.
 MAGIC = b"SQLite format 3\0"
 
@@ -61,6 +64,7 @@ def back_up(connection: BaseDatabaseWrapper, folder: Path, *, keep: int) -> Path
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise BackupError(f"{folder} cannot be created ({error.strerror})") from None
+    discard_abandoned(folder)
     try:
         # A random name and not the process id: two containers can have the same id.
         handle, unfinished = tempfile.mkstemp(suffix, UNFINISHED, folder)
@@ -82,6 +86,15 @@ def back_up(connection: BaseDatabaseWrapper, folder: Path, *, keep: int) -> Path
     finally:
         file.unlink(missing_ok=True)
     return backup
+
+
+def discard_abandoned(folder: Path) -> None:
+    """Delete what backups that were killed have left in a folder, or the disk would fill with it."""
+    for path in folder.glob(f"{UNFINISHED}*"):
+        # It may be another user's, or gone by now.
+        with contextlib.suppress(OSError):
+            if time.time() - path.lstat().st_mtime > ABANDONED:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def backups(folder: Path | None) -> list[Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from stand_ins.heroku.apps import App
+from stand_ins.heroku.broker import Broker
 from stand_ins.heroku.dynos import Dyno
 from stand_ins.heroku.platform import heroku
 from stand_ins.heroku.projects import NEW_MIGRATION, NICKNAME, Developer, migration
@@ -79,6 +80,9 @@ def test_workers_rest_only_while_something_is_undone_or_restored(
     reader.follow("Tasks")
     app = developer.platform.apps["todo-list"]
     assert running(app) == {"web", "worker", "beat"}
+    (broker,) = (addon.resource.server for addon in app.addons if isinstance(addon.resource, Broker))
+    # As the page counts them, once those of the deploy's own dynos are gone.
+    assert eventually(lambda: broker.connections() <= 4 + 6 + 2)
     developer.run("heroku ps:scale beat=0")
     developer.commit("Add a nickname", migration(NEW_MIGRATION), NICKNAME)
     assert "PASS  a task is done" in developer.deploy()
@@ -99,7 +103,9 @@ def test_workers_rest_only_while_something_is_undone_or_restored(
     reader.follow("Backups")
     assert running(app) == {"web", "worker"}
     assert beside_migrations == [{"web"}, {"web"}]
-    reader.follow("Scale")
+    assert "of the broker's 20 connections are needed" in reader.follow("Scale")
+    said = developer.run("uv run python deploy/heroku_scale.py worker=4", code=1)
+    assert "the broker takes 20 connections, and these dynos would need 28. Nothing was scaled." in said
     assert {size for _, size in app.formation.values()} == {"Basic"}
     # None had to be killed: each has ended within 30 s of SIGTERM.
     assert [dyno.killed for dyno in app.ended if dyno.killed] == []

@@ -183,8 +183,9 @@ class Example(NamedTuple):
 def documented(project: Path) -> dict[str, Row]:
     """Return the variables in docs/environment.md."""
     lines = (project / "docs/environment.md").read_text().splitlines()
-    # A "|" inside a cell would begin another one.
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| `")]
+    # A "|" inside a cell would begin another one. The page's other table names what reads a variable.
+    variables = [line for line in lines if re.match(r"\| `[A-Z][A-Z0-9_]*` \|", line)]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in variables]
     found = {name.strip("`"): Row(meaning, default) for name, meaning, default in rows}
     assert len(rows) == len(found), "a variable is listed twice"
     return found

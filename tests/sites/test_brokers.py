@@ -4,6 +4,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Timer
 
@@ -91,11 +93,18 @@ def test_pages_go_on_while_the_broker_is_down_and_no_task_that_was_taken_is_lost
 
 
 def test_a_broker_that_is_full_takes_no_more_and_is_emptied(site: WorkingSite) -> None:
+    """And one of a small plan has connections enough: deploy/heroku_scale.py counts them."""
     site.prepare()
-    with site.started(site.folder / "web.log"):
+    with site.started(site.folder / "web.log", WEB_CONCURRENCY="2"):
+        with ThreadPoolExecutor(3) as visitors:
+            assert {page.status_code for page in visitors.map(partial(ask_for_a_task, site), range(100, 148))} == {202}
+        # Two for each process, whatever the threads.
+        assert 2 <= site.redis.connections() <= 4
+        asked = site.redis.connections()
         site.ask_for("for number in range(30): tasks.write_down.enqueue(number, 0.1)")
         with site.worker() as worker:
             site.wait_for(5)
+            assert site.redis.connections() - asked <= 6
             assert site.redis.ask("CONFIG SET maxmemory 1") == "+OK"
             # The visitor is told, as where there is no broker.
             assert ask_for_a_task(site, 1).status_code == 503

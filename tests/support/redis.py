@@ -72,6 +72,16 @@ class Redis:
             return answer.readline().decode().strip()
         return ""
 
+    def connections(self) -> int:
+        """Return how many clients are connected, without the one that asks."""
+        with (
+            socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection,
+            connection.makefile("rb") as answer,
+        ):
+            connection.sendall(b"INFO clients\r\n")
+            told = answer.read(int(answer.readline()[1:])).decode()
+        return int(told.partition("connected_clients:")[2].split()[0]) - 1
+
     def send(self, sent: signal.Signals) -> None:
         """Send the server a signal: SIGSTOP makes it hang, SIGCONT go on."""
         assert self.process is not None

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
@@ -107,6 +108,17 @@ def test_the_last_backups_are_kept_and_nothing_else_is_deleted(database: BaseDat
     last = sorted([*names, newest.name])[-2:]
     assert sorted(path.name for path in backups.backups(tmp_path)) == last
     assert (tmp_path / "by-hand.sqlite3.gz").exists()
+
+
+def test_what_a_killed_backup_left_is_deleted_a_day_later(database: BaseDatabaseWrapper, tmp_path: Path) -> None:
+    killed, folder, running = (tmp_path / f".unfinished-{name}" for name in ("killed", "folder", "running"))
+    folder.mkdir()
+    for path in (killed, folder / "plain", running):
+        path.touch()
+    for path in (killed, folder):
+        os.utime(path, (1, 1))
+    back_up(database, tmp_path, keep=7)
+    assert list(tmp_path.glob(".unfinished-*")) == [running]
 
 
 def test_a_damaged_backup_changes_nothing(database: BaseDatabaseWrapper, tmp_path: Path) -> None:

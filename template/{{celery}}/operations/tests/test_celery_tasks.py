@@ -140,7 +140,7 @@ def test_the_command_becomes_a_worker_that_lets_tasks_end(
     call_command("worker")
     ((program, arguments),) = became
     assert program == sys.executable
-    assert arguments[-1] == "worker"
+    assert arguments[-3:] == ["worker", "--without-gossip", "--without-mingle"]
     assert os.environ["REMAP_SIGTERM"] == "SIGQUIT"
 
 
