@@ -1,10 +1,9 @@
 """Builds: from a commit to a slug, as the classic Python buildpack makes it.
 
 The rules are from devcenter, "Heroku Python Support", "Python Package Managers on Heroku", "Slug Compiler" and
-"Django and Static Assets".
+"Django and Static Assets", and from the buildpack's release 351.
 """
 
-import hashlib
 import shutil
 import subprocess
 import uuid
@@ -14,7 +13,7 @@ from pathlib import Path
 from honcho.environ import parse_procfile
 
 from stand_ins.heroku.dynos import SYSTEM_PATH, Slug
-from tests.support.environments import clean_environment, uv
+from stand_ins.heroku.pythons import SYNC, install, sync_command, sync_environment
 
 type Say = Callable[[str], None]
 
@@ -24,7 +23,6 @@ PACKAGE_MANAGERS = {
     "poetry.lock": "Poetry",
     "uv.lock": "uv",
 }
-SYNC = ["uv", "sync", "--locked", "--no-default-groups"]
 COLLECTSTATIC = ["python", "manage.py", "collectstatic", "--noinput"]
 STACK = "heroku-24"
 
@@ -70,16 +68,13 @@ def build(tree: Path, commit: str, config: dict[str, str], say: Say) -> Slug:
     check(tree)
     version = (tree / ".python-version").read_text().strip()
     say(f"-----> Using Python {version} specified in .python-version")
-    # What a build installed serves the next one with the same lock, as it does by the buildpack's cache.
-    wanted = hashlib.sha256(version.encode() + (tree / "uv.lock").read_bytes()).hexdigest()[:12]
-    python = tree.parents[1] / f"python-{wanted}"
-    say("-----> Installing dependencies using 'uv sync --locked --no-default-groups'")
-    command = [uv(), *SYNC[1:], "--compile-bytecode", "--no-progress", "--color=never"]
-    if run(command, tree, clean_environment(UV_PROJECT_ENVIRONMENT=str(python)), say) != 0:
-        raise BuildFailed(
-            "Error: Unable to install dependencies using uv.\n\nSee the log output above for more information."
-        )
-    collect_static(tree, python, config, commit, say)
+    with install(tree.parents[1], tree, version) as python:
+        say(f"-----> Installing dependencies using '{' '.join(SYNC)}'")
+        if run(sync_command(), tree, sync_environment(python), say) != 0:
+            raise BuildFailed(
+                "Error: Unable to install dependencies using uv.\n\nSee the log output above for more information."
+            )
+        collect_static(tree, python, config, commit, say)
     procfile = tree / "Procfile"
     processes = dict(parse_procfile(procfile.read_text()).processes) if procfile.exists() else {}
     say("-----> Discovering process types")
@@ -117,15 +112,8 @@ def check(tree: Path) -> None:
     Raises:
         BuildFailed: it would not.
     """
-    environments = [file.parent for file in tree.rglob("pyvenv.cfg")]
-    environments += [folder for name in (".venv", "venv") if (folder := tree / name).is_dir()]
-    if environments:
-        names = sorted({str(folder.relative_to(tree)) for folder in environments})
-        raise BuildFailed(
-            "Error: Existing virtual environment found.\n\n"
-            f"Your app's source code contains a Python virtual environment: {', '.join(names)}\n\n"
-            "Virtual environments shouldn't be committed to your Git repository: remove it, and add it to .gitignore."
-        )
+    if (tree / ".heroku/python").exists():
+        raise BuildFailed("Error: Existing '.heroku/python/' directory found.")
     found = [name for name in PACKAGE_MANAGERS if (tree / name).exists()]
     if not found:
         raise BuildFailed("Error: Couldn't find any supported Python package manager files.")
@@ -136,6 +124,13 @@ def check(tree: Path) -> None:
             f"Exactly one package manager file should be present in your app's source code, however, several were found:"
             f"\n\n{listed}\n\nDecide which package manager you want to use, and delete the other file(s)."
         )
+    for name in (".venv", "venv"):
+        if (tree / name / "pyvenv.cfg").is_file():
+            raise BuildFailed(
+                f"Error: Existing '{name}/' directory found.\n\n"
+                f"Your app's source code contains an existing directory named '{name}/', which looks like a Python virtual "
+                "environment. Delete it from the repository, and add it to .gitignore."
+            )
     if found != ["uv.lock"]:
         raise BuildFailed(f"The stand-in installs from uv.lock only, not from {found[0]}.")
     if (tree / "runtime.txt").exists():
@@ -167,6 +162,7 @@ def collect_static(tree: Path, python: Path, config: dict[str, str], commit: str
         "HOME": str(tree),
         "LANG": "en_US.UTF-8",
         "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": ".",
         **config,
         "PATH": f"{python}/bin:{SYSTEM_PATH}",
         "SOURCE_VERSION": commit,

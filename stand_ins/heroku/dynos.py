@@ -26,15 +26,17 @@ PATIENCE = 30.0
 # Seconds from the router's last request to SIGTERM, in which the process can read what was sent to it.
 SETTLE = 0.2
 
-# What the Python buildpack's profile scripts set where config vars do not: devcenter, "Heroku Python Support"
-# and "Optimizing Python Application Concurrency"; two gunicorn workers fit into a dyno of 512 MB.
+# What the Python buildpack's profile scripts set where config vars do not: bin/compile and vendor/ of its release 351.
 DEFAULTS = {
-    "FORWARDED_ALLOW_IPS": "*",
     "GUNICORN_CMD_ARGS": "--access-logfile -",
     "LANG": "en_US.UTF-8",
-    "PYTHONHASHSEED": "random",
-    "WEB_CONCURRENCY": "2",
 }
+# What they set whatever config vars say.
+FORCED = {"FORWARDED_ALLOW_IPS": "*", "PYTHONUNBUFFERED": "true"}
+# A dyno's memory in MB and its cores, of which they compute the number of web processes: devcenter, "Dyno Types".
+MACHINES = {"Standard-2X": (1024, 8), "Performance-M": (2560, 2), "Performance-L": (14336, 8)}
+SMALL = (512, 8)
+MB_FOR_A_PROCESS = 256
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -44,7 +46,7 @@ class Slug:
 
     Attributes:
         tree: the app's files, of which each dyno gets a copy.
-        python: the environment with what the app depends on.
+        python: the install of Python with what the app depends on, which each dyno has as .heroku/python.
         processes: the Procfile's lines.
         commit: what was built.
     """
@@ -113,17 +115,26 @@ class Dyno:
 
     def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
         """The variables of its processes, and nothing of this machine's; `variables` come before config vars."""
+        memory, cores = MACHINES.get(self.size, SMALL)
+        computed = {} if "WEB_CONCURRENCY" in self.config else {"WEB_CONCURRENCY_SET_BY": "heroku/python"}
+        python = self.home / ".heroku/python"
         return {
             **DEFAULTS,
             "PYTHONPATH": str(self.home),
+            "WEB_CONCURRENCY": str(min(max(memory // MB_FOR_A_PROCESS, 1), cores * 2 + 1)),
+            **computed,
             **self.config,
             **variables,
+            **FORCED,
             "DYNO": self.name,
+            "DYNO_RAM": str(memory),
             "HOME": str(self.home),
-            "PATH": f"{self.slug.python}/bin:{SYSTEM_PATH}",
+            "LD_LIBRARY_PATH": f"{python}/lib",
+            "LIBRARY_PATH": f"{python}/lib",
+            "PATH": f"{python}/bin:{SYSTEM_PATH}",
             "PORT": str(self.port),
             "PWD": str(self.home),
-            "PYTHONUNBUFFERED": "true",
+            "PYTHONHOME": str(python),
         }
 
     def start(
@@ -143,6 +154,8 @@ class Dyno:
             if self.state != "starting":
                 return
             shutil.copytree(self.slug.tree, self.home, symlinks=True)
+            (self.home / ".heroku").mkdir()
+            (self.home / ".heroku/python").symlink_to(self.slug.python)
             self.log.write("heroku", self.name, f"Starting process with command `{self.command}`")
             reading, writing = os.pipe() if stdout is None else (None, stdout)
             # A session of its own, and with it the terminal.

@@ -111,7 +111,7 @@ def developer(tmp_path: Path, database: PostgreSQL) -> Iterator[Developer]:
         ({"requirements.txt": ""}, "requirements.txt (pip)"),
         ({"runtime.txt": "python-3.13\n"}, "runtime.txt"),
         ({"pyproject.toml": APP["pyproject.toml"].replace('"1"', '"2"')}, "needs to be updated"),
-        ({".venv/pyvenv.cfg": "home = /usr/bin\n"}, "virtual environment: .venv"),
+        ({".venv/pyvenv.cfg": "home = /usr/bin\n"}, "Existing '.venv/' directory found"),
         ({".slugignore": "/uv.lock\n"}, "Couldn't find any supported Python package manager files"),
     ],
     ids=["two-package-managers", "runtime", "stale-lock", "virtual-environment", "slugignore"],
@@ -134,16 +134,29 @@ def test_a_release_command_that_fails_fails_its_release_only(developer: Develope
     assert (developer.asks().status_code, developer.app.dynos[0].version) == (200, 3)
 
 
-def test_a_rollback_brings_back_code_and_config_vars(developer: Developer) -> None:
-    developer.does("heroku config:set STAGE=one")
+def test_a_rollback_brings_back_code_packages_and_config_vars(developer: Developer) -> None:
+    """A package that has left the lock is not in the next release: the build syncs over what the last one installed."""
+    look = "heroku run --no-tty --exit-code -- python -c 'import idna'"
+    developer.does("heroku config:set STAGE=one && uv add --quiet --no-sync idna sqlparse")
+    developer.commits({})
     developer.does("git push heroku HEAD:main")
+    developer.does(look)
     # With values as docs/environment.md tells to quote them for a shell.
     values = " ".join(shlex.quote(f"{name}={value}") for name, value in VALUES.items())
     developer.does(f"heroku config:set STAGE=two SEEN=yes {values}")
     assert eventually(lambda: VALUES.items() <= developer.asks().json()["environment"].items())
+    developer.does("uv remove --quiet --no-sync idna")
+    developer.commits({})
+    pushed = developer.tries("git push heroku HEAD:main").stderr
+    assert "- idna==" in pushed
+    # What stays is not installed anew, and its program runs on the release's own Python.
+    assert "sqlparse" not in pushed
+    assert "No module named 'idna'" in developer.tries(look).stdout
+    developer.does("heroku run --no-tty --exit-code -- sqlformat --version")
     assert "Releasing for one" in developer.does("heroku rollback v4")
     assert developer.does("heroku config:get STAGE SEEN") == "one\n\n"
-    assert eventually(lambda: developer.app.dynos[0].version == 6)
+    assert eventually(lambda: developer.app.dynos[0].version == 7)
+    developer.does(look)
     environment = developer.asks().json()["environment"]
     assert (environment["STAGE"], "SEEN" in environment) == ("one", False)
 
@@ -152,17 +165,29 @@ def test_a_dyno_knows_nothing_of_this_machine_and_keeps_nothing(developer: Devel
     developer.commits({".slugignore": "*.sh\n", "sub/more.sh": "", "Procfile": "web: python web.py\n"})
     developer.does("git push heroku HEAD:main", SECRET="mine")
     first = developer.asks().json()
-    files = {".python-version", ".slugignore", "Procfile", "pyproject.toml", "sub", "uv.lock", "web.py", "written"}
-    assert set(first["files"]) == files
-    names = "DYNO FORWARDED_ALLOW_IPS GUNICORN_CMD_ARGS HOME LANG PATH PORT PWD PYTHONHASHSEED PYTHONPATH"
-    assert set(first["environment"]) - {"LC_CTYPE", "SHLVL", "_"} == {
-        *names.split(),
-        "PYTHONUNBUFFERED",
-        "WEB_CONCURRENCY",
+    files = {
+        ".heroku",
+        ".python-version",
+        ".slugignore",
+        "Procfile",
+        "pyproject.toml",
+        "sub",
+        "uv.lock",
+        "web.py",
+        "written",
     }
+    assert set(first["files"]) == files
+    names = "DYNO DYNO_RAM FORWARDED_ALLOW_IPS GUNICORN_CMD_ARGS HOME LANG LD_LIBRARY_PATH LIBRARY_PATH PATH PORT PWD"
+    names += " PYTHONHOME PYTHONPATH PYTHONUNBUFFERED WEB_CONCURRENCY WEB_CONCURRENCY_SET_BY"
+    assert set(first["environment"]) - {"LC_CTYPE", "SHLVL", "_"} == set(names.split())
+    assert first["environment"]["WEB_CONCURRENCY"] == "2"
     (before,) = developer.app.dynos
-    developer.does("heroku ps:restart")
-    assert developer.asks().json()["environment"]["HOME"] != first["environment"]["HOME"]
+    # The buildpack sets the first whatever a config var says, and the second only where none does.
+    developer.does("heroku config:set FORWARDED_ALLOW_IPS=127.0.0.1 WEB_CONCURRENCY=3")
+    assert eventually(lambda: developer.app.dynos[0].version > before.version)
+    second = developer.asks().json()["environment"]
+    assert (second["FORWARDED_ALLOW_IPS"], second["WEB_CONCURRENCY"]) == ("*", "3")
+    assert second["HOME"] != first["environment"]["HOME"]
     assert eventually(lambda: not before.home.exists())
 
 
