@@ -15,7 +15,7 @@ from tests.support.databases import PostgreSQL, programs
 from tests.support.environments import Environments, project_environment, run
 from tests.support.names import IN_A_NAMESPACE
 from tests.support.rendered import files, run_tool
-from tests.support.rendering import question_choices
+from tests.support.rendering import ROOT, question_choices, read_questions
 from tests.support.runbooks import blocks
 
 Render = Callable[..., Path]
@@ -235,6 +235,21 @@ def test_no_name_of_the_other_system_is_left_for_an_account_in_europe(render: Re
     for path in [project / "docs/deploy.md", project / "docs/environment.md", project / ".env.example"]:
         told = re.sub(common, "", path.read_text())
         assert re.findall(r"(?<!eu\.)\bpythonanywhere(?:-services)?\.com|\bwww\.pythonanywhere", told) == [], path
+
+
+def test_herokus_page_says_what_heroku_announced_and_creates_the_app_by_itself(render: Render) -> None:
+    """A name is often taken, and what is pasted after a refused one would be for no app, or another one."""
+    page = render(platform="heroku") / "docs/deploy.md"
+    assert re.search("February 2026.*sustaining engineering.*platform=docker", page.read_text(), re.DOTALL)
+    assert any("no new features since 2026" in choice for choice in read_questions(ROOT)["platform"]["choices"])
+    creating = [block.text for block in blocks(page) if block.heading == "Create the app"]
+    assert creating[0] == "heroku create todo-list"
+
+
+@pytest.mark.parametrize("platform", ["heroku", "pythonanywhere"])
+def test_a_redirect_without_end_behind_a_cdn_is_in_the_table_of_problems(render: Render, platform: str) -> None:
+    page = (render(platform=platform) / "docs/deploy.md").read_text()
+    assert re.search(r'^\| "too many redirects", behind a CDN \| .*https', page, re.MULTILINE)
 
 
 def test_every_shell_names_the_production_settings(render: Render) -> None:
