@@ -26,7 +26,7 @@ demo: $(UV) ## Render a project and serve it (PLATFORM=docker, DEST= a new folde
 	@$(UV) pip install --quiet --python .cache/demo --group demo
 	@.cache/demo/bin/python -m scripts.demo
 
-test: $(UV) ## Run all tests that can run here, those of a level (LEVEL=rendering), or what your changes reach (CHANGED=1)
+test: $(UV) ## Run all tests that can run here, those of a level (LEVEL=rendering), or those that your changes can affect (CHANGED=1)
 	@$(UV) run --quiet python -m scripts.run_tests $(if $(LEVEL),--level $(LEVEL)) $(if $(CHANGED),--changed) $(ARGS)
 
 times: $(UV) ## Run all tests, and write docs/test-times.md: where the time went
@@ -40,10 +40,10 @@ check: $(UV) ## Check format, lint, types and rendering in under a minute
 	@$(UV) run --quiet mypy
 	@$(UV) run --quiet pytest --quiet --numprocesses auto tests/rendering/test_rendering.py tests/rendering/test_house.py tests/questions/test_questions.py tests/questions/test_slugs.py -m 'not thorough' -k 'not needs'
 
-docs: $(UV) ## Build the documentation into site/; a link that leads nowhere is an error (SERVE=1 to look at it)
+docs: $(UV) ## Build the documentation into site/; a broken link is an error (SERVE=1 to serve it)
 	@$(UV) run --quiet python -W ignore -m scripts.docs
 
-examples: $(UV) ## Render a project a platform from the two newest versions into build/examples, and compare them
+examples: $(UV) ## Render the two newest versions for each platform into build/examples, and compare them
 	@$(UV) run --quiet python -W ignore -m scripts.examples
 
 release: $(UV) ## Test all updates, then make a release's commits and its tag (VERSION=0.7.0)
@@ -57,7 +57,7 @@ tags: $(UV) ## Make the tags of all releases that this clone lacks
 release-notes: $(UV) ## Print a release's section of CHANGELOG.md (VERSION=0.1.0)
 	@$(UV) run --quiet python -m scripts.release_notes '$(VERSION)'
 
-pictures: $(UV) ## Make the pictures of README.md and of the documentation anew, from the real thing
+pictures: $(UV) ## Update the pictures of README.md and of the documentation, from real output
 	@$(UV) run --quiet python -W ignore -m scripts.pictures
 
 format: $(UV) ## Format the code

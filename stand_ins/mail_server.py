@@ -12,7 +12,7 @@ from tests.support.servers import free_port
 
 
 class Postbox:
-    """What a mail server was sent, and how it was greeted."""
+    """The email that a mail server has received, and the name that the client gave in its greeting."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -26,7 +26,7 @@ class Postbox:
         return f"smtp://127.0.0.1:{self.port}"
 
     async def handle_DATA(self, _server: Any, session: Any, envelope: Any) -> str:
-        """Keep a mail."""
+        """Keep an email."""
         self.greeting = session.host_name
         self.mails.append(email.message_from_bytes(envelope.content))
         self.recipients += envelope.rcpt_tos

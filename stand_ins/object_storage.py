@@ -37,7 +37,7 @@ class ObjectStorage:
         )
 
     def only_allow(self, *actions: str) -> dict[str, str]:
-        """Refuse from now on whoever has no right, and return the variables of a key with these rights alone."""
+        """Refuse requests without permission from now on; return the variables of a key with only these permissions."""
         told = {"aws_access_key_id": "id", "aws_secret_access_key": "hunter2", "region_name": "us-east-1"}
         iam = boto3.client("iam", endpoint_url=self.url, **told)
         iam.create_user(UserName="site")

@@ -13,9 +13,9 @@ from tests.support.names import IN_A_NAMESPACE, LoopbackNames
 # The API token, which only the platform's API and consoles know.
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 API_HOST = "www.pythonanywhere.com"
-# That of the other system, which knows nothing of the first one's accounts.
+# The host of the platform's other system, which does not know the first one's accounts.
 EUROPE = "eu.pythonanywhere.com"
-# What a machine behind a proxy or a package index of its own needs to install packages.
+# Variables that a machine behind a proxy or with its own package index needs to install packages.
 OF_THIS_NETWORK = ("PIP_", "UV_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 
 # Mounts folders at paths that this machine need not have, and keeps the other entries of their parents. The mounts are
@@ -48,21 +48,21 @@ class Account:
     """An account on the platform.
 
     Attributes:
-        user: its name.
+        user: the user's name.
         site: the host of the platform's pages and API.
-        home: its home folder, as seen from outside; inside it is /home/<user>.
-        www: /var/www, as seen from outside.
-        environment: the variables of its consoles.
+        home: the path of its home folder outside; inside it is /home/<user>.
+        www: the path of its /var/www outside.
+        environment: the environment variables of its consoles.
     """
 
     def __init__(self, folder: Path, user: str, names: LoopbackNames, ca_file: Path, site: str = API_HOST) -> None:
         """Make an account.
 
         Args:
-            folder: an empty one, to keep the account's in.
-            user: its name.
-            names: the host names that it knows.
-            ca_file: the certificates that it trusts.
+            folder: an empty folder for the account's files.
+            user: the user's name.
+            names: the host names that resolve in it.
+            ca_file: a file with the certificates that it trusts.
             site: the system that it is on.
         """
         self.user = user

@@ -146,7 +146,7 @@ class Live:
 
     @property
     def packages(self) -> list[str]:
-        """The names of the folders with installed packages."""
+        """Return the names of the folders with installed packages."""
         return sorted(path.name for path in (self.folder / "environments").iterdir())
 
     def set_up(self, variables: Mapping[str, str]) -> None:

@@ -71,7 +71,7 @@ class Platform:
 
     @property
     def domain(self) -> str:
-        """The web app's host name that every account has."""
+        """Return the host name of the account's web app."""
         return f"{self.account.user}.{self.account.site.removeprefix('www.')}"
 
     def ask(

@@ -39,7 +39,7 @@ def live(seed: Path, tmp_path: Path) -> Iterator[Live]:
 
 @pytest.fixture
 def serves_as_before(live: Live) -> Iterator[None]:
-    """The release before goes on serving, and nothing is left of the one that failed."""
+    """Check that the previous release still serves after the test, and nothing is left of the failed one."""
     first, page, packages = live.current, live.ask().text, live.packages
     yield
     assert (live.current, live.releases, live.packages) == (first, [first], packages)

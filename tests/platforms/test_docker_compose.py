@@ -130,7 +130,7 @@ def test_a_second_folder_on_the_machine_is_a_site_of_its_own_or_refused(own: Dep
     own.compose("exec", "web", "sh", "-c", "echo production >/uploads/note.txt")
 
     with Deployment(own.engine, other) as staging:
-        # It goes by its `.env`, as the page says.
+        # It uses its own `.env`, as the page says.
         told = {"STACK_NAME": staging.name, **{name: staging.variables[name] for name in ("HTTP_PORT", "HTTPS_PORT")}}
         (other / ".env").write_text("".join(f"{name}={value}\n" for name, value in told.items()))
         staging.variables = {"IMAGE": own.variables["IMAGE"]}
@@ -138,7 +138,7 @@ def test_a_second_folder_on_the_machine_is_a_site_of_its_own_or_refused(own: Dep
         staging.up()
         assert staging.get("/media/note.txt").status_code == 404
         assert staging.get("/ready/").status_code == 200
-        # What is carried over under another name is copied as the page says.
+        # The data is copied to the new name as the page says.
         (copy,) = re.findall("^docker run .*", (ROOT / "docs/switching.md").read_text(), re.MULTILINE)
         own.engine.run(*shlex.split(copy.replace("OLD", own.name).replace("NEW", staging.name)))
         assert staging.get("/media/note.txt").text == "production\n"

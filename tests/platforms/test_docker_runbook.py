@@ -85,7 +85,7 @@ def passed(said: str) -> bool:
 
 @pytest.fixture
 def reading(request: pytest.FixtureRequest, engine: Engine, render: Render, tmp_path: Path) -> Iterator[Reading]:
-    """A new repository with a project on the database that the test names."""
+    """A new repository with a project on the test's database."""
     project = render(database=request.param)
     QUICK(project)
     run(["git", "init", "--quiet", "--initial-branch=main"], project)

@@ -267,7 +267,7 @@ def test_one_variable_sets_the_limit_for_nginx_and_django(machine: Machine, depl
 
 
 def test_a_second_site_has_its_place_in_nginx_too(machine: Machine, render: Callable[..., Path]) -> None:
-    """By the runbook's block, as an older nginx wants it as well; with the first site's certificate."""
+    """Run the runbook's block, also in the form for older nginx versions, with the first site's certificate."""
     site, folder = "/etc/nginx/sites-available/chores", "/srv/chores/repository/deploy"
     project = render(platform="gunicorn", project_slug="chores", domain="chores.example.com")
     (block,) = (
@@ -286,11 +286,11 @@ def test_a_second_site_has_its_place_in_nginx_too(machine: Machine, render: Call
         same = "import sys; from service import comparable, Path; sys.exit(comparable(Path(sys.argv[1])) != comparable(Path(sys.argv[2])))"
         compare = f"cd /srv/{SLUG}/repository/deploy && python3 -c '{same}' {site} {folder}/nginx.conf"
         machine.run(compare)
-        # The first site's goes on answering for all names, also when its block is pasted again.
+        # The first site's block still answers for all names, even after it is pasted again.
         again = f"cd /srv/{SLUG}/repository\n{paste.partition(chr(10))[2].replace('chores', SLUG)}"
         assert machine.run(again) == ""
         assert "default_server" in machine.run(f"cat /etc/nginx/sites-available/{SLUG}")
-        # The nginx of Debian 12 and of Ubuntu 24.04.
+        # The nginx versions of Debian 12 and Ubuntu 24.04.
         machine.run(
             "printf '#!/bin/sh\necho nginx version: nginx/1.24.0 >&2\n' >/usr/local/bin/nginx && chmod 755 /usr/local/bin/nginx"
         )

@@ -50,12 +50,12 @@ def test_the_runbook_leads_to_a_site_whose_tasks_are_done(owner: Owner, tasks: s
         assert '{"status": "ok"}' in owner.follow("Rehearse, on your own machine")
     owner.follow_to_the_first_deploy()
     if tasks == "celery":
-        # They are started after a reboot too.
+        # Redis keeps these settings after a restart.
         machine.run("systemctl restart redis-server")
         assert machine.run("redis-cli config get appendonly").split() == ["appendonly", "yes"]
-        # A snapshot that fails would refuse all tasks.
+        # If Redis cannot write a snapshot, it refuses all tasks.
         assert machine.run("redis-cli config get save").split() == ["save"]
-        # Another site's tasks go elsewhere.
+        # Another site's tasks are in another database.
         (block,) = (block.text for block in blocks(owner.project / "docs/deploy.md") if "redis-cli" in block.text)
         machine.run(f"mkdir /etc/chores && touch /etc/chores/environment\n{block.replace(SLUG, 'chores')}")
         assert machine.run("cat /etc/chores/environment") == "CELERY_BROKER_URL=redis://localhost:6379/1\n"

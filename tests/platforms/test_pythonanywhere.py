@@ -18,8 +18,8 @@ from tests.support.smoke import CHECKS
 
 # A change with which the site starts but fails one check of the smoke suite.
 BROKEN = text("config/settings/base.py", 'X_FRAME_OPTIONS = "DENY"', 'X_FRAME_OPTIONS = "SAMEORIGIN"')
-# What a shell would make another value of.
-# With what the page on the environment says of special characters, quoted as it says.
+# A value that a shell would change.
+# All special characters of the page on the environment, quoted as it says.
 KEY = "|".join(VALUES.values())
 quoted = QUOTED["`'…'` with `\\'` and `\\\\`"]
 DATABASE = "/home/todolist/todo-list/user$todo_db"

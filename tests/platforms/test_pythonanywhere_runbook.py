@@ -53,7 +53,7 @@ def database_url(database: PostgreSQL) -> str:
 def test_the_runbook_leads_from_an_empty_account_to_a_live_site(
     template: Path, tmp_path: Path, database_url: str
 ) -> None:
-    """In the European Union, whose names only the answers know: no command of the page is for the other system."""
+    """The EU system's host names come only from the answers: no command on the page is for the other system."""
     (tmp_path / "work").mkdir()
     answers = {"database": "postgresql", "pythonanywhere_site": EUROPE}
     laptop = Laptop.fresh(template, tmp_path / "work", **answers)

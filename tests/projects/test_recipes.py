@@ -30,7 +30,7 @@ def download(project: Path, commands: str) -> None:
         (project / name).write_text("{}" if name.endswith(".map") else f"{comment.format(source_map)}\n")
 
 
-# A project gets several recipes, one after another. Two pairs are alternatives, or change the same class of the admin.
+# A project gets several recipes one after the other. Two pairs cannot be combined: alternatives, and the same admin class.
 APART = ["Charts from a CDN", "Admin theme"]
 PROJECTS = {"all that go together": [name for name in RECIPES if name not in APART], "apart": APART}
 

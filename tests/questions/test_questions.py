@@ -172,7 +172,7 @@ def test_a_bad_answer_is_refused_with_the_reason_and_an_example(
 
 
 def test_a_name_of_signs_that_nobody_sees_is_refused(questions: Path) -> None:
-    """Perl, which git brings, knows Unicode's list of them; of those that have a width, Unicode has none."""
+    """Perl, which comes with git, knows Unicode's list of invisible characters, except those with a width."""
     program = "for (0..0x10ffff) { print qq($_ ) if chr =~ /[\\p{Default_Ignorable_Code_Point}\\p{Space}]/ }"
     listed = run(["perl", "-e", program], questions).split()
     unseen = [chr(int(number)) for number in listed if chr(int(number)).isprintable()]

@@ -158,7 +158,7 @@ def variables_read(project: Path) -> set[str]:
     return (
         {name for name, _ in calls_that_read(sources(project))}
         | set(READ_BY_OTHERS)
-        # Which compose sets itself.
+        # Compose sets these itself.
         | set(re.findall(r"(?<!\$)\$\{(?!COMPOSE_PROJECT_NAME)([A-Z][A-Z0-9_]+)", compose + entrypoint))
     )
 

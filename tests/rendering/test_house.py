@@ -24,9 +24,9 @@ Render = Callable[..., Path]
 MINIMAL = {"platform": "docker", "database": "sqlite", "tasks": "none", "extras": [], "ci": "none"}
 # The maximum of lines that belong to the owner in a new project.
 OWNERS_LINES = 2_500
-# The files of a project with the default answers on Docker, at most.
+# The maximum of files in a project with the default answers on Docker.
 MOST_FILES = 142
-# The part of the template's lines that hold a statement of Jinja's, at most.
+# The maximum share of the template's lines with a Jinja statement.
 MOST_CONDITIONS = 0.022
 COPIER_YML_LINES = 250
 

@@ -85,7 +85,7 @@ def test_every_file_is_whole_and_clean(render: Render, answers: Answers) -> None
 
 @pytest.fixture(scope="session")
 def picked(template: Path, once: Once) -> Path:
-    """What the documentation's picker reads."""
+    """The data of the documentation's picker."""
     return once.get("picker", lambda folder: picker.write(Renders(template).files(), folder))
 
 
@@ -94,7 +94,7 @@ def picked(template: Path, once: Once) -> Path:
 def test_the_picker_shows_what_copier_renders(render: Render, template: Path, picked: Path, answers: Answers) -> None:
     project = render(**answers)
     shown = picker.read(picked, answers)
-    # It names the template's own address.
+    # This file has the template's path.
     shown[".copier-answers.yml"] = shown[".copier-answers.yml"].replace(SOURCE, str(template))
     assert {str(path.relative_to(project)): path.read_text() for path in files(project)} == shown
 

@@ -83,7 +83,7 @@ def test_a_new_clone_needs_no_compiler_and_says_at_once_what_it_does(clone: Path
         ({"DEST": str(ROOT)}, "is there already and not empty"),
         ({"RUN": "fast"}, "RUN=fast is nothing that can be run"),
         ({"RUN": "real", "PLATFORM": "heroku"}, "make demo PLATFORM=docker RUN=real"),
-        # No engine is at this address.
+        # No engine listens at this address.
         ({"RUN": "real", "DOCKER_HOST": "tcp://127.0.0.1:9"}, "RUN=real needs"),
     ],
 )

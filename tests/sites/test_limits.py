@@ -92,12 +92,12 @@ def test_a_statement_is_bounded_for_pages_and_not_for_commands(
     visitor = {"Cookie": f"__Host-sessionid={'x' * 32}"}
     with site.started(tmp_path / "log", DATABASE_TIMEOUT_SECONDS="1") as server:
         assert site.get("/admin/", **visitor).status_code == 302
-        # As a migration holds a table. A command waits for it beyond the second.
+        # Lock the table as a migration does. A command waits for it longer than a page's limit of a second.
         with database.holding("django_session"):
             for _ in range(3):
                 late = site.get("/admin/", **visitor)
                 assert (late.status_code, late.headers.get("Retry-After")) == (503, "10"), server.output()
-            # The statements do not go on without a visitor: only the holder's own is left, which is this one.
+            # The statements of refused pages have ended: only this connection's own is left.
             assert database.ask("SELECT count(*) FROM pg_locks WHERE NOT granted") == "0"
         assert site.get("/admin/", **visitor).status_code == 302
     code = "from django.db import connection as c; k = c.cursor(); k.execute('SELECT pg_sleep(1.5)'); print('waited')"

@@ -83,7 +83,7 @@ def test_a_test_mail_arrives_or_the_command_says_why_not(site: Site) -> None:
         said = site.manage("sendtestemail", "admin@example.com", EMAIL_URL=postbox.url, **sender, **hosts)
         assert said.startswith("Sent, from site@example.com.")
         assert postbox.recipients == ["admin@example.com"]
-        # And not with a container's ID, which strict servers refuse.
+        # The greeting is not a container's ID, which strict servers refuse.
         assert postbox.greeting == "example.com"
         assert postbox.mails[-1]["Message-ID"].endswith("@example.com>")
         for url, reason in {

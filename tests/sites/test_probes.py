@@ -53,7 +53,7 @@ def test_a_database_that_hangs_or_is_down_shows_in_readiness_alone(
                 assert answer.json() == {"status": "not ready", "checks": dict.fromkeys(READY, False)}
                 for _ in range(5):
                     assert site.get("/health/").status_code == 200
-                # Nobody waits as long as the database hangs.
+                # The requests end while the database still hangs.
                 for visit in hanging:
                     answer = visit.result()
                     assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "10"), server.output()

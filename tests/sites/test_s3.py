@@ -90,7 +90,7 @@ def test_a_check_says_in_words_what_a_bucket_lacks(storing_site: Site, storage: 
         return run_failing(storing_site, {**variables, **more}, "teststorage")
 
     assert "BACKUP_BUCKET: cannot list files: the store has no bucket of this name" in said(BACKUP_BUCKET="elsewhere")
-    # From here on it knows who may do what.
+    # From here on the store checks permissions.
     key = storage.only_allow("s3:PutObject", "s3:GetObject")
     missing = re.findall("S3_BUCKET: cannot (.*?): .* the permission (.*)", said(**key))
     assert missing == [("list files", "s3:ListBucket"), ("delete a file", "s3:DeleteObject")]

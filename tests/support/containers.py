@@ -210,7 +210,7 @@ class Deployment:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove its containers, volumes, networks and images."""
+        """Remove the deployment's containers, volumes, networks and images."""
         self.engine.remove(f"com.docker.compose.project={self.name}", images=self.name)
 
     def compose(self, *arguments: str, code: int | None = 0, variables: Mapping[str, str] | None = None) -> str:

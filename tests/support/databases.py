@@ -49,12 +49,12 @@ class PostgreSQL:
         self.process: subprocess.Popen[bytes] | None = None
 
     def psql(self, *commands: str) -> list[str | Path]:
-        """Return the command that runs others, one after the other."""
+        """Return the psql command that runs statements one after the other."""
         options = ["--quiet", "--no-psqlrc", "--tuples-only", "--no-align", "--dbname", self.url]
         return [programs() / "psql", *options, *(f"--command={command}" for command in commands)]
 
     def ask(self, question: str) -> str:
-        """Return what the server says to a statement."""
+        """Run a statement, and return its output."""
         return subprocess.run(self.psql(question), cwd="/", capture_output=True, text=True, check=True).stdout.strip()
 
     def create(self, name: str) -> str:
@@ -64,7 +64,7 @@ class PostgreSQL:
 
     @contextlib.contextmanager
     def holding(self, table: str) -> Iterator[None]:
-        """Hold a table for the length of the block, so that whoever reads or writes it waits."""
+        """Lock a table until the end of the block, so that other readers and writers wait."""
         command = self.psql("BEGIN", f"LOCK TABLE {table}", f"SELECT pg_sleep({HANGS})")
         held = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted"
         with subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL) as holder:
@@ -72,7 +72,7 @@ class PostgreSQL:
                 assert eventually(lambda: self.ask(held) != "0"), "the table was not locked"
                 yield
             finally:
-                # The server ends what it has begun only if it is told.
+                # A statement that has begun ends only if the server is told to cancel it.
                 self.ask("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE mode = 'AccessExclusiveLock'")
                 holder.wait(PATIENCE)
 
@@ -147,7 +147,7 @@ def postgresql() -> Iterator[PostgreSQL]:
 
 @contextlib.contextmanager
 def pgbouncer(server: PostgreSQL, connections: int) -> Iterator[int]:
-    """A PgBouncer in transaction mode in front of a server, with so many connections to it; gives its port.
+    """Run PgBouncer in transaction mode in front of a server, with `connections` connections to it; yield its port.
 
     Raises:
         pytest.skip.Exception: it is not installed.
@@ -170,7 +170,7 @@ def pgbouncer(server: PostgreSQL, connections: int) -> Iterator[int]:
         )
         process = subprocess.Popen(
             [program, configuration],
-            # It refuses to run as root, too.
+            # PgBouncer refuses to run as root.
             user=server.user,
             env={**os.environ, "LD_LIBRARY_PATH": libraries} if libraries else None,
             cwd="/",
