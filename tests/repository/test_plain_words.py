@@ -31,7 +31,17 @@ PHRASES = {
 }
 PATTERN = re.compile(rf"\b({'|'.join(PHRASES)})\b", re.IGNORECASE)
 # The folders and files whose texts are checked.
-CHECKED = ("CONTRIBUTING.md", "Makefile", "benchmarks", "scripts", "stand_ins", "tests")
+CHECKED = (
+    ".ci",
+    ".github",
+    "CONTRIBUTING.md",
+    "Makefile",
+    "benchmarks",
+    "pyproject.toml",
+    "scripts",
+    "stand_ins",
+    "tests",
+)
 # This file has all phrases itself.
 LEFT_OUT = ("tests/repository/test_plain_words.py",)
 
