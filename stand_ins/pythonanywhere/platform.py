@@ -376,7 +376,7 @@ def given(exchange: Exchange) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def pythonanywhere(folder: Path, user: str, site: str = API_HOST) -> Iterator[Platform]:
-    """The platform with an account, until the end of the block; nothing of it is left then.
+    """Emulate the platform with an account until the end of the block, then remove everything.
 
     Raises:
         pytest.skip.Exception: this process may not set host names.

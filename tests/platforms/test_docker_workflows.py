@@ -191,7 +191,7 @@ def test_github_deploys_what_is_pushed_and_goes_back(repository: Path, remote: R
 
 
 def refuses_an_image_for_another_processor(remote: Remote) -> None:
-    """The deploy reports it before it starts anything."""
+    """Assert that the deploy reports it before it starts anything."""
     engine, server = remote.server.engine, remote.server
     here = engine.docker("version", "--format={{.Server.Arch}}").strip()
     other, image = "arm64" if here == "amd64" else "amd64", f"{remote.registry}/someone/site/site:other"

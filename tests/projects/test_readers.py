@@ -47,7 +47,7 @@ def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ours(project: Path, environments: Environments, folder: Path, how: str) -> Callable[..., Mapping[str, str]]:
-    """Readers in the project's own code: `.env` by "lines", NAME_FILE by "file"."""
+    """Return the readers in the project's own code: `.env` by "lines", NAME_FILE by "file"."""
     env = project_environment(environments.install(project))
 
     def read(texts: Mapping[str, str]) -> Mapping[str, str]:
@@ -60,7 +60,7 @@ def ours(project: Path, environments: Environments, folder: Path, how: str) -> C
 
 
 def by_itself(command: list[str], folder: Path, **variables: str) -> Callable[..., Mapping[str, str]]:
-    """Readers of single lines, each a command that prints its environment; {} is replaced by the file's path."""
+    """Return the readers of single lines, each a command that prints its environment; {} is replaced by the file's path."""
 
     def read(texts: Mapping[str, str]) -> Mapping[str, str]:
         found = {}

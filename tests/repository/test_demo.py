@@ -1,4 +1,4 @@
-"""`make demo` renders a project, serves it, says where, and stops at Ctrl-C."""
+"""`make demo` renders a project, serves it, prints its URL, and stops at Ctrl-C."""
 
 import re
 import signal

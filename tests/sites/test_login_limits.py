@@ -59,7 +59,7 @@ def test_an_accounts_wrong_passwords_are_counted_wherever_they_come_from(site: S
     admins = visitor.ask("GET", "/admin/login/?next=/admin/")
     assert (admins.status, admins.headers["Location"]) == (302, "/accounts/login/?next=%2Fadmin%2F")
     assert TOO_MANY in visitor.post("/accounts/login/?next=/admin/", login=email, password=PASSWORD).text
-    # Another account is free to log in.
+    # Another account can still log in.
     assert Visitor(where, **{"X-Forwarded-For": address()}).log_in(account(site), PASSWORD).status == 302
 
 

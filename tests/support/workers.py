@@ -28,7 +28,7 @@ from django.tasks import task
 @task
 def write_down(number: int, seconds: float = 0.0) -> None:
     time.sleep(seconds)
-    # A line is written in one go, by however many processes at once.
+    # The line is written in a single call, because several processes write to the file.
     with open(os.environ["TRACE"], "a") as file:
         file.write(f"{number}\\n")
 
@@ -40,7 +40,7 @@ def fall_asleep() -> None:
 
 @task
 def take_down(number: int, secret: str) -> None:
-    # As a machine does that is out of memory.
+    # The kernel kills a process like this when memory runs out.
     write_down.call(number)
     os.kill(os.getpid(), signal.SIGKILL)
 """
