@@ -105,7 +105,7 @@ def set_up() -> None:
     try:
         django.setup()
     except Exception as error:  # noqa: BLE001 - settings are code, which may raise anything
-        sys.exit(f"The project does not start, and cannot be looked at: {type(error).__name__}: {error}")
+        sys.exit(f"The project cannot be checked, because Django does not start: {type(error).__name__}: {error}")
 
 
 def own_apps() -> list[AppConfig]:
@@ -121,11 +121,11 @@ def is_own(path: str) -> bool:
 def cannot_come() -> Iterator[str]:
     """Yield the reasons why the project cannot follow the template as it is."""
     if not git("rev-parse", "--git-dir"):
-        yield "it is no git repository: git init, git add --all, git commit"
+        yield "it is not a git repository: git init, git add --all, git commit"
     elif changes := git("status", "--porcelain"):
         yield f"not everything is committed: {', '.join(line[3:] for line in changes[:5])}"
     if django.VERSION[:2] < NEEDS:
-        yield f"it runs on Django {django.get_version()}: bring it to Django {'.'.join(map(str, NEEDS))} first"
+        yield f"it runs on Django {django.get_version()}: upgrade it to Django {'.'.join(map(str, NEEDS))} first"
     if len(settings.DATABASES) > 1:
         yield f"it has {len(settings.DATABASES)} databases, and `save` writes one: {', '.join(settings.DATABASES)}"
     for folder in sorted(OUR_FOLDERS):
@@ -251,8 +251,8 @@ def check() -> None:
     reasons = [*cannot_come(), *accounts_without()]
     told("This project cannot come as it is", reasons)
     told("Names that clash: rename them first", [*labels(), *user_fields(), *keys()])
-    told("URLs that the template's would answer: move yours above them in config/urls.py", shadowed_routes())
-    told("Templates that the template's would hide: rename yours", shadowed_templates())
+    told("URLs that the template's URLs hide: move yours above them in config/urls.py", shadowed_routes())
+    told("Templates that the template's files hide: rename yours", shadowed_templates())
     told("Files in the way", in_the_way())
     told("Code to change once it has moved", to_change())
     if reasons:

@@ -63,7 +63,7 @@ def check_the_machine() -> None:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         if os.environ.get("CI"):
-            raise SystemExit(f"{done.stdout.strip()}\nWith CI set, no test may be left out.")
+            raise SystemExit(f"{done.stdout.strip()}\nCI is set, so no test may be skipped.")
         say(done.stdout.strip())
 
 
@@ -82,7 +82,7 @@ def run(arguments: list[str]) -> int:
         try:
             return tests.wait()
         except BrokenOffError as broken_off:
-            say("\nBroken off; clearing up ...")
+            say("\nInterrupted; cleaning up ...")
             # Interrupt all of pytest's processes, so that each stops its test and cleans up.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(tests.pid, signal.SIGINT)

@@ -52,7 +52,7 @@ def uv() -> str:
     """
     found = os.environ.get("UV") or shutil.which("uv")
     if not found:
-        raise FileNotFoundError("uv is not at hand: run the tests by `make test`")
+        raise FileNotFoundError("uv was not found: run the tests by `make test`")
     return found
 
 
