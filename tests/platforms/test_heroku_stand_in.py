@@ -137,7 +137,7 @@ def test_a_release_command_that_fails_fails_its_release_only(developer: Develope
 def test_a_rollback_brings_back_code_and_config_vars(developer: Developer) -> None:
     developer.does("heroku config:set STAGE=one")
     developer.does("git push heroku HEAD:main")
-    # Values are quoted for a shell as docs/environment.md says.
+    # With values as docs/environment.md tells to quote them for a shell.
     values = " ".join(shlex.quote(f"{name}={value}") for name, value in VALUES.items())
     developer.does(f"heroku config:set STAGE=two SEEN=yes {values}")
     assert eventually(lambda: VALUES.items() <= developer.asks().json()["environment"].items())

@@ -182,7 +182,7 @@ class Example(NamedTuple):
 def documented(project: Path) -> dict[str, Row]:
     """Return the variables in docs/environment.md."""
     lines = (project / "docs/environment.md").read_text().splitlines()
-    # An unescaped "|" inside a cell would start another cell.
+    # A "|" inside a cell would begin another one.
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| `")]
     found = {name.strip("`"): Row(meaning, default) for name, meaning, default in rows}
     assert len(rows) == len(found), "a variable is listed twice"

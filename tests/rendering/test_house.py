@@ -26,7 +26,7 @@ MINIMAL = {"platform": "docker", "database": "sqlite", "tasks": "none", "extras"
 OWNERS_LINES = 2_500
 # The maximum of files in a project with the default answers on Docker.
 MOST_FILES = 142
-# The maximum share of the template's lines with a Jinja statement.
+# The part of the template's lines that hold a statement of Jinja's, at most.
 MOST_CONDITIONS = 0.022
 COPIER_YML_LINES = 250
 
