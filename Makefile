@@ -1,11 +1,11 @@
-# What one does with this repository; `make help` lists it.
+# Common tasks; `make help` lists them.
 
 .DEFAULT_GOAL := help
 .PHONY: help uv demo test times check docs examples pictures format screenshots sizes benchmark release tags release-notes
 
-# uv, or the one that is brought into .tools where there is none.
+# The machine's uv, or one that is installed into .tools.
 export UV := $(shell command -v uv || echo $(CURDIR)/.tools/bin/uv)
-# Where it is set, each Python that is started compiles its packages anew.
+# If this is set, each new Python process compiles its packages again.
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## Show this list
@@ -26,27 +26,27 @@ demo: $(UV) ## Render a project and serve it (PLATFORM=docker, DEST= a new folde
 	@$(UV) pip install --quiet --python .cache/demo --group demo
 	@.cache/demo/bin/python -m scripts.demo
 
-test: $(UV) ## Run all tests that can run here, those of a level (LEVEL=rendering), or what your changes reach (CHANGED=1)
+test: $(UV) ## Run all tests that can run here, those of a level (LEVEL=rendering), or those that your changes can affect (CHANGED=1)
 	@$(UV) run --quiet python -m scripts.run_tests $(if $(LEVEL),--level $(LEVEL)) $(if $(CHANGED),--changed) $(ARGS)
 
-times: $(UV) ## Run all tests, and write down in docs/test-times.md where the time went
+times: $(UV) ## Run all tests, and write docs/test-times.md: where the time went
 	@mkdir -p .cache
 	@TEST_TIMES=$(CURDIR)/.cache/test-times $(MAKE) --no-print-directory test
 	@$(UV) run --quiet python -m scripts.test_times .cache/test-times
 
-check: $(UV) ## See in under a minute what a change broke
+check: $(UV) ## Check format, lint, types and rendering in under a minute
 	@$(UV) run --quiet ruff check
 	@$(UV) run --quiet ruff format --check
 	@$(UV) run --quiet mypy
 	@$(UV) run --quiet pytest --quiet --numprocesses auto tests/rendering/test_rendering.py tests/rendering/test_house.py tests/questions/test_questions.py tests/questions/test_slugs.py -m 'not thorough' -k 'not needs'
 
-docs: $(UV) ## Build the documentation into site/; a link that leads nowhere is an error (SERVE=1 to look at it)
+docs: $(UV) ## Build the documentation into site/; a broken link is an error (SERVE=1 to serve it)
 	@$(UV) run --quiet python -W ignore -m scripts.docs
 
-examples: $(UV) ## Render a project a platform from the two newest versions into build/examples, and compare them
+examples: $(UV) ## Render the two newest versions for each platform into build/examples, and compare them
 	@$(UV) run --quiet python -W ignore -m scripts.examples
 
-release: $(UV) ## Try all updates, then make a release's commits and its tag (VERSION=0.7.0)
+release: $(UV) ## Test all updates, then make a release's commits and its tag (VERSION=0.7.0)
 	@$(UV) run --quiet python -m scripts.release --check '$(VERSION)'
 	@$(MAKE) --no-print-directory test LEVEL=updates
 	@$(UV) run --quiet python -m scripts.release '$(VERSION)'
@@ -57,7 +57,7 @@ tags: $(UV) ## Make the tags of all releases that this clone lacks
 release-notes: $(UV) ## Print a release's section of CHANGELOG.md (VERSION=0.1.0)
 	@$(UV) run --quiet python -m scripts.release_notes '$(VERSION)'
 
-pictures: $(UV) ## Make the pictures of README.md and of the documentation anew, from the real thing
+pictures: $(UV) ## Update the pictures of README.md and of the documentation, from real output
 	@$(UV) run --quiet python -W ignore -m scripts.pictures
 
 format: $(UV) ## Format the code
@@ -70,6 +70,6 @@ screenshots: $(UV) ## Take pictures of every page: light, dark and on a phone, i
 sizes: $(UV) ## Count files, lines and conditions into docs/sizes.md
 	@$(UV) run --quiet python -m scripts.sizes
 
-benchmark: $(UV) ## Measure the way to the first page, and what a request's line in the log costs
+benchmark: $(UV) ## Measure the time to the first page, and what a request's log line costs
 	@$(UV) run --quiet python -m benchmarks.first_page
 	@$(UV) run --quiet python -m benchmarks.request_line

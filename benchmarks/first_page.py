@@ -1,4 +1,4 @@
-"""From the start of `copier copy` to the first page of `runserver`: `make benchmark`.
+"""Measure the time from `copier copy` to the first page of `runserver`: `make benchmark`.
 
 Does what a new user does (`copier copy`, then `make dev`) five times with caches warm, on
 SQLite, and prints the minimum, median and maximum of each part, in seconds.
@@ -21,12 +21,12 @@ ROOT = Path(__file__).resolve().parents[1]
 RUNS = 5
 # Seconds after which a run counts as failed.
 PATIENCE = 60.0
-# What a user's shell would not have.
+# Variables that this process has and a user's shell has not.
 FOREIGN = ("VIRTUAL_ENV", "UV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 
 
 def one_run(folder: Path, template: Path = ROOT) -> dict[str, float]:
-    """Render `template` into `folder` and serve; the seconds until it is rendered, and until the first page is there.
+    """Render `template` into `folder` and serve it; return the seconds to render, and the seconds to the first page.
 
     Raises:
         TimeoutError: no page came within PATIENCE seconds.
@@ -57,10 +57,10 @@ def one_run(folder: Path, template: Path = ROOT) -> dict[str, float]:
 
 
 def wait_for_page(url: str) -> None:
-    """Ask until the page is there.
+    """Request a page until the server answers.
 
     Raises:
-        TimeoutError: it was not within PATIENCE seconds.
+        TimeoutError: there was no answer within PATIENCE seconds.
     """
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
@@ -74,7 +74,7 @@ def wait_for_page(url: str) -> None:
 
 
 def main() -> None:
-    """Measure, and print a line a part."""
+    """Measure, and print one line for each part."""
     with tempfile.TemporaryDirectory(prefix="copier-django-benchmark-") as scratch:
         one_run(Path(scratch, "warms-the-caches"))
         seen = [one_run(Path(scratch, f"run{number}")) for number in range(RUNS)]
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def rendered_files(project: Path) -> list[Path]:
-    """The files that Copier made in a project, and not what running it added."""
+    """Return the files that Copier rendered in a project, without those that running it added."""
     added = {".venv", "__pycache__", "uv.lock", "make-dev.log"}
     return [path for path in project.rglob("*") if not added & set(path.parts) and "sqlite3" not in path.name]
 

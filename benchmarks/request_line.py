@@ -1,8 +1,8 @@
-"""What the request's id and its line in the log cost: microseconds a request, in process.
+"""Measure what the request ID and the request's log line cost, in microseconds per request.
 
-`make benchmark` renders a project, installs it, and runs this file's second half in it: the same
-bare view with and without the middleware, in turns in one process, so that a noisy machine is
-noisy for both. Printed is the difference of the fastest rounds, and of the medians.
+`make benchmark` renders a project, installs it, and runs SCRIPT in it. The script calls the same
+empty view with and without the middleware, alternately and in one process, so that other load on
+the machine slows both alike. It prints the difference of the fastest rounds and of the medians.
 """
 
 import json
@@ -56,9 +56,9 @@ print(json.dumps(seconds))
 
 
 def measured(python: Path, project: Path, rounds: int = 20) -> dict[str, float]:
-    """The cost in microseconds: `fastest` and `median`, of `rounds` rounds of 500 requests each way.
+    """Return the cost in microseconds: `fastest` and `median` of `rounds` rounds of 500 requests each way.
 
-    `ratio` is how many times as long the fastest request takes with it as without, which does not depend on the machine.
+    `ratio` is the fastest request's time with the middleware divided by its time without. It does not depend on the machine.
 
     Args:
         python: the interpreter of the project's environment.
@@ -77,7 +77,7 @@ def measured(python: Path, project: Path, rounds: int = 20) -> dict[str, float]:
 
 
 def main() -> None:
-    """Render and install a project, measure in it, and print a line."""
+    """Render and install a project, measure in it, and print the result."""
     with tempfile.TemporaryDirectory(prefix="copier-django-benchmark-") as scratch:
         project = render(template_copy(Path(scratch)), Path(scratch, "project"))
         python = Environments(Path(scratch)).install(project) / "python"

@@ -1,6 +1,6 @@
-"""What docs/adopting.md runs in a project that is to follow the template, by that project's own Python and Django.
+"""Prepare an existing project to follow the template: docs/adopting.md. Runs with that project's own Python and Django.
 
-python ../copier-django/scripts/adopt.py check                      names what cannot come, and what is in the way
+python ../copier-django/scripts/adopt.py check                      lists what prevents the move, and what to change
 python ../copier-django/scripts/adopt.py save                       writes the data, then moves the SQLite file away
 python ../copier-django/scripts/adopt.py save --rename accounts=members
 python ../copier-django/scripts/adopt.py ignore                     puts .gitignore's old lines below the new ones
@@ -31,19 +31,19 @@ TEMPLATE = Path(__file__).resolve().parents[1] / "template"
 NEEDS = (6, 1)
 
 DATA, OLD_DATABASE = PROJECT.parent / "data.json", PROJECT.parent / "old.sqlite3"
-# What is made anew, or is worth nothing in another database.
+# Models whose rows are not saved: Django creates them again, or they have no value in another database.
 LEFT_OUT = ["contenttypes", "auth.permission", "sessions", "admin.logentry"]
 
 OUR_LABELS = {"account", "accounts", "assistant", "operations", "pages"}
 OUR_FOLDERS = {"apps", "operations", "smoke"}
-# What answers in a fresh project, as Django writes routes; a slash at the end is for all below it.
+# The URLs of a fresh project, written as Django's routes. One that ends with a slash includes all URLs below it.
 OUR_ROUTES = ("accounts/", "admin/", "assistant/", "media/", "favicon.ico", "health/", "ready/", "tasks/answer/")
 OUR_USER = {
     *("id", "password", "last_login", "is_superuser", "first_name", "last_name", "email", "is_staff", "is_active"),
     *("date_joined", "groups", "user_permissions"),
 }
 
-# Files that go on working beside what the template brings, or in its place, and what to do with each.
+# Files that tools would still read beside the template's files or instead of them, and what to do with each.
 IN_THE_WAY = {
     "uv.lock": "delete it: `uv sync` writes a new one",
     "poetry.lock": "delete it: uv.lock takes its place",
@@ -66,7 +66,7 @@ IN_THE_WAY = {
     "env": "delete it: uv makes .venv",
     "venv": "delete it: uv makes .venv",
 }
-# What to look for in the code, by the end of the file's name.
+# Patterns of code that must be changed, by the file's suffix, and what to write instead.
 TO_CHANGE: dict[str, dict[str, str]] = {
     ".py": {
         r"from django\.contrib\.auth\.models import .*\bUser\b": "from apps.accounts.models import User",
@@ -87,13 +87,13 @@ TO_CHANGE: dict[str, dict[str, str]] = {
 
 
 def git(*arguments: str) -> list[str]:
-    """Return the lines that git prints; none where it fails."""
+    """Return the lines that git prints; an empty list if it fails."""
     done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
     return done.stdout.splitlines()
 
 
 def set_up() -> None:
-    """Load the project, with the settings that its manage.py names.
+    """Set up Django with the settings that the project's manage.py names.
 
     Raises:
         SystemExit: it cannot be loaded.
@@ -105,27 +105,27 @@ def set_up() -> None:
     try:
         django.setup()
     except Exception as error:  # noqa: BLE001 - settings are code, which may raise anything
-        sys.exit(f"The project does not start, and cannot be looked at: {type(error).__name__}: {error}")
+        sys.exit(f"The project cannot be checked, because Django does not start: {type(error).__name__}: {error}")
 
 
 def own_apps() -> list[AppConfig]:
-    """Return the apps that are in the project's folder, and not in an environment inside it."""
+    """Return the apps that are in the project's folder, without those in a virtual environment inside it."""
     return [app for app in apps.get_app_configs() if is_own(app.path)]
 
 
 def is_own(path: str) -> bool:
-    """Return whether a file or folder is the project's own."""
+    """Return True for a file or folder that is the project's own."""
     return Path(path).is_relative_to(PROJECT) and "site-packages" not in Path(path).parts
 
 
 def cannot_come() -> Iterator[str]:
     """Yield the reasons why the project cannot follow the template as it is."""
     if not git("rev-parse", "--git-dir"):
-        yield "it is no git repository: git init, git add --all, git commit"
+        yield "it is not a git repository: git init, git add --all, git commit"
     elif changes := git("status", "--porcelain"):
         yield f"not everything is committed: {', '.join(line[3:] for line in changes[:5])}"
     if django.VERSION[:2] < NEEDS:
-        yield f"it runs on Django {django.get_version()}: bring it to Django {'.'.join(map(str, NEEDS))} first"
+        yield f"it runs on Django {django.get_version()}: upgrade it to Django {'.'.join(map(str, NEEDS))} first"
     if len(settings.DATABASES) > 1:
         yield f"it has {len(settings.DATABASES)} databases, and `save` writes one: {', '.join(settings.DATABASES)}"
     for folder in sorted(OUR_FOLDERS):
@@ -139,12 +139,12 @@ def cannot_come() -> Iterator[str]:
 
 
 def user_model() -> Any:
-    """Return the project's model of an account."""
+    """Return the project's user model."""
     return apps.get_model(settings.AUTH_USER_MODEL)
 
 
 def accounts_without() -> Iterator[str]:
-    """Yield what keeps accounts from being saved: each needs an email address that no other has.
+    """Yield the accounts that cannot be saved: each needs an email address that no other has.
 
     Raises:
         django.db.Error: the database cannot be read.
@@ -161,7 +161,7 @@ def accounts_without() -> Iterator[str]:
 
 
 def clashes(app: AppConfig) -> bool:
-    """Return whether an app has rows under a label that the template's apps use, beside the accounts."""
+    """Return True if an app has rows, other than accounts, under a label that one of the template's apps uses."""
     return app.label in OUR_LABELS and any(model != user_model() for model in app.get_models())
 
 
@@ -174,7 +174,7 @@ def labels() -> Iterator[str]:
 
 
 def user_fields() -> Iterator[str]:
-    """Yield what the template's model of an account lacks."""
+    """Yield the user model's fields that the template's user model lacks."""
     user = user_model()
     fields = {field.name for field in user._meta.get_fields() if not field.auto_created or field.concrete}
     if more := sorted(fields - OUR_USER - {"username"}):
@@ -182,7 +182,7 @@ def user_fields() -> Iterator[str]:
 
 
 def keys() -> Iterator[str]:
-    """Yield the apps whose rows have another kind of number than the template's setting gives."""
+    """Yield the apps whose primary keys have another type than the template's DEFAULT_AUTO_FIELD."""
     for app in own_apps():
         found = {type(model._meta.pk).__name__ for model in app.get_models() if model._meta.auto_field}
         if found - {"BigAutoField"}:
@@ -190,11 +190,11 @@ def keys() -> Iterator[str]:
 
 
 def routes(resolver: URLResolver | None = None, before: str = "") -> Iterator[tuple[str, URLPattern]]:
-    """Yield each URL of the project, and what answers."""
+    """Yield each URL of the project, and its view."""
     for pattern in (resolver or get_resolver()).url_patterns:
         route = before + str(pattern.pattern).lstrip("^")
         if isinstance(pattern, URLResolver):
-            # Django's admin is at /admin/ here and there.
+            # Both projects have Django's admin at /admin/, so it is no clash.
             if pattern.app_name != "admin":
                 yield from routes(pattern, route)
         else:
@@ -202,7 +202,7 @@ def routes(resolver: URLResolver | None = None, before: str = "") -> Iterator[tu
 
 
 def shadowed_routes() -> Iterator[str]:
-    """Yield URLs that the template's answer, which come first."""
+    """Yield the project's URLs that the template's URLs hide, since those are matched first."""
     for route, pattern in routes():
         answers = pattern.lookup_str
         clash = route in {"", "$"} or any(route.startswith(ours) for ours in OUR_ROUTES)
@@ -211,7 +211,7 @@ def shadowed_routes() -> Iterator[str]:
 
 
 def shadowed_templates() -> Iterator[str]:
-    """Yield templates of apps that one in the template's templates/ hides."""
+    """Yield the apps' templates that a file in the template's templates/ hides."""
     ours = {str(file.relative_to(TEMPLATE / "templates")) for file in (TEMPLATE / "templates").rglob("*.html")}
     for app in own_apps():
         for name in sorted(ours):
@@ -220,7 +220,7 @@ def shadowed_templates() -> Iterator[str]:
 
 
 def in_the_way() -> Iterator[str]:
-    """Yield files that would go on counting beside the template's, or in their place."""
+    """Yield files that tools would still read beside the template's files or instead of them."""
     for pattern, advice in IN_THE_WAY.items():
         for found in sorted(PROJECT.glob(pattern)):
             if is_own(str(found)) and not {"node_modules", ".venv", "venv", "env"} & set(found.parts[:-1]):
@@ -228,7 +228,7 @@ def in_the_way() -> Iterator[str]:
 
 
 def to_change() -> Iterator[str]:
-    """Yield what has to be written otherwise, and where."""
+    """Yield the lines of code that must be changed."""
     for end, patterns in TO_CHANGE.items():
         texts = {
             name: Path(name).read_text(errors="replace") for name in git("ls-files", f"*{end}") if Path(name).is_file()
@@ -242,17 +242,17 @@ def to_change() -> Iterator[str]:
 
 
 def check() -> None:
-    """Print what keeps the project from coming, and what is to be done if it does.
+    """Print what prevents the move, and what to change for it.
 
     Raises:
-        SystemExit: with code 1, if it cannot come as it is.
+        SystemExit: with code 1, if the project cannot be moved as it is.
     """
     set_up()
     reasons = [*cannot_come(), *accounts_without()]
     told("This project cannot come as it is", reasons)
     told("Names that clash: rename them first", [*labels(), *user_fields(), *keys()])
-    told("URLs that the template's would answer: move yours above them in config/urls.py", shadowed_routes())
-    told("Templates that the template's would hide: rename yours", shadowed_templates())
+    told("URLs that the template's URLs hide: move yours above them in config/urls.py", shadowed_routes())
+    told("Templates that the template's files hide: rename yours", shadowed_templates())
     told("Files in the way", in_the_way())
     told("Code to change once it has moved", to_change())
     if reasons:
@@ -271,7 +271,7 @@ def told(title: str, lines: Iterator[str] | list[str]) -> None:
 
 
 def save(renamed: dict[str, str]) -> None:
-    """Write the data as the new project reads it, and only then move the SQLite file away.
+    """Write the data in the form that the new project loads, and only then move the SQLite file away.
 
     Args:
         renamed: the new label of each app that gets another one.
@@ -290,7 +290,7 @@ def save(renamed: dict[str, str]) -> None:
         sys.exit(1)
     user, out = user_model(), io.StringIO()
     with transaction.atomic():
-        # The database stays as it is: what is written is rolled back.
+        # All changes to the database are rolled back: only the file with the data is written.
         user._base_manager.update(**dict.fromkeys(("email", user.USERNAME_FIELD), Lower("email")))
         call_command("dumpdata", natural_foreign=True, exclude=LEFT_OUT, stdout=out)
         transaction.set_rollback(True)
@@ -305,7 +305,7 @@ def save(renamed: dict[str, str]) -> None:
 
 
 def moved(row: dict[str, Any], renamed: dict[str, str]) -> dict[str, Any]:
-    """Return a row under the names that it has in the new project."""
+    """Return a row with the names that the new project uses."""
     user = user_model()._meta
     names = {f"{user.app_label}.{user.model_name}": "accounts.user"}
 
@@ -315,7 +315,7 @@ def moved(row: dict[str, Any], renamed: dict[str, str]) -> dict[str, Any]:
     row["model"] = new_name(*row["model"].split("."))
     if row["model"] == "accounts.user":
         row["fields"].pop("username", None)
-    # A content type is named by its label and model, and a permission by that and its own name.
+    # A content type's natural key is its label and model. A permission's is its codename and its content type's.
     text = json.dumps(row["fields"])
     for model in apps.get_models():
         old = (model._meta.app_label, model._meta.model_name)
@@ -326,7 +326,7 @@ def moved(row: dict[str, Any], renamed: dict[str, str]) -> dict[str, Any]:
 
 
 def ignore() -> None:
-    """Add the lines that .gitignore had, and has no more, below the template's."""
+    """Append to the template's .gitignore the lines that the project's old one had."""
     file = PROJECT / ".gitignore"
     now = file.read_text().splitlines()
     own = [line for line in git("show", "HEAD:.gitignore") if line.strip() and line not in now]
@@ -336,7 +336,7 @@ def ignore() -> None:
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run the command that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=["check", "save", "ignore"])
     parser.add_argument("--rename", metavar="OLD=NEW", action="append", default=[], help="an app gets another label")

@@ -29,32 +29,32 @@ UV = os.environ.get("UV", "uv")
 
 
 def free_port() -> int:
-    """A port on loopback that nobody listens on now."""
+    """Return a free port of 127.0.0.1."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
 
 
 def say(text: str) -> None:
-    """Print a line at once, also where standard output is no terminal."""
+    """Print a line at once, even if standard output is not a terminal."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 def at_work() -> dict[str, str]:
-    """Return this process's variables without those that would mislead the project's programs."""
+    """Return this process's environment variables without those that would mislead the project's programs."""
     kept = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "DJANGO_SETTINGS_MODULE")}
-    # Everybody knows that a demonstration is no production.
+    # Hide runserver's warning against use in production: this is a demonstration.
     return {**kept, "DJANGO_RUNSERVER_HIDE_WARNING": "true"}
 
 
 def show(command: Sequence[str]) -> None:
-    """Print a command as one would type it."""
+    """Print a command as a user would type it."""
     say(f"$ {shlex.join([Path(command[0]).name, *command[1:]])}")
 
 
 def run(project: Path, *command: str) -> None:
-    """Show a command, and run it in the project.
+    """Print a command, and run it in the project.
 
     Raises:
         subprocess.CalledProcessError: it failed.
@@ -64,7 +64,7 @@ def run(project: Path, *command: str) -> None:
 
 
 def answers(port: int) -> bool:
-    """Whether a web server answers at a port of this machine."""
+    """Return True if a web server answers at a port of this machine."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("HEAD", "/")
@@ -77,13 +77,13 @@ def answers(port: int) -> bool:
 
 
 def has_a_browser() -> bool:
-    """Whether somebody sits in front of a screen that a browser can open on, and did not ask for none."""
+    """Return True if this machine has a screen to open a browser on, and DEMO_OPEN does not forbid it."""
     has_screen = sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
     return sys.stdout.isatty() and has_screen and os.environ.get("DEMO_OPEN") != "0"
 
 
 def serve(project: Path) -> None:
-    """Serve the project until Ctrl-C, and say where as soon as it answers.
+    """Serve the project until Ctrl-C, and print its URL as soon as it answers.
 
     Raises:
         subprocess.CalledProcessError: the server ended by itself.
@@ -110,7 +110,7 @@ def serve(project: Path) -> None:
 
 
 def destination() -> Path:
-    """The folder to render to.
+    """Return the folder to render to.
 
     Raises:
         SystemExit: DEST names a folder that is not empty.
@@ -133,7 +133,7 @@ def main() -> None:
     if real and (said := demo_docker.missing(platform)):
         raise SystemExit(said)
     folder = destination()
-    # The working tree is what a contributor wants to see.
+    # HEAD of a local folder includes changes that are not committed, which a contributor wants to see.
     warnings.simplefilter("ignore", copier.errors.DirtyLocalWarning)
     say(f"Rendering a project for {platform} ...")
     chosen = {"project_name": "Todo List", "platform": platform}

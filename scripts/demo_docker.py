@@ -1,4 +1,4 @@
-"""What is deployed on Docker, started on this machine: `make demo PLATFORM=docker RUN=real`.
+"""Start a deployed site on this machine's Docker: `make demo PLATFORM=docker RUN=real`.
 
 It is the runbook's way: the secrets are created by its commands, and compose builds and starts what a server runs. The
 project has a slug of its own, so that nothing that is there already is touched, and what it made goes with it at Ctrl-C.
@@ -20,7 +20,7 @@ SECRETS = "Create the secrets"
 
 
 def missing(platform: str) -> str:
-    """Return what prevents a real start, in a line that says what to do; an empty text if nothing does."""
+    """Return what prevents the start, in one line that says what to do; an empty text if nothing does."""
     if platform != "docker":
         return (
             f"RUN=real starts what is deployed, on this machine, and {platform} has its own. docs/deploy.md of the project "
@@ -36,7 +36,7 @@ def missing(platform: str) -> str:
 
 
 def slug() -> str:
-    """Return a slug that nothing on the engine has."""
+    """Return a slug that nothing on the engine uses."""
     return f"demo-{secrets.token_hex(4)}"
 
 
@@ -52,7 +52,7 @@ def configure(project: Path, http_port: int, https_port: int) -> None:
 
 
 def serve(project: Path, name: str, run: Callable[..., None], ports: tuple[int, int]) -> None:
-    """Build and start the site, say where it is, and remove all of it at Ctrl-C.
+    """Build and start the site, print its URL, and remove everything at Ctrl-C.
 
     Args:
         project: its folder.
@@ -75,7 +75,7 @@ def serve(project: Path, name: str, run: Callable[..., None], ports: tuple[int, 
         while True:
             time.sleep(3600)
     finally:
-        # What Ctrl-C hits a second time is still removed.
+        # A second Ctrl-C must not prevent the removal.
         with suppress(KeyboardInterrupt):
             run(project, "docker", "compose", "down", "--volumes", "--remove-orphans")
         found = ["docker", "image", "ls", "--quiet", f"--filter=reference={name}"]

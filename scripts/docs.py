@@ -27,7 +27,7 @@ SITE = ROOT / "site"
 
 
 def filled(page: Path, marker: str, text: str) -> None:
-    """Put a text into a page, where it has a comment of this name.
+    """Insert a text into a page at the comment with this name.
 
     Raises:
         ValueError: the page has no such comment, or several.
@@ -87,12 +87,12 @@ def serve() -> None:
 
 
 def build() -> None:
-    """Build the site from the pages that are gathered.
+    """Build the site from the gathered pages.
 
     Raises:
         SystemExit: a link leads nowhere; Zensical has said which.
     """
-    # Zensical keeps a folder of its own beside its settings, which --clean empties.
+    # Zensical keeps its cache beside its settings, and --clean empties it.
     shutil.copy(ROOT / "zensical.toml", BUILD)
     built = subprocess.run([Path(sys.prefix, "bin/zensical"), "build", "--strict", "--clean"], cwd=BUILD, check=False)
     if built.returncode:
@@ -100,7 +100,7 @@ def build() -> None:
     for page in (BUILD / "site").rglob("*.html"):
         html = page.read_text()
         finished = re.sub(r'href="([^"?]*)" title="(\?[^"]*)"', r'href="\1\2"', html)
-        # A heading that says nothing is none.
+        # A heading without a text is left out.
         finished = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", finished)
         if finished != html:
             page.write_text(finished)
@@ -109,7 +109,7 @@ def build() -> None:
 
 
 def main() -> None:
-    """Gather and build, and serve where that is asked for."""
+    """Gather and build the pages, and serve them if SERVE is set."""
     gather()
     build()
     if os.environ.get("SERVE"):

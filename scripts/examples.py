@@ -1,4 +1,4 @@
-"""Render one project a platform from the two newest releases, and compare them: `make examples`.
+"""Render a project for each platform from the two newest releases, and compare them: `make examples`.
 
 Writes `build/examples/VERSION/PLATFORM/`, to be looked at, and `build/examples/PLATFORM.diff`: what an update between
 the two changes in a project that its owner has not touched. The working tree is the newest where it differs from the
@@ -25,7 +25,7 @@ NEXT = "next"
 
 @dataclass(frozen=True)
 class Change:
-    """What an update changes in one file: the lines that come and go, and the difference as git shows it."""
+    """An update's changes in one file: the number of added and removed lines, and git's diff."""
 
     path: str
     kind: str
@@ -34,7 +34,7 @@ class Change:
 
 
 def git(*arguments: str) -> str:
-    """Run git in the repository; return what it printed.
+    """Run git in the repository; return its output.
 
     Raises:
         subprocess.CalledProcessError: it failed.
@@ -44,7 +44,7 @@ def git(*arguments: str) -> str:
 
 
 def pair() -> tuple[str, str]:
-    """Return the two versions that are compared, the older one first.
+    """Return the two versions to compare, the older one first.
 
     Raises:
         MissingReleaseError: this clone lacks the commit of a release; the message says what to do.
@@ -59,7 +59,7 @@ def pair() -> tuple[str, str]:
 
 
 def released(version: str) -> Path:
-    """Return the folder with a project of a release for each platform; a release does not change, and is kept."""
+    """Return the folder with a release's project for each platform; it is cached, since a release does not change."""
     folder = FOLDER / version
     if folder.exists():
         return folder
@@ -71,7 +71,7 @@ def released(version: str) -> Path:
         subprocess.run(["tar", "-x"], cwd=template, input=packed.stdout, check=True)
         for platform in question_choices("platform"):
             render(template, projects / platform, platform=platform)
-            # Says where the template was, which is nowhere that stays.
+            # This file has the template's path, which is temporary.
             (projects / platform / ".copier-answers.yml").unlink()
         FOLDER.mkdir(parents=True, exist_ok=True)
         shutil.copytree(projects, folder)
@@ -79,7 +79,7 @@ def released(version: str) -> Path:
 
 
 def working_tree(files: Mapping[str, File]) -> Path:
-    """Return the folder with a project of the working tree for each platform."""
+    """Return the folder with the working tree's project for each platform."""
     shutil.rmtree(FOLDER / NEXT, ignore_errors=True)
     for platform in question_choices("platform"):
         for path, text in project(files, {**DEFAULTS, "platform": platform}).items():
@@ -108,7 +108,7 @@ def make(files: Mapping[str, File]) -> tuple[str, str]:
 
 
 def compared(before: str, after: str, platform: str, *options: str) -> str:
-    """Return what git says that differs between two versions of a platform's project."""
+    """Return git's diff between two versions of a platform's project."""
     command = ["git", "diff", "--no-index", "--no-color", "--find-renames", *options]
     done = subprocess.run(
         [*command, f"{before}/{platform}", f"{after}/{platform}"],
@@ -127,12 +127,12 @@ def difference(before: str, after: str, platform: str) -> str:
 
 
 def own(line: re.Match[str]) -> str:
-    """Return a line of a difference, with paths as they are in the project."""
+    """Return a line of a diff, with the project's paths."""
     return re.sub(r"(?P<side>[ab]/|(?<=from )|(?<=to ))[^/ ]+/[a-z]+/", r"\g<side>", line[0])
 
 
 def changed_files(before: str, after: str, platform: str) -> list[Change]:
-    """Return what an update changes, file by file."""
+    """Return an update's changes, file by file."""
     parts = compared(before, after, platform, "--numstat", "-z").split("\0")
     found = []
     for counted, old, new in zip(parts[::3], parts[1::3], parts[2::3], strict=False):
@@ -151,7 +151,7 @@ def changed_files(before: str, after: str, platform: str) -> list[Change]:
 
 
 def page(before: str, after: str, platform: str, name: str) -> str:
-    """Return the page about an update of a platform's project; the lines themselves are in a file beside it."""
+    """Return the page about an update of a platform's project; the diff is in a file beside it."""
     found = changed_files(before, after, platform)
     title = f"{before} to {after}" if after != NEXT else f"{before} to the next release"
     lines = [
@@ -175,7 +175,7 @@ def page(before: str, after: str, platform: str, name: str) -> str:
 
 
 def main() -> None:
-    """Render the projects, and write what differs."""
+    """Render the projects, and write the differences."""
     with TemporaryDirectory() as folder:
         files = Renders(template_copy(Path(folder, "template"))).files()
     try:

@@ -1,6 +1,6 @@
-"""Remove what a run of tests leaves: its processes, its folders, and what it made on a Docker engine.
+"""Remove what a test run leaves: its processes, its folders, and what it made on a Docker engine.
 
-Linux gives a process that asks for it the descendants that lose their parents, so that none of them gets away: prctl(2).
+The run is a child subreaper, prctl(2): a descendant that loses its parent becomes the run's child, so that none escapes.
 """
 
 import contextlib
@@ -17,29 +17,29 @@ from pathlib import Path
 from tests.support.containers import SCRIPT, engine_of
 from tests.support.environments import RUN_FOLDER, RUN_PROCESS
 
-# Seconds that processes have to end after SIGTERM, and after SIGKILL.
+# Seconds to wait for processes to end after SIGTERM, and after SIGKILL.
 GRACE = 2.0
 PR_SET_CHILD_SUBREAPER = 36
-# What asks a run to end.
+# The signals that end a run.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Where Linux has files in memory, and the bytes that must be free there, and twice as many in memory.
+# The folder that Linux keeps in memory, and the bytes that must be free in it. Twice as many must be free in memory.
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of this run's own is made in it
 MEMORY = 6 * 1024**3
-# The folder of scripts/docker-engine, whose engine other runs may use at the same time.
+# The folder of scripts/docker-engine. Other runs may be using its engine at the same time.
 ENGINE = Path(os.environ.get("COPIER_DJANGO_ENGINE", "/var/lib/copier-django/engine"))
 
 
 def with_all_descendants(main: Callable[[], int]) -> int:
-    """Run `main` in a process of its own, and give its exit code; this one waits for whatever is left to it meanwhile.
+    """Run `main` in a child process and return its exit code.
 
-    So a process that has ended is gone, as it is below a machine's first process, and none of them gets away.
+    This process adopts and reaps the descendants that lose their parents, as init does, so that no zombie is left.
     """
     if not Path("/proc/self/stat").exists():
         return main()
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     child = os.fork()
     if child == 0:
-        # In a group of its own, so that what a terminal sends comes once, by way of the other.
+        # In a process group of its own: a terminal's signal reaches the parent only, which passes it on once.
         os.setpgid(0, 0)
         return main()
     for number in ENDING:
@@ -52,10 +52,10 @@ def with_all_descendants(main: Callable[[], int]) -> int:
 
 @contextlib.contextmanager
 def leaving_nothing() -> Iterator[dict[str, str]]:
-    """Gives the variables that programs of a run are started with; at its end nothing of the run is there any more."""
+    """Yield the environment variables for the run's programs; at the end, remove everything that the run left."""
     folder = Path(tempfile.mkdtemp(prefix="tests-"))
     in_memory = folder_in_memory()
-    # Other users pass through to what is theirs: PostgreSQL does not run as root.
+    # Other users must be able to enter the folder: PostgreSQL does not run as root.
     for each in (folder, in_memory):
         if each:
             each.chmod(0o711)
@@ -76,9 +76,9 @@ def leaving_nothing() -> Iterator[dict[str, str]]:
 
 
 def folder_in_memory() -> Path | None:
-    """Make a folder in memory, which halves the time of tests that write many files, and return it.
+    """Make a folder in memory and return it; it halves the time of tests that write many files.
 
-    None where the machine has not that much memory, or no such folder from which programs can be run.
+    Return None if the machine has too little memory, or if programs cannot be run from such a folder.
     """
     try:
         available = int(
@@ -102,11 +102,11 @@ def folder_in_memory() -> Path | None:
 
 
 def descendants(*ancestors: int) -> set[int]:
-    """Return the running processes that these and their descendants have started."""
+    """Return the running descendants of these processes."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            # The name in parentheses may hold anything.
+            # The program's name, in parentheses, may itself contain spaces and parentheses.
             parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
     found: set[int] = set()
     last = set(ancestors)
@@ -124,7 +124,7 @@ def is_engine(process: int) -> bool:
 
 
 def end_processes() -> None:
-    """End what this run has started, but for the engine and what runs in its containers."""
+    """End the processes that this run has started, except the Docker engine and its containers."""
     for sent in (signal.SIGTERM, signal.SIGKILL):
         left = descendants(os.getppid()) - {os.getpid()}
         engine = set(filter(is_engine, left))
@@ -132,7 +132,7 @@ def end_processes() -> None:
         for process in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, sent)
-                # One that is stopped ends only when it goes on.
+                # A stopped process handles SIGTERM only after SIGCONT.
                 os.kill(process, signal.SIGCONT)
         deadline = time.monotonic() + GRACE
         while left and time.monotonic() < deadline:

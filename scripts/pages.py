@@ -1,4 +1,4 @@
-"""The pages of the documentation that are made from the template: the questions, the runbooks, and what is tested."""
+"""Make the documentation's pages from the template: the questions, the runbooks, and what is tested."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from tests.support.rendering import (
     triple_combinations,
 )
 
-# The answers that a fresh project has, on the platform that the demonstration shows.
+# The default answers, on the demonstration's platform.
 DEFAULTS: dict[str, Any] = {
     "platform": "docker",
     "database": "postgresql",
@@ -28,7 +28,7 @@ DEFAULTS: dict[str, Any] = {
     "python_version": "3.13",
 }
 PLATFORMS = {"heroku": "Heroku", "pythonanywhere": "PythonAnywhere", "docker": "Docker", "gunicorn": "gunicorn"}
-# What says itself which answers it was made from, and so differs by each.
+# Files that contain the answers, and so differ with each.
 ALWAYS = {".copier-answers.yml"}
 
 
@@ -59,12 +59,12 @@ def variables(renders: Renders, chosen: Chosen) -> set[str]:
 
 
 def packages(renders: Renders, chosen: Chosen) -> set[str]:
-    """Return the packages that answers add to a project."""
+    """Return the packages that these answers add to a project."""
     return set(renders.value("packages", chosen).split("\n")) - {""}
 
 
 def change(renders: Renders, files: Mapping[str, File], chosen: Chosen, usual: Chosen) -> list[str]:
-    """Return what another answer changes in a project, a line for each kind of thing."""
+    """Return the changes in a project with another answer, one line for each kind."""
     then, now = project(files, usual), project(files, chosen)
     both = (then.keys() & now.keys()) - ALWAYS
     said = {
@@ -81,7 +81,7 @@ def change(renders: Renders, files: Mapping[str, File], chosen: Chosen, usual: C
 
 
 def questions(renders: Renders, files: Mapping[str, File]) -> str:
-    """Return the page that lists each question, with what each answer changes."""
+    """Return the page with all questions, and the changes that each answer makes."""
     lines = [
         "# Questions",
         "",
@@ -115,7 +115,7 @@ def questions(renders: Renders, files: Mapping[str, File]) -> str:
 
 
 def typed(renders: Renders, name: str, question: Mapping[str, Any]) -> list[str]:
-    """Return what there is to say of a question whose answer is typed."""
+    """Return the description of a question with a typed answer."""
     lines = []
     platforms = [
         each
@@ -137,7 +137,7 @@ def typed(renders: Renders, name: str, question: Mapping[str, Any]) -> list[str]
 
 
 def runbook(files: Mapping[str, File], platform: str) -> str:
-    """Return a platform's runbook as a page: what docs/deploy.md is in a project with the default answers."""
+    """Return a platform's runbook as a page: docs/deploy.md of a project with the default answers."""
     chosen = {**DEFAULTS, "platform": platform}
     text = files["docs/deploy.md"].text(chosen) or ""
     title, _, rest = text.partition("\n")
@@ -147,7 +147,7 @@ def runbook(files: Mapping[str, File], platform: str) -> str:
     )
 
     def outside(found: re.Match[str]) -> str:
-        """Lead to the picker where the page links to another file of the project."""
+        """Replace a link to another file of the project by a link to the picker."""
         return picked(found[1], chosen, os.path.normpath(Path("docs", found[2])), up="../")
 
     rest = re.sub(r"\[([^]]+)\]\((?!https?://|#|mailto:)([^)#\s]+)(?:#[^)]*)?\)", outside, rest)
@@ -155,12 +155,12 @@ def runbook(files: Mapping[str, File], platform: str) -> str:
 
 
 def blocks(text: str) -> int:
-    """Return how many blocks of commands a runbook has."""
+    """Return the number of command blocks in a runbook."""
     return len(re.findall(r"^```bash$", text, re.MULTILINE))
 
 
 def figures(files: Mapping[str, File], root: Path) -> str:
-    """Return a table of what is tested, counted in the repository itself."""
+    """Return a table of what is tested, counted in this repository."""
     runbooks = {name: files["docs/deploy.md"].text({**DEFAULTS, "platform": name}) or "" for name in PLATFORMS}
     functions = [
         re.findall(r"^def test_\w+", path.read_text(), re.MULTILINE) for path in sorted(root.glob("tests/*/test_*.py"))

@@ -1,4 +1,4 @@
-"""What the picker of the documentation reads: which files each combination of answers gives, and what they say.
+"""Write the data of the documentation's picker: the files and their texts for each combination of answers.
 
 `files.json` lists the files; the one at place 7 has what it says in `7.json`. Its versions have most lines in common, so
 it holds each line once, and a version is a list of ranges of lines.
@@ -15,7 +15,7 @@ Ranges = list[list[int]]
 
 
 def ranges(text: str, lines: dict[str, int]) -> Ranges:
-    """Return where the lines of a text are among all lines, as first and last in turn; new ones join them."""
+    """Return the positions of a text's lines in the list of all lines, as pairs of first and last; append new lines."""
     found: Ranges = []
     for line in text.split("\n"):
         at = lines.setdefault(line, len(lines))
@@ -45,7 +45,7 @@ def write(files: Mapping[str, File], folder: Path) -> None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write a file that a program reads."""
+    """Write a JSON file."""
     path.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
 
 
@@ -62,12 +62,12 @@ def read(folder: Path, chosen: Chosen) -> dict[str, str]:
 
 
 def label(choice: str) -> str:
-    """Return what a choice is called, without the line on what it is for."""
+    """Return a choice's name, without its description."""
     return choice.partition(":")[0].partition(" (")[0]
 
 
 def choices(question: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the values that a question offers, each with its text."""
+    """Return a question's choices, each value with its text."""
     offered = question["choices"]
     if isinstance(offered, list):
         return [(each, each) for each in offered]
@@ -75,7 +75,7 @@ def choices(question: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def form(questions: Mapping[str, Any], names: Iterable[str]) -> str:
-    """Return the form that the picker's page has, in HTML."""
+    """Return the HTML form of the picker's page."""
     parts = []
     for name in names:
         question = questions[name]

@@ -33,7 +33,7 @@ STYLE = """
     }
 """
 
-# A line is its parts: a text each, and its class in STYLE.
+# A line consists of parts: a text, and its class in STYLE.
 Line = Sequence[tuple[str, str]]
 
 
@@ -41,9 +41,9 @@ def drawn(name: str, lines: Sequence[Line], described: str) -> None:
     """Write a picture of a terminal.
 
     Args:
-        name: the file's, without its end.
-        lines: what the terminal shows.
-        described: what there is to see, for those who cannot.
+        name: the file's name, without its suffix.
+        lines: the terminal's lines.
+        described: a description for screen readers.
     """
     columns = max(sum(len(text) for text, _ in line) for line in lines)
     width, height = round(columns * WIDTH + 32), len(lines) * HEIGHT + 28
@@ -70,7 +70,7 @@ def drawn(name: str, lines: Sequence[Line], described: str) -> None:
 
 
 def smoke_picture(folder: Path, template: Path) -> None:
-    """Run the smoke suite on each platform's own start command, and draw one table of all."""
+    """Run the smoke suite with each platform's start command, and draw one table of all results."""
     environments = Environments(folder)
     outcomes = {}
     for platform in question_choices("platform"):
@@ -83,7 +83,7 @@ def smoke_picture(folder: Path, template: Path) -> None:
     lines: list[Line] = [[("$ make smoke".ljust(first), "grey"), *((name.ljust(16), "bold") for name in names)], []]
     for check in CHECKS:
         words = [outcome.rows[check] for outcome in outcomes.values()]
-        # On PythonAnywhere the platform redirects, before the server is asked.
+        # PythonAnywhere redirects before the request reaches the server.
         cells = [
             (word.ljust(16) if word == "PASS" else "by the platform ", "green" if word == "PASS" else "grey")
             for word in words
@@ -93,7 +93,7 @@ def smoke_picture(folder: Path, template: Path) -> None:
 
 
 def prompts_picture(folder: Path, template: Path) -> None:
-    """Answer Copier's first questions in a terminal, and draw what it shows."""
+    """Answer Copier's first questions in a terminal, and draw the screen."""
     command = [sys.executable, "-W", "ignore", "-m", "copier", "copy", str(template), str(folder / "prompted")]
     with closing(Terminal(command, clean_environment())) as terminal:
         for question, answer in (("called", "Todo List\r"), ("slug", "\r"), ("Where will it run", "\x1b[B\x1b[B")):
@@ -109,7 +109,7 @@ def prompts_picture(folder: Path, template: Path) -> None:
 
 
 def update_picture(folder: Path, _: Path) -> None:
-    """Update a project whose owner changed a line that the template changed too, and draw how the conflict is named."""
+    """Update a project whose owner and template changed the same line, and draw how the conflict is reported."""
     newest = list(RELEASES)[-1]
     released = repository_of_releases(folder / "released")
     project = folder / "updated"
@@ -140,7 +140,7 @@ def update_picture(folder: Path, _: Path) -> None:
 
 
 def site_picture(folder: Path, template: Path) -> None:
-    """Serve a project in development, and take pictures of its login page: light, dark, and on a phone."""
+    """Serve a project in development, and take screenshots of its login page: light, dark, and on a phone."""
     project = render(template, folder / "site")
     env = project_environment(
         Environments(folder).install(project), DJANGO_SETTINGS_MODULE="config.settings.development"
@@ -170,7 +170,7 @@ PICTURES: dict[str, Callable[[Path, Path], None]] = {
 
 
 def main() -> None:
-    """Make the pictures that are asked for, or all.
+    """Make the pictures that the command line names, or all.
 
     Raises:
         SystemExit: a picture is too large for a page that loads fast, or shows a failure.

@@ -1,4 +1,4 @@
-"""Which tests a change can reach, told by the paths of the files that it touches."""
+"""Find the tests that a change can affect, by the paths of the changed files."""
 
 import ast
 import fnmatch
@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-# Beside these: a test module is reached by itself, and by what it imports of this repository.
-# Patterns of paths, as fnmatch takes them, and the tests; the first pattern that fits counts.
+# fnmatch patterns of paths, and the tests that such a file affects. The first matching pattern counts.
+# In addition, each test module is affected by itself and by the modules of this repository that it imports.
 REACH: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("template/{{heroku}}/*",), ("rendering", "platforms/test_heroku*.py")),
     (("template/{{pythonanywhere}}/*",), ("rendering", "platforms/test_pythonanywhere*.py")),
@@ -50,7 +50,7 @@ REACH: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
 
 
 def changed_files(root: Path) -> list[str]:
-    """Return the files that differ from origin/main; where HEAD is that already, or there is none, those not committed."""
+    """Return the files that differ from origin/main; if there is none, or HEAD is the same, the uncommitted ones."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(
@@ -66,7 +66,7 @@ def changed_files(root: Path) -> list[str]:
 
 
 def reached_by(changed: Iterable[str], root: Path) -> list[str]:
-    """Return the folders and files of tests that changed files can break, and no file of a folder that is listed already.
+    """Return the test folders and files that changed files can break, without files of a folder that is in the list.
 
     Args:
         changed: the files' paths in the repository.
@@ -82,14 +82,14 @@ def reached_by(changed: Iterable[str], root: Path) -> list[str]:
 
 
 def of_a_file(name: str) -> tuple[str, ...]:
-    """Return the tests that REACH names for a file."""
+    """Return the tests that REACH lists for a file."""
     return next((tests for patterns, tests in REACH if any(fnmatch.fnmatchcase(name, each) for each in patterns)), ())
 
 
 def imported(module: Path, root: Path) -> set[Path]:
-    """Return a module of this repository, its folder's conftest.py, and all modules that the module imports in turn.
+    """Return a module of this repository, its folder's conftest.py, and all modules that it imports, directly or not.
 
-    What a conftest.py imports is for some of its folder's tests, which import the types of what they are given.
+    The imports of a conftest.py are left out: only some tests of its folder use each of them, and those import its types.
     """
     found: set[Path] = {module.parent / "conftest.py"}
     left = {module}

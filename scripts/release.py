@@ -34,12 +34,12 @@ def git(*arguments: str) -> str:
 
 
 def numbers(version: str) -> list[int]:
-    """Return a version's parts, by which versions are sorted."""
+    """Return a version's parts as numbers, to sort by."""
     return [int(part) for part in version.split(".")]
 
 
 def problems(version: str) -> list[str]:
-    """Return what prevents a release of this version, a sentence each."""
+    """Return what prevents a release of this version, one sentence for each problem."""
     found = []
     newest = max(RELEASES, key=numbers)
     if not re.fullmatch(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", version):
@@ -56,10 +56,10 @@ def problems(version: str) -> list[str]:
 
 
 def changed(file: Path, pattern: str, replacement: str) -> None:
-    """Replace the one place in a file that a pattern finds.
+    """Replace the single match of a pattern in a file.
 
     Raises:
-        SystemExit: it is not there exactly once.
+        SystemExit: the pattern does not match exactly once.
     """
     text, count = re.subn(pattern, replacement, (ROOT / file).read_text(), flags=re.MULTILINE)
     if count != 1:
@@ -68,7 +68,7 @@ def changed(file: Path, pattern: str, replacement: str) -> None:
 
 
 def release(version: str) -> None:
-    """Make both commits and the tag."""
+    """Make both commits and the tag of a release."""
     today = datetime.now(UTC).date().isoformat()
     try:
         changed(CHANGELOG, "^## Unreleased$", f"## {version} - {today}")
@@ -85,10 +85,10 @@ def release(version: str) -> None:
 
 
 def make_tags() -> None:
-    """Tag the commit of each release where its tag is missing.
+    """Tag the commit of each release whose tag is missing.
 
     Raises:
-        SystemExit: this clone lacks a commit, or a tag is another commit's.
+        SystemExit: this clone lacks a commit, or a tag is on another commit.
     """
     made = []
     for version, commit in RELEASES.items():
@@ -105,10 +105,10 @@ def make_tags() -> None:
 
 
 def main() -> None:
-    """Do what the command line asks for.
+    """Run the command that the command line names.
 
     Raises:
-        SystemExit: it cannot be done, for the reasons in the message.
+        SystemExit: it cannot be done; the message gives the reasons.
     """
     parser = argparse.ArgumentParser(description="Make a release, or the tags of all releases.", allow_abbrev=False)
     parser.add_argument("version", nargs="?", default="", help="like 0.7.0")

@@ -8,10 +8,10 @@ CHANGELOG = Path(__file__).resolve().parents[1] / "CHANGELOG.md"
 
 
 def section(changelog: str, version: str) -> str:
-    """What the changelog says of a version, without its heading.
+    """Return the changelog's section for a version, without its heading.
 
     Raises:
-        LookupError: it has no section with a date, or an empty one.
+        LookupError: there is no section with a date, or it is empty.
     """
     parts = re.split(r"^## (.+)$", changelog, flags=re.MULTILINE)
     for heading, text in zip(parts[1::2], parts[2::2], strict=True):
@@ -21,7 +21,7 @@ def section(changelog: str, version: str) -> str:
 
 
 def main() -> None:
-    """Print the section of the version that the command line names."""
+    """Print the changelog's section for the version on the command line."""
     try:
         sys.stdout.write(section(CHANGELOG.read_text(), sys.argv[1]) + "\n")
     except LookupError as error:

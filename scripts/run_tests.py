@@ -1,8 +1,8 @@
-"""Run the tests and leave nothing behind, also where they are broken off: what `make test` does.
+"""Run the tests and clean up after them, even when the run is interrupted: `make test`.
 
     python -m scripts.run_tests [--level LEVEL | --changed] [arguments of pytest ...]
 
-A level is a folder of tests/. `--changed` takes what the changes since the main branch can reach: scripts/reach.py.
+A level is a folder of tests/. `--changed` runs the tests that changes since the main branch can affect: scripts/reach.py.
 """
 
 import argparse
@@ -21,12 +21,12 @@ from scripts.reach import changed_files, reached_by
 
 ROOT = Path(__file__).resolve().parents[1]
 LEVELS = sorted({path.parent.name for path in ROOT.glob("tests/*/test_*.py")})
-# Seconds that tests have to end by themselves when they are broken off.
+# Seconds that tests have to clean up after an interrupt.
 GRACE = 20.0
 
 
 class BrokenOffError(Exception):
-    """A signal asks the run to end."""
+    """Raised when a signal ends the run."""
 
 
 def say(text: str) -> None:
@@ -36,10 +36,10 @@ def say(text: str) -> None:
 
 
 def chosen(level: str | None, *, changed: bool) -> list[str]:
-    """Return the files and folders of tests that are asked for; an empty list means all.
+    """Return the test files and folders to run; an empty list means all.
 
     Raises:
-        SystemExit: nothing is to be run.
+        SystemExit: there is nothing to run.
     """
     if level:
         return [f"tests/{level}"]
@@ -54,7 +54,7 @@ def chosen(level: str | None, *, changed: bool) -> list[str]:
 
 
 def check_the_machine() -> None:
-    """Say before the first test what this machine lacks.
+    """Print before the first test what this machine lacks.
 
     Raises:
         SystemExit: it lacks something, and CI is set.
@@ -63,12 +63,12 @@ def check_the_machine() -> None:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         if os.environ.get("CI"):
-            raise SystemExit(f"{done.stdout.strip()}\nWith CI set, no test may be left out.")
+            raise SystemExit(f"{done.stdout.strip()}\nCI is set, so no test may be skipped.")
         say(done.stdout.strip())
 
 
 def run(arguments: list[str]) -> int:
-    """Run pytest; gives its exit code, or a shell's code for the signal that broke it off."""
+    """Run pytest; return its exit code, or a shell's exit code for the signal that interrupted it."""
 
     def break_off(number: int, _: FrameType | None) -> None:
         raise BrokenOffError(number)
@@ -77,13 +77,13 @@ def run(arguments: list[str]) -> int:
         signal.signal(number, break_off)
     with leaving_nothing() as variables:
         command = [sys.executable, "-m", "pytest", f"--basetemp={variables['TMPDIR']}/pytest", *arguments]
-        # In a session of its own, so that Ctrl-C reaches this process first.
+        # In a session of its own, so that Ctrl-C reaches only this process, which then interrupts pytest.
         tests = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **variables}, start_new_session=True)
         try:
             return tests.wait()
         except BrokenOffError as broken_off:
-            say("\nBroken off; clearing up ...")
-            # All of pytest's processes, so that each gives up its test and clears up after it.
+            say("\nInterrupted; cleaning up ...")
+            # Interrupt all of pytest's processes, so that each stops its test and cleans up.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(tests.pid, signal.SIGINT)
             try:
@@ -94,7 +94,7 @@ def run(arguments: list[str]) -> int:
 
 
 def main() -> int:
-    """Choose the tests, run them, and clear up; gives the exit code."""
+    """Choose the tests, run them and clean up; return the exit code."""
     parser = argparse.ArgumentParser(description="Run the tests, and leave nothing behind.", allow_abbrev=False)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--level", choices=LEVELS)

@@ -1,4 +1,4 @@
-"""Count what a project has: files and lines by folder, and the share of conditions in the template."""
+"""Count a project's files and lines by folder, and the share of conditions in the template."""
 
 import re
 import shutil
@@ -12,7 +12,7 @@ import copier
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/sizes.md"
-# The projects that are counted, by what they are called on the page.
+# The projects to count, by their names on the page.
 PROJECTS: dict[str, dict[str, object]] = {
     "Docker, otherwise defaults": {"platform": "docker"},
     "Docker, SQLite, no CI": {"platform": "docker", "database": "sqlite", "ci": "none"},
@@ -22,7 +22,7 @@ PROJECTS: dict[str, dict[str, object]] = {
     "gunicorn, otherwise defaults": {"platform": "gunicorn"},
 }
 FOLDERS = ("apps", "config", "tests", "operations", "smoke", "deploy", "docs", "templates", "static")
-# A statement of Jinja's; in HTML, which is never a Jinja file here, it would be Django's.
+# A Jinja statement. HTML files are not counted: they are never rendered by Jinja, and `{%` in them is Django's.
 CONDITION = re.compile(r"{%")
 
 
@@ -32,19 +32,19 @@ def lines(path: Path) -> list[str]:
 
 
 def files(folder: Path) -> list[Path]:
-    """Return all files below a folder, but for what Python compiled."""
+    """Return all files below a folder, except Python's compiled ones."""
     return sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
 def listed(*names: str) -> list[str]:
-    """Return the files that git has or would take of this repository, below these names."""
+    """Return this repository's files below these names, both committed and new ones that git does not ignore."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *names]
     found = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
     return [name for name in found.split("\0") if name and (ROOT / name).exists()]
 
 
 def conditions() -> tuple[int, int]:
-    """Return how many of the template's lines have a Jinja statement, and how many lines there are."""
+    """Return how many of the template's lines have a Jinja statement, and the number of all lines."""
     found = total = 0
     for name in listed("template"):
         text = lines(ROOT / name)
@@ -55,13 +55,13 @@ def conditions() -> tuple[int, int]:
 
 
 def size(paths: Iterable[Path]) -> tuple[int, int]:
-    """Return how many files these are, and how many lines they have."""
+    """Return the number of files, and the number of their lines."""
     counted = [len(lines(path)) for path in paths]
     return len(counted), sum(counted)
 
 
 def table(project: Path) -> dict[str, tuple[int, int]]:
-    """Return files and lines of a project's folders, of its root and of all of it."""
+    """Return the number of files and lines of each of a project's folders, of its root, and of the whole project."""
     by_folder = {folder: size(files(project / folder)) for folder in FOLDERS if (project / folder).is_dir()}
     every = files(project)
     named = [path for path in every if path.relative_to(project).parts[0] in FOLDERS]
@@ -69,7 +69,7 @@ def table(project: Path) -> dict[str, tuple[int, int]]:
 
 
 def page(projects: dict[str, dict[str, tuple[int, int]]], share: tuple[int, int]) -> str:
-    """Return the page with these figures."""
+    """Return the page's Markdown with these figures."""
     rows = [*FOLDERS, "the rest", "all"]
     head = [
         "# Sizes",

@@ -1,8 +1,8 @@
-"""Write down where the time of the last whole run of the tests went: docs/test-times.md.
+"""Write docs/test-times.md: where the time of the last complete test run went.
 
     python -m scripts.test_times FILE
 
-FILE is what TEST_TIMES named in that run, with a line a run: tests/support/times.py.
+FILE is the file that TEST_TIMES named in that run, with one line for each run: tests/support/times.py.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.support.times import Times, grouped, level, module
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/test-times.md"
-# How many of the slowest tests the page has.
+# The number of slowest tests on the page.
 LISTED = 40
 INTRODUCTION = """# Where the time of the tests goes
 
@@ -23,7 +23,7 @@ started; what the Docker engine does for it is in its seconds alone. Several tes
 
 
 def table(title: str, times: dict[str, Times]) -> str:
-    """Return a Markdown table in the order of `times`."""
+    """Return the times as a Markdown table, in their order."""
     rows = [
         f"| {name.replace('|', '/')} | {taken.seconds:.0f} | {taken.processor:.0f} |" for name, taken in times.items()
     ]
@@ -47,7 +47,7 @@ def page(line: str) -> str:
 
 
 def main() -> None:
-    """Write the page from the last run's line."""
+    """Write the page from the line of the last run."""
     PAGE.write_text(page(Path(sys.argv[1]).read_text().splitlines()[-1]))
     sys.stdout.write(f"{os.path.relpath(PAGE)} is written\n")
 

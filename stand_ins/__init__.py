@@ -1,5 +1,5 @@
-"""Emulate what cannot be had on this machine: Heroku, PythonAnywhere, a machine of one's own, and services.
+"""Emulate what this machine cannot have: Heroku, PythonAnywhere, a separate Linux machine, and external services.
 
-They are programs that know nothing of the template: each behaves as the real one is documented, and the tests run a
-project's own commands against them.
+These programs know nothing of the template. Each behaves as the real one is documented, and the tests run a project's
+own commands against it.
 """

@@ -1,4 +1,4 @@
-"""A private repository, as a host on the network keeps it: over HTTP, and for those with its token alone."""
+"""Serve a private Git repository over HTTP, only to clients with its token."""
 
 import base64
 import binascii
@@ -14,7 +14,7 @@ from stand_ins.services import stand_in
 
 
 def has_password(request: BaseHTTPRequestHandler, password: str) -> bool:
-    """Whether a request comes with this password, whoever the user is: RFC 7617."""
+    """Return True if a request has this password, under any user name: RFC 7617."""
     kind, _, given = request.headers.get("Authorization", "").partition(" ")
     with contextlib.suppress(binascii.Error):
         return kind == "Basic" and base64.b64decode(given).partition(b":")[2].decode() == password
@@ -22,12 +22,12 @@ def has_password(request: BaseHTTPRequestHandler, password: str) -> bool:
 
 
 def backend_environment(request: BaseHTTPRequestHandler, folder: Path, prefix: str = "") -> dict[str, str]:
-    """What `git http-backend` has to know of a request: https://git-scm.com/docs/git-http-backend.
+    """Return the environment variables for `git http-backend`: https://git-scm.com/docs/git-http-backend.
 
     Args:
-        request: the request, of somebody who may write.
-        folder: where the path begins.
-        prefix: what of the path does not count.
+        request: the request of a client that may write.
+        folder: the folder that the path is relative to.
+        prefix: the start of the path to leave out.
     """
     parts = urlsplit(request.path)
     return {
@@ -48,12 +48,12 @@ def backend_environment(request: BaseHTTPRequestHandler, folder: Path, prefix: s
 
 @contextlib.contextmanager
 def hosted(repository: Path, token: str, **variables: str) -> Iterator[str]:
-    """Serve a bare repository on loopback until the end of the block; gives its address.
+    """Serve a bare repository on loopback until the end of the block; yield its URL.
 
     Args:
         repository: the repository.
-        token: the password of whoever may read and write it, under any name.
-        variables: what its hooks find in their environment.
+        token: the password to read and write it, under any user name.
+        variables: environment variables for its hooks.
     """
     with stand_in() as host:
 
@@ -64,12 +64,12 @@ def hosted(repository: Path, token: str, **variables: str) -> Iterator[str]:
                 request.end_headers()
                 return
             env = {**backend_environment(request, repository.parent), **variables}
-            # git asks one thing after the other.
+            # git sends several requests on one connection.
             body = host.requests[-1].body
             said = subprocess.run(
                 ["git", "http-backend"], env=env, input=body, stdout=subprocess.PIPE, check=True
             ).stdout
-            # All that it says but the status is an answer of HTTP already.
+            # Its output is an HTTP answer, except for the status, which is a header.
             head = said.partition(b"\r\n\r\n")[0].decode()
             request.send_response(int(head.partition("Status: ")[2][:3] or 200))
             request.flush_headers()

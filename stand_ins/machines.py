@@ -1,4 +1,4 @@
-"""Plain Linux machines: containers that a systemd of their own runs, with a certificate authority on each."""
+"""Run Linux machines: containers with systemd, each with its own certificate authority."""
 
 import contextlib
 import hashlib
@@ -17,27 +17,27 @@ from tests.support.containers import Engine
 from tests.support.rendering import ROOT
 
 RECIPE = ROOT / "stand_ins/machine"
-# Seconds for a machine to start or to stop, and for one command.
+# Seconds for a machine to boot or stop, and for one command.
 BOOT = 60
 PATIENCE = 300
-# Tells programs of the host how to reach package registries, which those of a machine need to know too.
+# Variables that tell programs how to reach package registries. Those on a machine need them too.
 FOR_REGISTRIES = re.compile(r"(PIP|UV)_(\w*INDEX\w*|CERT|NATIVE_TLS|HTTP_TIMEOUT)|\w+_(PROXY|proxy)")
-# The authorities that a machine trusts, and its own one.
+# The file of authorities that a machine trusts, and its own authority's certificate.
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 ACME_SERVER = "https://localhost:14000/dir"
 
 
 class Machine:
-    """A machine that runs.
+    """A running machine.
 
     Attributes:
-        id: its container.
-        address: where the host reaches it.
-        environment: what each session on it starts with.
+        id: its container's ID.
+        address: its IP address for the host.
+        environment: the variables that each session on it starts with.
     """
 
     def __init__(self, engine: Engine, container: str) -> None:
-        """Take a container that was started, once it has booted."""
+        """Wait until a started container has booted."""
         self.engine = engine
         self.id = container
         own = {name: value for name, value in os.environ.items() if FOR_REGISTRIES.fullmatch(name)}
@@ -46,10 +46,10 @@ class Machine:
         self.wait_until_it_runs()
 
     def wait_until_it_runs(self) -> None:
-        """Wait until systemd has started all that it starts.
+        """Wait until systemd has started all units.
 
         Raises:
-            AssertionError: it did not within BOOT seconds, or a unit failed.
+            AssertionError: it has not within BOOT seconds, or a unit failed.
         """
         deadline, state = time.monotonic() + BOOT, ""
         while state not in ("running", "degraded"):
@@ -61,7 +61,7 @@ class Machine:
         self.address: str = network["IPAddress"]
 
     def command(self, command: Sequence[str], user: str = "root") -> list[str]:
-        """The command by which `command` runs in a session of a user; it takes and gives what that does."""
+        """Return the command that runs `command` in a user's session; input, output and exit code are its own."""
         home = "/root" if user == "root" else f"/home/{user}"
         of_the_user = {"HOME": home, "USER": user, "LOGNAME": user, "SHELL": "/bin/bash"}
         path = f"{home}/.local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -70,13 +70,13 @@ class Machine:
         return [*session, "env", "--ignore-environment", *words, *command]
 
     def run(self, script: str, user: str = "root", *, code: int | None = 0, given: str = "") -> str:
-        """Run lines of bash; gives what they printed.
+        """Run lines of bash; return their output.
 
         Args:
             script: the lines.
-            user: who runs them.
-            code: how they have to end, or None where any end will do.
-            given: what they read.
+            user: the user who runs them.
+            code: the expected exit code, or None for any.
+            given: their standard input.
         """
         done = subprocess.run(
             self.command(["bash", "-euo", "pipefail", "-c", script], user),
@@ -92,21 +92,21 @@ class Machine:
         return done.stdout
 
     def write(self, path: str, text: str, user: str = "root") -> None:
-        """Write a file, in a folder that is there."""
+        """Write a file into an existing folder."""
         self.run(f"cat >{path}", user, given=text)
 
     def take_in(self, source: Path, path: str, owner: str) -> None:
-        """Copy a folder of the host to a path that is not there yet, and give it to a user."""
+        """Copy a folder of the host to a new path, and make a user its owner."""
         self.engine.docker("cp", str(source), f"{self.id}:{path}")
         self.run(f"chown --recursive {owner}: {path}")
 
     def reboot(self) -> None:
-        """Switch the machine off, as by its power button, and on again."""
+        """Shut the machine down, as by its power button, and boot it again."""
         self.engine.docker("restart", f"--time={BOOT}", self.id)
         self.wait_until_it_runs()
 
     def trust_its_authority(self) -> None:
-        """Make the certificates that the machine's ACME server signs good ones, and the server's own."""
+        """Make the machine trust the certificates that its ACME server signs, and the server's own."""
         server = trustme.CA()
         certificate = server.issue_cert("localhost", "127.0.0.1")
         self.write("/etc/pebble/certificate.pem", certificate.cert_chain_pems[0].bytes().decode())
@@ -116,22 +116,22 @@ class Machine:
             f"systemctl enable --quiet --now pebble && cat /etc/pebble/server.pem >>{BUNDLE}\n"
             "curl --silent --fail --retry 20 --retry-connrefused --output /etc/pebble/authority.pem"
             f" https://localhost:15000/roots/0 && cat /etc/pebble/authority.pem >>{BUNDLE}\n"
-            # For sessions that sshd starts.
+            # For sessions over SSH.
             f"printf '%s\\n' {' '.join(f"'{name}={value}'" for name, value in self.environment.items())} >>/etc/environment"
         )
 
     def authority(self, folder: Path) -> Path:
-        """The certificate of the machine's authority in a file, for clients on the host."""
+        """Return a file with the certificate of the machine's authority, for clients on the host."""
         file = folder / "authority.pem"
         file.write_text(self.run("cat /etc/pebble/authority.pem"))
         return file
 
 
 class Machines:
-    """Machines for tests of one run, all of which are gone at its end, and the image that they start from."""
+    """The machines of one test run, which are removed at its end, and the images that they start from."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
-        """Take an engine; `folder` is what all processes of the run share."""
+        """Use an engine; all processes of the run share `folder`."""
         self.engine = engine
         self.folder = folder
         self.token = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
@@ -139,7 +139,7 @@ class Machines:
         self.image = f"copier-django-machine:{hashlib.sha256(recipe).hexdigest()[:12]}"
 
     def bare(self) -> str:
-        """The image of a machine that nobody has touched, built where the engine has none yet."""
+        """Return the image of a fresh machine; build it if the engine has none."""
         with FileLock(self.folder / "machine.lock"):
             if self.image not in self.engine.docker("image", "ls", "--format={{.Repository}}:{{.Tag}}"):
                 self.engine.run(
@@ -149,9 +149,9 @@ class Machines:
 
     @contextlib.contextmanager
     def kept(self, name: str, make: Callable[[], contextlib.AbstractContextManager[Machine]]) -> Iterator[str]:
-        """The image of a machine that `make` has prepared, made once for all processes of the run that hold it.
+        """Yield the image of a machine that `make` has prepared, made once for all processes of the run that use it.
 
-        The last one that lets go of it removes it.
+        The last process that stops using it removes it.
         """
         image, users = f"{self.image}-{name}-{self.token}", self.folder / f"machine-{name}"
         mine, lock = users / str(os.getpid()), FileLock(self.folder / f"machine-{name}.lock")
@@ -173,7 +173,7 @@ class Machines:
 
     @contextlib.contextmanager
     def started(self, image: str, *names: str) -> Iterator[Machine]:
-        """A machine until the end of the block, which finds itself under these host names."""
+        """Run a machine until the end of the block; on it, these host names resolve to itself."""
         options = ["--privileged", "--cgroupns=private", "--stop-signal=SIGRTMIN+3", "--memory=3g", "--pids-limit=2000"]
         options += ["--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp:exec,size=1g"]
         options += [f"--add-host={name}:127.0.0.1" for name in names]

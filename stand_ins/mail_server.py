@@ -1,4 +1,4 @@
-"""A mail server that keeps every mail and delivers none."""
+"""Run a mail server that keeps all email and delivers none."""
 
 import contextlib
 import email
@@ -12,7 +12,7 @@ from tests.support.servers import free_port
 
 
 class Postbox:
-    """What a mail server was sent, and how it was greeted."""
+    """The email that a mail server has received, and the name that the client gave in its greeting."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -22,11 +22,11 @@ class Postbox:
 
     @property
     def url(self) -> str:
-        """The server as EMAIL_URL names it."""
+        """Return the server's URL for EMAIL_URL."""
         return f"smtp://127.0.0.1:{self.port}"
 
     async def handle_DATA(self, _server: Any, session: Any, envelope: Any) -> str:
-        """Keep a mail."""
+        """Keep an email."""
         self.greeting = session.host_name
         self.mails.append(email.message_from_bytes(envelope.content))
         self.recipients += envelope.rcpt_tos
@@ -42,7 +42,7 @@ class Postbox:
 
 @contextlib.contextmanager
 def mail_server() -> Iterator[Postbox]:
-    """A mail server on loopback, until the end of the block."""
+    """Run a mail server on loopback until the end of the block."""
     box = Postbox()
     controller = Controller(box, hostname="127.0.0.1", port=box.port)
     controller.start()

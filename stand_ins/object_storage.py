@@ -1,4 +1,4 @@
-"""A real server that speaks S3: moto's, which keeps what it holds in memory."""
+"""Run a real server that speaks S3: moto's, which keeps objects in memory."""
 
 import contextlib
 import json
@@ -14,12 +14,12 @@ from tests.support.servers import Running, free_port, running
 
 
 class ObjectStorage:
-    """The server, with two buckets.
+    """A server with two buckets.
 
     Attributes:
         server: its process.
-        url: where it is, as S3_ENDPOINT_URL names it.
-        variables: what a site is told, to use both buckets.
+        url: its URL for S3_ENDPOINT_URL.
+        variables: a site's variables to use both buckets.
     """
 
     def __init__(self, server: Running, url: str) -> None:
@@ -37,7 +37,7 @@ class ObjectStorage:
         )
 
     def only_allow(self, *actions: str) -> dict[str, str]:
-        """Refuse from now on whoever has no right, and return the variables of a key with these rights alone."""
+        """Refuse requests without permission from now on; return the variables of a key with only these permissions."""
         told = {"aws_access_key_id": "id", "aws_secret_access_key": "hunter2", "region_name": "us-east-1"}
         iam = boto3.client("iam", endpoint_url=self.url, **told)
         iam.create_user(UserName="site")
@@ -49,17 +49,17 @@ class ObjectStorage:
         return {"S3_ACCESS_KEY_ID": key["AccessKeyId"], "S3_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
     def names(self, bucket: str) -> list[str]:
-        """What a bucket holds."""
+        """Return the names of a bucket's objects."""
         return [each["Key"] for each in self.client.list_objects_v2(Bucket=bucket).get("Contents", [])]
 
 
 @contextlib.contextmanager
 def object_storage(folder: Path, host: str = "127.0.0.1") -> Iterator[ObjectStorage]:
-    """A server with two empty buckets, until the end of the block.
+    """Run a server with two empty buckets until the end of the block.
 
     Args:
-        folder: where its log is.
-        host: the address of this machine that it listens on.
+        folder: the folder for its log.
+        host: the IP address to listen on.
     """
     port = free_port()
     command = [sys.executable, "-m", "moto.server", f"--host={host}", f"--port={port}"]

@@ -1,4 +1,4 @@
-"""A service that the site calls over HTTP: on loopback, with an answer or a fault of a test's own."""
+"""Emulate a service that the site calls over HTTP: on loopback, with an answer or a fault that the test chooses."""
 
 import contextlib
 import threading
@@ -12,7 +12,7 @@ import brotli
 
 @dataclass
 class Request:
-    """What the site has sent."""
+    """A request from the site."""
 
     path: str
     headers: dict[str, str]
@@ -20,13 +20,13 @@ class Request:
 
 
 class StandIn:
-    """The service.
+    """The emulated service.
 
     Attributes:
-        url: where it is, without a slash at the end.
-        requests: what came, oldest first.
-        answer: is given the handler, whose `wfile` leads back to the site, once a request is kept.
-        over: set when the test is, for an answer that hangs.
+        url: its URL, without a slash at the end.
+        requests: the requests so far, oldest first.
+        answer: answers a recorded request; it gets the handler, whose `wfile` leads to the site.
+        over: set at the test's end, to release answers that hang.
     """
 
     def __init__(self, port: int) -> None:
@@ -36,12 +36,12 @@ class StandIn:
         self.over = threading.Event()
 
     def hang(self, _: BaseHTTPRequestHandler) -> None:
-        """Answer nothing as long as the test goes on."""
+        """Do not answer until the test ends."""
         self.over.wait()
 
 
 def says(status: int, body: bytes, kind: str = "application/json") -> Callable[[BaseHTTPRequestHandler], None]:
-    """An answer with this status and body."""
+    """Return a function that answers with this status and body."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(status)
@@ -55,7 +55,7 @@ def says(status: int, body: bytes, kind: str = "application/json") -> Callable[[
 
 @contextlib.contextmanager
 def stand_in() -> Iterator[StandIn]:
-    """A service until the end of the block."""
+    """Run a service until the end of the block."""
     service: StandIn
 
     class Handler(BaseHTTPRequestHandler):
@@ -64,7 +64,7 @@ def stand_in() -> Iterator[StandIn]:
             if self.headers.get("Content-Encoding") == "br":
                 body = brotli.decompress(body)
             service.requests.append(Request(self.path, dict(self.headers), body))
-            # Who asks may have gone meanwhile.
+            # The site may have closed the connection meanwhile.
             with contextlib.suppress(OSError):
                 service.answer(self)
 

@@ -1,4 +1,4 @@
-"""What every test of the template can ask for."""
+"""Fixtures for all tests."""
 
 import copy
 import os
@@ -30,9 +30,9 @@ from tests.support.updating import render_release
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell where the time went and what was left out, and keep from what they start what this run was started with.
+    """Register the reports on times and skipped tests, and undo what this run inherits and its programs must not.
 
-    In the background Ctrl-C is ignored, and that is passed on; and a `make` that `make test` has started says so.
+    A process in the background ignores Ctrl-C, which its children inherit. `make test` passes its MAKEFLAGS on.
     """
     for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
         os.environ.pop(name, None)
@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two processes for each core: tests wait for servers, containers and each other a good part of their time."""
+    """Return two processes for each core: tests spend much of their time waiting for servers, containers and each other."""
     return 2 * (os.cpu_count() or 1)
 
 
@@ -58,14 +58,14 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_turn(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[Turn]:
-    """The time in which a test may run: beside others, or alone where it is marked so."""
+    """Wait until the test may run: beside others, or alone if it is marked so."""
     with turn(shared_folder, alone=request.node.get_closest_marker("alone") is not None) as taken:
         yield taken
 
 
 @pytest.fixture(scope="session")
 def once(shared_folder: Path) -> Once:
-    """What all tests of this run have in common."""
+    """Folders that are made once for all tests of this run."""
     return Once(shared_folder / "once")
 
 
@@ -77,7 +77,7 @@ def template(once: Once) -> Path:
 
 @pytest.fixture(scope="session")
 def released(once: Once) -> Path:
-    """The template's repository with its releases, of which the working tree is the newest."""
+    """The template's repository with its releases; the newest is the working tree."""
     try:
         return once.get("released", repository_of_releases)
     except MissingReleaseError as error:
@@ -86,13 +86,13 @@ def released(once: Once) -> Path:
 
 @pytest.fixture
 def following(released: Path, tmp_path: Path) -> Path:
-    """A copy of the template's repository, in which to make the release that follows."""
+    """A copy of the template's repository, for a test that makes the next release."""
     return Path(shutil.copytree(released, tmp_path / "following"))
 
 
 @pytest.fixture(scope="session")
 def fresh_projects(released: Path, once: Once) -> Callable[..., Path]:
-    """Projects of the newest release, each rendered once: `fresh_projects(**answers)` gives the folder."""
+    """Projects of the newest release, each rendered once: `fresh_projects(**answers)` returns the folder."""
 
     def render_once(**answers: Any) -> Path:
         return once.get(
@@ -104,7 +104,7 @@ def fresh_projects(released: Path, once: Once) -> Callable[..., Path]:
 
 @pytest.fixture
 def fresh(fresh_projects: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
-    """A project of the newest release: `fresh(**answers)` gives a copy to do with as a test likes."""
+    """A project of the newest release: `fresh(**answers)` returns a copy that the test may change."""
     numbers = iter(range(1000))
 
     def copied(**answers: Any) -> Path:
@@ -115,9 +115,9 @@ def fresh(fresh_projects: Callable[..., Path], tmp_path: Path) -> Callable[..., 
 
 @pytest.fixture
 def render(template: Path, once: Once, tmp_path: Path) -> Callable[..., Path]:
-    """Render a project: `render(**answers)` gives the folder where it stands.
+    """Render a project: `render(**answers)` returns its folder.
 
-    A copy of what these answers rendered for another test: to render takes a second, and gives the same each time.
+    It copies a project that was rendered before with the same answers, because rendering takes a second.
     """
     numbers = iter(range(1000))
 
@@ -132,9 +132,9 @@ def render(template: Path, once: Once, tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def environments(shared_folder: Path) -> Environments:
-    """Installed environments, shared between projects that need the same.
+    """Installed environments, shared between projects with the same packages.
 
-    They are on the disk that uv's cache is on, so that they have their files in common with it.
+    They are on the same disk as uv's cache, so that uv links files instead of copying them.
     """
     folder = (run_folder() or shared_folder) / "environments"
     folder.mkdir(exist_ok=True)
@@ -143,11 +143,11 @@ def environments(shared_folder: Path) -> Environments:
 
 @pytest.fixture(autouse=True, scope="session")
 def nobodys_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Git and Copier as on a machine whose user has told git a name, and nothing else."""
+    """Use Git and Copier as on a machine whose user has set a name for Git, and nothing else."""
     copier_settings = tmp_path_factory.mktemp("copier") / "settings.yml"
     copier_settings.write_text("defaults: {}\n")
     git_settings = copier_settings.with_name("gitconfig")
-    # Nobody pulls this machine's plug.
+    # Do not wait for the disk: the tests' repositories need not survive a power failure.
     git_settings.write_text("[core]\n\tfsync = none\n")
     settings = {
         "COPIER_SETTINGS_PATH": str(copier_settings),
@@ -166,10 +166,10 @@ def nobodys_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def copier_at_speed() -> Iterator[None]:
-    """Spare Copier in this process what it does again for each file: it gives the same, in half of the time.
+    """Halve the time that Copier takes in this process, with the same results.
 
-    Jinja keeps what it has compiled, and YAML is read by libyaml. Git is not asked about each file whether it keeps the right to
-    execute it by itself, which it does wherever these tests run: only on Windows has Copier anything to do then.
+    Jinja's compiled templates are cached, and YAML is parsed by libyaml. Copier's question to Git for each file, whether it
+    tracks the executable bit, is left out: the answer matters only on Windows, where these tests do not run.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(yaml, "SafeLoader", yaml.CSafeLoader)
@@ -194,7 +194,7 @@ def redis_server() -> Iterator[Redis]:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
-    """A Docker engine, the machine's own or the one that scripts/docker-engine installs."""
+    """A Docker engine: the machine's own, or the one that scripts/docker-engine installs."""
     try:
         with running_engine() as engine:
             yield engine
@@ -206,7 +206,7 @@ def engine() -> Iterator[Engine]:
 def site(
     template: Path, tmp_path_factory: pytest.TempPathFactory, environments: Environments, database: PostgreSQL
 ) -> Site:
-    """A site that is migrated and has its static files, for tests that only start and ask it."""
+    """A site with a migrated database and static files, for tests that do not change it."""
     project = rendering.render(template, tmp_path_factory.mktemp("site") / "project", platform="gunicorn")
     site = Site(project, environments, database.url)
     site.prepare()
@@ -215,7 +215,7 @@ def site(
 
 @pytest.fixture(scope="session")
 def started_site(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The same site, being served."""
+    """The same site, served."""
     served = copy.copy(site)
     served.move_to(free_port())
     with served.started(tmp_path_factory.mktemp("started") / "log"):
@@ -224,11 +224,11 @@ def started_site(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="session")
 def sqlite_site(template: Path, tmp_path_factory: pytest.TempPathFactory, environments: Environments) -> Site:
-    """A site with its database and static files, to be copied and broken."""
+    """A site with a SQLite database and static files, for tests that copy and break it."""
     project = rendering.render(template, tmp_path_factory.mktemp("smoke") / "project", platform="gunicorn")
     site = Site(project, environments, "sqlite:///smoke.sqlite3")
     site.variables |= {"ALLOWED_HOSTS": "127.0.0.1", "TRUSTED_PROXY_COUNT": "1", "WEB_CONCURRENCY": "1"}
-    # The suite needs no Django, and each run without pytest's plugin for it is a second shorter.
+    # The smoke suite does not need pytest-django, and each run without it is a second shorter.
     site.variables["PYTEST_ADDOPTS"] = "-p no:django -o pythonpath=."
     text("pyproject.toml", ', "--ds=config.settings.test"', "")(project)
     site.prepare()
@@ -237,7 +237,7 @@ def sqlite_site(template: Path, tmp_path_factory: pytest.TempPathFactory, enviro
 
 @pytest.fixture
 def site_copy(sqlite_site: Site, tmp_path: Path) -> Site:
-    """A copy of the site, to do with as a test likes."""
+    """A copy of the site that the test may change."""
     site = copy.copy(sqlite_site)
     site.project = Path(shutil.copytree(sqlite_site.project, tmp_path / "project"))
     site.move_to(free_port())
@@ -246,7 +246,7 @@ def site_copy(sqlite_site: Site, tmp_path: Path) -> Site:
 
 @pytest.fixture(scope="session")
 def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A template with this one's questions and no files, for answers alone."""
+    """A template with the same questions and no files, for tests of answers only."""
     folder = tmp_path_factory.mktemp("questions")
     (folder / "template").mkdir()
     shutil.copy(rendering.ROOT / "copier.yml", folder)

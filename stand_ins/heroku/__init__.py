@@ -1,4 +1,4 @@
-"""A stand-in of Heroku, on which a runbook can be run as it is written."""
+"""Emulate Heroku, so that a runbook can be run as it is written."""
 
 from stand_ins.heroku.platform import Heroku, heroku
 

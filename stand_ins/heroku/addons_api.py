@@ -1,4 +1,4 @@
-"""The Platform API's add-ons: databases, brokers and the scheduler. Paths and fields are from its reference."""
+"""Emulate the Platform API's add-ons: databases, brokers and the scheduler. Paths and fields are from its reference."""
 
 import random
 import uuid
@@ -13,7 +13,7 @@ from stand_ins.heroku.postgres import Database
 from stand_ins.heroku.records import AddOn
 from tests.support.databases import PostgreSQL
 
-# The plans of each service, with a month's price in cents, and the name under which it is attached.
+# Each service's plans with the monthly price in cents, and the name under which the add-on is attached.
 PLANS = {"heroku-postgresql": postgres.PRICES, "heroku-redis": broker.PRICES, "scheduler": {"standard": 0}}
 NAMES = {"heroku-postgresql": "DATABASE", "heroku-redis": "REDIS", "scheduler": "SCHEDULER"}
 COLORS = ["AMBER", "BLUE", "CYAN", "GREEN", "PINK", "SILVER", "TEAL", "WHITE"]
@@ -23,7 +23,7 @@ api = Api()
 
 
 def addon_json(addon: AddOn) -> dict[str, Any]:
-    """An add-on as the API shows it."""
+    """Return an add-on as the API shows it."""
     price = {"cents": PLANS[addon.service][addon.plan], "contract": False, "metered": False, "unit": "month"}
     return {
         "addon_service": {"id": addon.service, "name": addon.service},
@@ -42,7 +42,7 @@ def addon_json(addon: AddOn) -> dict[str, Any]:
 
 
 def attachment_json(addon: AddOn, name: str) -> dict[str, Any]:
-    """An add-on under one of its names."""
+    """Return one attachment of an add-on as the API shows it."""
     app = {"id": addon.app.id, "name": addon.app.name}
     return {
         "addon": addon_json(addon),
@@ -56,12 +56,12 @@ def attachment_json(addon: AddOn, name: str) -> dict[str, Any]:
 
 
 def all_addons(call: Call) -> list[AddOn]:
-    """The add-ons of all apps."""
+    """Return the add-ons of all apps."""
     return [addon for app in call.apps.values() for addon in app.addons]
 
 
 def addon_named(call: Call, wanted: str) -> AddOn:
-    """The add-on of that name or id.
+    """Return the add-on with this name or ID.
 
     Raises:
         NotFoundError: there is none.
@@ -72,7 +72,7 @@ def addon_named(call: Call, wanted: str) -> AddOn:
 
 
 def attach(addon: AddOn, asked: str | None) -> str:
-    """Give an add-on a name in its app: the one asked for, DATABASE for the first, a colour's for others.
+    """Attach an add-on to its app under the requested name, or DATABASE for the first database, or a colour for others.
 
     Raises:
         RefusedError: the name is taken.
@@ -92,44 +92,44 @@ def attach(addon: AddOn, asked: str | None) -> str:
 
 @api.on("GET", "/addons")
 def every_addon(call: Call) -> Any:
-    """The add-ons of all apps."""
+    """Return the add-ons of all apps."""
     return [addon_json(addon) for addon in all_addons(call)]
 
 
 @api.on("GET", "/apps/{app}/addons")
 def addons(call: Call) -> Any:
-    """An app's add-ons."""
+    """Return an app's add-ons."""
     return [addon_json(addon) for addon in call.app.addons]
 
 
 @api.on("GET", "(?:/apps/{app})?/addons/{addon}")
 def addon_info(call: Call) -> Any:
-    """An add-on."""
+    """Return an add-on."""
     return addon_json(addon_named(call, call.path["addon"]))
 
 
 @api.on("GET", "/addon-attachments")
 def every_attachment(call: Call) -> Any:
-    """The add-ons of all apps, each under each of its names."""
+    """Return the attachments of all apps."""
     return [attachment_json(addon, name) for addon in all_addons(call) for name in addon.attachments]
 
 
 @api.on("GET", "/apps/{app}/addon-attachments")
 def attachments(call: Call) -> Any:
-    """An app's add-ons, each under each of its names."""
+    """Return an app's attachments."""
     return [attachment_json(addon, name) for addon in call.app.addons for name in addon.attachments]
 
 
 @api.on("GET", "/addons/{addon}/addon-attachments")
 def attachments_of(call: Call) -> Any:
-    """An add-on under each of its names."""
+    """Return an add-on's attachments."""
     addon = addon_named(call, call.path["addon"])
     return [attachment_json(addon, name) for name in addon.attachments]
 
 
 @api.on("POST", "/actions/addon-attachments/resolve")
 def resolve_attachment(call: Call) -> Any:
-    """The attachments that a name, an id, a config var's name or an add-on's name may mean."""
+    """Return the attachments that match a name, an ID, a config var's name or an add-on's name."""
     asked = call.exchange.json()
     wanted = asked["addon_attachment"]
     found = [
@@ -145,7 +145,7 @@ def resolve_attachment(call: Call) -> Any:
 
 @api.on("POST", "/actions/addons/resolve")
 def resolve_addon(call: Call) -> Any:
-    """The add-ons that a name, an id or an attachment's name may mean."""
+    """Return the add-ons that match a name, an ID or an attachment's name."""
     asked = call.exchange.json()
     wanted = asked["addon"]
     found = [
@@ -160,7 +160,7 @@ def resolve_addon(call: Call) -> Any:
 
 
 def create(call: Call, server: PostgreSQL) -> Any:
-    """Add an add-on, which is provisioned in the background and sets its config var when that is done."""
+    """Create an add-on. It is provisioned in the background, which then sets its config var."""
     app, asked = call.app, call.exchange.json()
     plan = asked["plan"]
     service, _, name = (plan["name"] if isinstance(plan, dict) else plan).partition(":")
@@ -184,7 +184,7 @@ def create(call: Call, server: PostgreSQL) -> Any:
 
 
 def provision(app: App, addon: AddOn) -> None:
-    """Make what is behind it, and tell the app its address."""
+    """Create the add-on's database or server, and set its URL in the app's config vars."""
     if addon.resource:
         addon.resource.create()
     with app.changed:
@@ -194,7 +194,7 @@ def provision(app: App, addon: AddOn) -> None:
 
 
 def set_config(app: App, addon: AddOn, description: str) -> None:
-    """Make a release with the add-on's config vars; it has no release phase: devcenter, "Release Phase"."""
+    """Make a release with the add-on's config vars, without a release phase: devcenter, "Release Phase"."""
     theirs = dict.fromkeys(addon.config_vars, addon.resource.url if addon.resource else "")
     app.release(description, config={**app.config, **theirs}, command=False)
 

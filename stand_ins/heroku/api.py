@@ -1,4 +1,4 @@
-"""What both of Heroku's APIs have in common: paths, tokens and refusals."""
+"""Emulate the common part of Heroku's two APIs: paths, tokens and errors."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from stand_ins.heroku.apps import App, find_by_name_or_id
 from stand_ins.heroku.servers import Exchange
 
-# The one developer that there is.
+# The only developer account.
 ACCOUNT = {
     "id": "01234567-89ab-cdef-0123-456789abcdef",
     "email": "developer@example.com",
@@ -24,7 +24,7 @@ OWNER = {"id": ACCOUNT["id"], "email": ACCOUNT["email"]}
 
 
 class RefusedError(Exception):
-    """A call that is refused; the fields are from the Platform API Reference, "Error Responses"."""
+    """Raised to refuse a call; the fields are from the Platform API Reference, "Error Responses"."""
 
     def __init__(self, status: int, id: str, message: str, **more: str) -> None:  # noqa: A002 - the API's name
         super().__init__(message)
@@ -33,7 +33,7 @@ class RefusedError(Exception):
 
 
 class NotFoundError(RefusedError):
-    """There is no such thing."""
+    """Raised if the requested resource does not exist."""
 
     def __init__(self, what: str, resource: str) -> None:
         super().__init__(404, "not_found", f"Couldn't find that {what}.", resource=resource)
@@ -44,10 +44,10 @@ class Call:
     """A call of an API.
 
     Attributes:
-        exchange: what is asked.
-        path: the parts of the path that have a name.
-        apps: all apps by their name.
-        status: of the answer.
+        exchange: the HTTP request and its answer.
+        path: the path's parameters by name.
+        apps: all apps by name.
+        status: the answer's status.
     """
 
     exchange: Exchange
@@ -57,17 +57,17 @@ class Call:
 
     @property
     def app(self) -> App:
-        """The app that the path names.
+        """Return the app that the path names.
 
         Raises:
-            NotFoundError: there is none of that name or id.
+            NotFoundError: there is no app with this name or ID.
         """
         if found := find_by_name_or_id(self.apps.values(), self.path["app"]):
             return found
         raise NotFoundError("app", "app")
 
     def page[T](self, found: list[T]) -> list[T]:
-        """The part of a list that is asked for: Platform API Reference, "Ranges"."""
+        """Return the requested part of a list: Platform API Reference, "Ranges"."""
         asked = self.exchange.headers.get("Range", "")
         ordered = list(reversed(found)) if "order=desc" in asked else found
         most = re.search(r"max=(\d+)", asked)
@@ -78,13 +78,13 @@ type Answer = Callable[[Call], Any]
 
 
 class Api:
-    """The calls that are known, by method and path: `@api.on("GET", "/apps/{app}")`."""
+    """The known calls, by method and path: `@api.on("GET", "/apps/{app}")`."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, re.Pattern[str], Answer]] = []
 
     def on(self, method: str, path: str) -> Callable[[Answer], Answer]:
-        """Let a function answer a call by what it gives, as JSON; None when it has answered itself."""
+        """Register a function that answers a call with its result as JSON, or with None if it has answered itself."""
         pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
 
         def register(answer: Answer) -> Answer:
@@ -94,7 +94,7 @@ class Api:
         return register
 
     def serve(self, exchange: Exchange, apps: dict[str, App]) -> bool:
-        """Answer a call; gives whether it is one that is known."""
+        """Answer a call; return False if it is unknown."""
         path = urlsplit(exchange.path).path
         for method, pattern, answer in self.calls:
             if method == exchange.command and (match := pattern.fullmatch(path)):
@@ -113,5 +113,5 @@ class Api:
 
 
 def time(moment: datetime) -> str:
-    """A time as the APIs write it."""
+    """Return a time in the APIs' format."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""An app: its config vars, releases, dynos and all else that Heroku keeps of it."""
+"""Emulate an app: its config vars, releases, dynos and everything else that Heroku keeps for it."""
 
 import random
 import secrets
@@ -13,7 +13,7 @@ from stand_ins.heroku.dynos import Dyno, Slug
 from stand_ins.heroku.logs import Log
 from stand_ins.heroku.records import AddOn, Release, Transfer
 
-# Seconds that a request waits for a dyno that boots: devcenter, "Heroku Error Codes", H20.
+# Seconds that a request waits for a dyno to boot: devcenter, "Heroku Error Codes", H20.
 BOOT_QUEUE = 75.0
 
 
@@ -21,10 +21,10 @@ class App:
     """An app.
 
     Attributes:
-        host: its name under herokuapp.com, with the random suffix: devcenter, "Custom Domain Names for Apps".
-        address: where dynos are reached; not 127.0.0.1, so that an app that listens only there fails, as on Heroku.
+        host: its host name under herokuapp.com, with the random suffix: devcenter, "Custom Domain Names for Apps".
+        address: the dynos' IP address; not 127.0.0.1, so that an app that listens only there fails, as on Heroku.
         current: the release that its dynos run.
-        formation: of each process type how many dynos, of which size.
+        formation: the number and size of the dynos of each process type.
     """
 
     def __init__(self, name: str, folder: Path, address: str) -> None:
@@ -49,9 +49,9 @@ class App:
         self.stack = "heroku-24"
         self.buildpacks: list[str] = []
         self.log = Log()
-        # Held for each change of state; tells those who wait for a dyno.
+        # Held for each change of state; notifies requests that wait for a dyno.
         self.changed = Condition()
-        # One after another, so that releases take effect in their order.
+        # One worker, so that releases take effect in order.
         self.work = ThreadPoolExecutor(1, f"releases of {name}")
         self.endings: list[Thread] = []
         self.restarted: set[tuple[int, str]] = set()
@@ -60,26 +60,26 @@ class App:
 
     @property
     def repository(self) -> Path:
-        """The git repository that is pushed to."""
+        """Return the Git repository that developers push to."""
         return self.folder / "repository.git"
 
     @property
     def slug(self) -> Slug | None:
-        """The slug of the newest release, which the next one takes on."""
+        """Return the slug of the newest release, which the next one uses unless it has a new one."""
         return self.releases[-1].slug if self.releases else None
 
     def release(
         self, description: str, *, slug: Slug | None = None, config: dict[str, str] | None = None, command: bool = True
     ) -> Release:
-        """Make a release of a new slug or new config vars, and begin to carry it out.
+        """Make a release of a new slug or new config vars, and start it in the background.
 
-        Its release command runs first, and its dynos start only when that succeeds: devcenter, "Release Phase".
+        Its release command runs first. Its dynos start only if that succeeds: devcenter, "Release Phase".
 
         Args:
-            description: what it changes.
-            slug: a new one; the newest release's where none is given.
-            config: all config vars; those that are set where none are given.
-            command: whether it has a release phase; one that an add-on makes has none.
+            description: a description of the change.
+            slug: the new slug; by default the newest release's.
+            config: all config vars; by default the current ones.
+            command: True if it has a release phase; a release that an add-on makes has none.
         """
         with self.changed:
             self.config = dict(self.config if config is None else config)
@@ -127,7 +127,7 @@ class App:
         return 1 if dyno.code is None else dyno.code
 
     def _fit_formation(self, slug: Slug) -> None:
-        # The first deploy starts one web dyno, and no other: devcenter, "Scaling Your Dyno Formation".
+        # The first deploy starts one web dyno and no others: devcenter, "Scaling Your Dyno Formation".
         size = self.formation["web"][1] if "web" in self.formation else "Basic"
         kept = {kind: self.formation.get(kind, (0, size)) for kind in slug.processes}
         if "web" in kept and "web" not in self.formation:
@@ -135,7 +135,7 @@ class App:
         self.formation = kept
 
     def one_off(self, command: str, kind: str, release: Release | None = None) -> Dyno:
-        """A dyno for one command, in a release or else in the current one; not yet started.
+        """Return a dyno for one command, not yet started, for a release or by default the current one.
 
         Raises:
             LookupError: the app has no code.
@@ -143,7 +143,7 @@ class App:
         release = release or self.current
         if not release or not release.slug:
             raise LookupError("no code")
-        # A command that is a process type's name runs that one's line: devcenter, "One-Off Dynos".
+        # A command that is the name of a process type runs its command from the Procfile: devcenter, "One-Off Dynos".
         first, _, rest = command.partition(" ")
         line = release.slug.processes.get(first, first) + (f" {rest}" if rest else "")
         dyno = self._dyno(f"{kind}.{random.randint(1000, 9999)}", line, release)  # noqa: S311 - no secret
@@ -171,17 +171,17 @@ class App:
             self.changed.notify_all()
 
     def _restart(self, crashed: Dyno) -> None:
-        # At once for the first time, and later than any test lasts after that: devcenter, "Dyno Crash Restart Policy".
+        # Restart at once after the first crash. Later restarts wait longer than any test: devcenter, "Dyno Crash Restart Policy".
         again = (crashed.version, crashed.name)
         if again not in self.restarted and not self.closed:
             self.restarted.add(again)
             self.exchange(lambda dyno: dyno is crashed)
 
     def exchange(self, chosen: Callable[[Dyno], bool] = lambda _: True) -> None:
-        """Start new dynos in the place of all or the chosen ones, and end those: devcenter, "Preboot", what is without.
+        """Replace all or the chosen dynos by new ones, as without preboot: devcenter, "Preboot".
 
-        The old ones get SIGTERM as the new ones start, so there are moments without a web dyno; the router keeps
-        requests waiting meanwhile.
+        The old dynos get SIGTERM as the new ones start, so for a moment there is no web dyno. The router holds requests
+        meanwhile.
         """
         with self.changed:
             release = self.current
@@ -213,13 +213,13 @@ class App:
             dyno.watch_boot(self.address)
 
     def scale(self, kind: str, quantity: int, size: str) -> None:
-        """Set how many dynos of a process type there are; only those that it adds or removes are touched."""
+        """Set the number of dynos of a process type; the others keep running."""
         resized = self.formation[kind][1] != size
         self.formation[kind] = (quantity, size)
         self.exchange(lambda dyno: resized and dyno.type == kind)
 
     def web_dyno(self) -> Dyno | str:
-        """A random web dyno that is up, waited for if one boots, or else the error's code.
+        """Return a random web dyno that is up, after waiting for one that boots, or an error code.
 
         The codes are from devcenter, "Heroku Error Codes".
         """
@@ -238,7 +238,7 @@ class App:
         return any(dyno.type == "web" and dyno.state == "starting" for dyno in self.dynos)
 
     def close(self, patience: float) -> None:
-        """End all that runs, and remove the databases."""
+        """Stop all dynos, and remove the databases."""
         self.closed = True
         self.work.shutdown(wait=False, cancel_futures=True)
         with self.changed:
@@ -253,5 +253,5 @@ class App:
 
 
 def find_by_name_or_id[T: (AddOn, App, Dyno)](found: Iterable[T], wanted: str) -> T | None:
-    """The one that has this name or id."""
+    """Return the first item with this name or ID, or None."""
     return next((one for one in found if wanted in {one.name, one.id}), None)

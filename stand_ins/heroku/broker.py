@@ -1,4 +1,4 @@
-"""The add-on heroku-redis: a server of its own, without the TLS that the real one speaks."""
+"""Emulate the add-on heroku-redis: a server of its own, but without TLS, which the real one has."""
 
 import shutil
 import tempfile
@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.support.redis import Redis
 from tests.support.servers import free_port
 
-# A month's price in cents.
+# Monthly prices in cents.
 PRICES = {"mini": 300}
 # Of the plan mini: devcenter, "Heroku Key-Value Store".
 CONNECTIONS = 20
@@ -27,6 +27,6 @@ class Broker:
         assert self.server.ask(f"CONFIG SET maxclients {CONNECTIONS}") == "+OK"
 
     def drop(self) -> None:
-        """Stop it, and forget what it held."""
+        """Stop the server, and delete its data."""
         self.server.stop()
         shutil.rmtree(self.folder)

@@ -1,4 +1,4 @@
-"""Builds: from a commit to a slug, as the classic Python buildpack makes it.
+"""Build a slug of a commit, as the classic Python buildpack does.
 
 The rules are from devcenter, "Heroku Python Support", "Python Package Managers on Heroku", "Slug Compiler" and
 "Django and Static Assets", and from the buildpack's release 351.
@@ -28,13 +28,13 @@ STACK = "heroku-24"
 
 
 class BuildFailed(Exception):  # noqa: N818 - it is what happens to a build
-    """The build was rejected; the text says why."""
+    """Raised if a build is rejected; the text says why."""
 
 
 def check_out(repository: Path, commit: str, environment: dict[str, str], folder: Path) -> Path:
-    """Write a commit's files, and nothing else, to `folder`; gives that back.
+    """Write a commit's files, and nothing else, to `folder`; return the folder.
 
-    `environment` is the hook's, by which git finds what is pushed and not yet taken in.
+    `environment` is the hook's, with which git finds pushed objects that are not yet accepted.
     """
     folder.mkdir(parents=True)
     where = {
@@ -51,13 +51,13 @@ def build(tree: Path, commit: str, config: dict[str, str], say: Say) -> Slug:
     """Make a slug of the files in `tree`, which become part of it.
 
     Args:
-        tree: a commit's files, in a folder of their own; what is installed stands beside that, for later builds too.
-        commit: its id.
-        config: the app's config vars, all that collectstatic sees.
-        say: takes each line of the build's log.
+        tree: a folder with a commit's files; packages are installed beside it, for later builds too.
+        commit: the commit's ID.
+        config: the app's config vars: all variables that collectstatic gets.
+        say: takes each line of the build log.
 
     Raises:
-        BuildFailed: it is rejected.
+        BuildFailed: the build is rejected.
     """
     ignore(tree, say)
     say("-----> Building on the Heroku-24 stack")
@@ -87,9 +87,9 @@ def build(tree: Path, commit: str, config: dict[str, str], say: Say) -> Slug:
 
 
 def ignore(tree: Path, say: Say) -> None:
-    """Remove what `.slugignore` names, before anything else: devcenter, "Slug Compiler".
+    """Remove the files that `.slugignore` names, before anything else: devcenter, "Slug Compiler".
 
-    A pattern names files anywhere in the tree, or from its top with a leading slash; `!` is not known.
+    A pattern matches files anywhere in the tree, or from its top with a leading slash. `!` is not supported.
     """
     file = tree / ".slugignore"
     if not file.exists():
@@ -107,10 +107,10 @@ def ignore(tree: Path, say: Say) -> None:
 
 
 def check(tree: Path) -> None:
-    """See that the buildpack would take this tree.
+    """Check that the buildpack accepts these files.
 
     Raises:
-        BuildFailed: it would not.
+        BuildFailed: it rejects them.
     """
     if (tree / ".heroku/python").exists():
         raise BuildFailed("Error: Existing '.heroku/python/' directory found.")
@@ -147,7 +147,7 @@ def check(tree: Path) -> None:
 
 
 def collect_static(tree: Path, python: Path, config: dict[str, str], commit: str, say: Say) -> None:
-    """Collect Django's static files, unless DISABLE_COLLECTSTATIC says not to.
+    """Run collectstatic, unless DISABLE_COLLECTSTATIC is set.
 
     Raises:
         BuildFailed: it failed.
@@ -177,7 +177,7 @@ def collect_static(tree: Path, python: Path, config: dict[str, str], commit: str
 
 
 def run(command: list[str], folder: Path, env: dict[str, str], say: Say) -> int:
-    """Run a step of the build, its output indented in the log; gives its exit code."""
+    """Run a step of the build, with its output indented in the log; return its exit code."""
     process = subprocess.Popen(
         command,
         cwd=folder,

@@ -1,6 +1,6 @@
-"""The Data API, api.data.heroku.com: databases and their backups.
+"""Emulate the Data API, api.data.heroku.com: databases and their backups.
 
-It has no reference; paths and fields are those that the heroku program uses. What the commands do is from
+It has no reference. Paths and fields are those that the heroku program uses, and the commands' effects are from
 devcenter, "Heroku Postgres Backups".
 """
 
@@ -21,7 +21,7 @@ api = Api()
 
 
 def database(call: Call) -> AddOn:
-    """The add-on that the path names.
+    """Return the add-on that the path names.
 
     Raises:
         NotFoundError: there is none, or it is not provisioned yet.
@@ -33,12 +33,12 @@ def database(call: Call) -> AddOn:
 
 
 def moment(time: datetime) -> str:
-    """A time as this API writes it."""
+    """Return a time in this API's format."""
     return time.strftime("%Y-%m-%d %H:%M:%S.%f +0000")
 
 
 def transfer_json(transfer: Transfer) -> dict[str, Any]:
-    """A backup or a restoring as the API shows it."""
+    """Return a backup or a restore as the API shows it."""
     backup = transfer.kind == "backup"
     name = next(iter(transfer.addon.attachments), "DATABASE")
     finished = moment(transfer.finished_at)
@@ -65,13 +65,13 @@ def transfer_json(transfer: Transfer) -> dict[str, Any]:
 
 
 def address(transfer: Transfer) -> str:
-    """Where whoever knows the key can download a backup."""
+    """Return the URL of a backup, which contains a secret key and needs no login."""
     return f"https://{STORAGE_HOST}/{transfer.key}"
 
 
 @api.on("GET", "/client/v11/databases/{database}")
 def info(call: Call) -> Any:
-    """A database as `pg:info` shows it."""
+    """Return a database as `pg:info` shows it."""
     addon = database(call)
     shown = {
         "Plan": addon.plan.replace("-", " ").title(),
@@ -93,7 +93,7 @@ def info(call: Call) -> Any:
 
 @api.on("GET", "/client/v11/databases/{database}/wait_status")
 def wait_status(call: Call) -> Any:
-    """Whether a database can be used."""
+    """Return whether a database is still being provisioned."""
     database(call)
     return {"waiting?": False, "message": "available", "error?": False}
 
@@ -109,7 +109,7 @@ def capture(call: Call) -> Any:
 
 @api.on("POST", "/client/v11/databases/{database}/restores")
 def restore(call: Call) -> Any:
-    """Put back a backup of any app's, by its address."""
+    """Restore a backup of any app, given by its URL."""
     addon = database(call)
     asked = call.exchange.json()["backup_url"]
     backup = next((one for app in call.apps.values() for one in app.transfers if address(one) == asked), None)
@@ -119,7 +119,7 @@ def restore(call: Call) -> Any:
 
 
 def begin(addon: AddOn, kind: str) -> Transfer:
-    """A new backup or restoring."""
+    """Record a new backup or restore."""
     app = addon.app
     folder = app.folder / "backups"
     folder.mkdir(exist_ok=True)
@@ -130,7 +130,7 @@ def begin(addon: AddOn, kind: str) -> Transfer:
 
 
 def carry_out(transfer: Transfer, work: Any) -> Any:
-    """Do it, and note how it went."""
+    """Run it, and record the outcome."""
     try:
         transfer.log = work()
         transfer.succeeded = True
@@ -143,12 +143,12 @@ def carry_out(transfer: Transfer, work: Any) -> Any:
 
 @api.on("GET", "/client/v11/apps/{app}/transfers")
 def transfers(call: Call) -> Any:
-    """An app's backups and restorings."""
+    """Return an app's backups and restores."""
     return [transfer_json(transfer) for transfer in call.app.transfers]
 
 
 def transfer_named(call: Call) -> Transfer:
-    """The one that the path names by number or id.
+    """Return the backup or restore that the path names by number or ID.
 
     Raises:
         NotFoundError: there is none.
@@ -161,13 +161,13 @@ def transfer_named(call: Call) -> Transfer:
 
 @api.on("GET", "/client/v11/apps/{app}/transfers/{transfer}")
 def transfer_info(call: Call) -> Any:
-    """A backup or a restoring."""
+    """Return a backup or a restore."""
     return transfer_json(transfer_named(call))
 
 
 @api.on("DELETE", "/client/v11/apps/{app}/transfers/{transfer}")
 def delete(call: Call) -> Any:
-    """Remove a backup."""
+    """Delete a backup."""
     transfer = transfer_named(call)
     call.app.transfers.remove(transfer)
     transfer.file.unlink(missing_ok=True)
@@ -176,19 +176,19 @@ def delete(call: Call) -> Any:
 
 @api.on("POST", "/client/v11/apps/{app}/transfers/{transfer}/actions/public-url")
 def public_url(call: Call) -> Any:
-    """Where a backup can be downloaded."""
+    """Return a backup's URL."""
     return {"url": address(transfer_named(call)), "expires_at": moment(datetime.now(UTC))}
 
 
 @api.on("GET", "/client/v11/databases/{database}/transfer-schedules")
 def schedules(call: Call) -> Any:
-    """When backups are made by themselves."""
+    """Return the backup schedules."""
     return database(call).app.schedules
 
 
 @api.on("POST", "/client/v11/databases/{database}/transfer-schedules")
 def schedule(call: Call) -> Any:
-    """Have a backup made each day; the stand-in's days are too short for one."""
+    """Schedule a daily backup. No test runs long enough to see one."""
     app, asked = database(call).app, call.exchange.json()
     name = asked["schedule_name"]
     new = {"uuid": str(uuid.uuid4()), "name": name, "hour": asked["hour"], "timezone": asked["timezone"]}
@@ -199,12 +199,12 @@ def schedule(call: Call) -> Any:
 
 @api.on("DELETE", "/client/v11/databases/{database}/transfer-schedules/{schedule}")
 def unschedule(call: Call) -> Any:
-    """Have no more made."""
+    """Delete a backup schedule."""
     app = database(call).app
     app.schedules = [one for one in app.schedules if one["uuid"] != call.path["schedule"]]
     return {}
 
 
 def stored(call_path: str, transfers: list[Transfer]) -> Path | None:
-    """The file that is stored under a path."""
+    """Return the backup file that is stored under a path."""
     return next((one.file for one in transfers if one.key == call_path.strip("/")), None)

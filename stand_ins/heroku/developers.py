@@ -1,4 +1,4 @@
-"""The developer: a home folder, a shell, and the programs in it."""
+"""Emulate the developer's machine: a home folder, a shell, and its programs."""
 
 import functools
 import os
@@ -16,9 +16,9 @@ from tests.support.databases import programs
 from tests.support.environments import clean_environment, uv
 from tests.support.rendering import ROOT
 
-# What would lead the developer's programs to this machine's own settings.
+# Variables that would point the developer's programs to this machine's settings.
 NOT_THE_DEVELOPERS = re.compile("GIT_.*|HEROKU_.*|XDG_.*|PG.*|NODE_.*|PYTHON.*")
-# Which file of authorities a program trusts.
+# Variables that name the file of certificate authorities, one for each program.
 TRUSTED = ("CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 GIT_CONFIG = f"""[user]
@@ -30,7 +30,7 @@ GIT_CONFIG = f"""[user]
 
 
 def make_home(folder: Path, tokens: Mapping[str, str]) -> None:
-    """Make a home in which the developer is logged in at hosts by their tokens, and a folder of programs."""
+    """Make a home folder in which the developer is logged in to hosts by tokens, and a folder of programs."""
     home, bin_folder = folder / "home", folder / "bin"
     home.mkdir()
     netrc = home / ".netrc"
@@ -50,29 +50,29 @@ def make_home(folder: Path, tokens: Mapping[str, str]) -> None:
 
 
 def environment(folder: Path, ca_file: Path) -> dict[str, str]:
-    """The variables of the developer's shell, whose programs trust `ca_file`."""
+    """Return the environment variables of the developer's shell, whose programs trust `ca_file`."""
     kept = {name: value for name, value in clean_environment().items() if not NOT_THE_DEVELOPERS.fullmatch(name)}
     return {
         **kept,
         **dict.fromkeys(TRUSTED, str(ca_file)),
         "DISABLE_TELEMETRY": "true",
-        # It would go on in the background when the test is over.
+        # The update would go on in the background after the test.
         "HEROKU_DISABLE_AUTOUPDATE": "true",
         "HEROKU_SKIP_NEW_VERSION_CHECK": "true",
         "HOME": str(folder / "home"),
-        # The program need not be compiled at each start.
+        # Cache Node's compiled code between starts.
         "NODE_COMPILE_CACHE": str(ROOT / ".tools/node-cache"),
         "NODE_OPTIONS": f"--import={Path(__file__).with_name('without-telemetry.mjs').as_uri()}",
         "NO_PROXY": "*",
         "PATH": f"{folder / 'bin'}{os.pathsep}{kept['PATH']}",
-        # The same packages need not come twice.
+        # Use this machine's cache of packages.
         "UV_CACHE_DIR": uv_folder("cache"),
         "UV_PYTHON_INSTALL_DIR": uv_folder("python"),
     }
 
 
 def heroku_program() -> Path:
-    """The heroku program: the project's own, or this machine's.
+    """Return the path of the heroku program: this repository's own, or this machine's.
 
     Raises:
         pytest.skip.Exception: there is none.
@@ -86,5 +86,5 @@ def heroku_program() -> Path:
 
 @functools.cache
 def uv_folder(kind: str) -> str:
-    """Where uv keeps its cache or its Pythons on this machine."""
+    """Return the folder where uv keeps its cache or its Pythons on this machine."""
     return subprocess.run([uv(), kind, "dir"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()

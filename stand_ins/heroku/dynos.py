@@ -1,4 +1,4 @@
-"""Dynos: a process of an app in a copy of its slug, as long as it runs: devcenter, "Dynos and the Dyno Manager"."""
+"""Emulate dynos. Each runs a process of an app in its own copy of the slug: devcenter, "Dynos and the Dyno Manager"."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ from tests.support.servers import free_port
 BOOT_TIMEOUT = 60.0
 # Seconds from SIGTERM to SIGKILL: devcenter, "Dyno Shutdown Behavior".
 PATIENCE = 30.0
-# Seconds from the router's last request to SIGTERM, in which the process can read what was sent to it.
+# Seconds between the router's last request and SIGTERM, in which the process can read the request.
 SETTLE = 0.2
 
 # What the Python buildpack's profile scripts set where config vars do not: bin/compile and vendor/ of its release 351.
@@ -42,7 +42,7 @@ SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 @dataclass(frozen=True)
 class Slug:
-    """What a build made.
+    """The result of a build.
 
     Attributes:
         tree: the app's files, of which each dyno gets a copy.
@@ -59,20 +59,20 @@ class Slug:
 
     @cached_property
     def size(self) -> int:
-        """Bytes of all its files, which are asked for each time that somebody looks at the app."""
+        """Return the size of all its files in bytes. It is cached, because each request for the app shows it."""
         return sum(file.lstat().st_size for part in (self.tree, self.python) for file in part.rglob("*"))
 
 
 class Dyno:
-    """A process with all that it starts, in a folder of its own and a dyno's environment.
+    """A process and its children, in a folder of their own and with a dyno's environment.
 
     Attributes:
         name: its process type and number: `web.1`.
         version: the release that it runs.
-        one_off: whether it runs one command and is no part of the formation.
+        one_off: True if it runs one command and is not part of the formation.
         state: starting, up, stopping, crashed or complete.
-        pid: its first process, once it is started.
-        killed: the processes that had to be ended by SIGKILL, each with its command.
+        pid: the ID of its first process, once it is started.
+        killed: the processes that were ended by SIGKILL, each with its command.
     """
 
     def __init__(self, name: str, command: str, slug: Slug, config: dict[str, str], folder: Path, log: Log) -> None:
@@ -101,16 +101,16 @@ class Dyno:
 
     @property
     def pid(self) -> int:
-        """The id of its first process; 0 before it is started."""
+        """Return the ID of its first process; 0 before it is started."""
         return self.process.pid if self.process else 0
 
     @property
     def home(self) -> Path:
-        """The folder that is the app's home while the dyno runs."""
+        """Return the app's home folder in the dyno."""
         return self.folder / "app"
 
     def output(self) -> str:
-        """What its processes have printed so far."""
+        """Return the output of its processes so far."""
         return self.printed.decode(errors="replace")
 
     def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
@@ -143,12 +143,12 @@ class Dyno:
         stdout: int | None = None,
         variables: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Start it, unless it was told to stop before.
+        """Start it, unless it was stopped before.
 
         Args:
-            stdin: where its input comes from; a terminal where `stdout` is the same.
-            stdout: where its output goes; the log where it is not told.
-            variables: more for its environment.
+            stdin: its standard input; if `stdout` is the same file, a terminal.
+            stdout: its standard output; by default the log.
+            variables: more environment variables.
         """
         with self.changing:
             if self.state != "starting":
@@ -158,7 +158,7 @@ class Dyno:
             (self.home / ".heroku/python").symlink_to(self.slug.python)
             self.log.write("heroku", self.name, f"Starting process with command `{self.command}`")
             reading, writing = os.pipe() if stdout is None else (None, stdout)
-            # A session of its own, and with it the terminal.
+            # In a new session, which gets the terminal as its controlling one.
             session = ["setsid", "--ctty"] if stdin == stdout else ["setsid"]
             self.process = subprocess.Popen(
                 [*session, "bash", "-c", self.command],
@@ -176,7 +176,7 @@ class Dyno:
             Thread(target=self._wait).start()
 
     def hear(self, piece: bytes) -> None:
-        """Take what its processes print."""
+        """Record the output of its processes."""
         self.printed += piece
         if self.listener:
             self.listener(piece)
@@ -197,7 +197,7 @@ class Dyno:
         code = self.process.wait()
         self.code = 128 - code if code < 0 else code
         self.log.write("heroku", self.name, f"Process exited with status {self.code}")
-        # What it started ends with it.
+        # The processes that it started end with it.
         self._signal(signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
         crashed = self.state in {"starting", "up"} and (self.type == "web" or self.code != 0)
@@ -205,7 +205,7 @@ class Dyno:
         self.ended.set()
 
     def watch_boot(self, address: str) -> None:
-        """Wait until it listens at PORT on an address that is not only the dyno's own."""
+        """Wait until it listens at PORT on an address that other machines can reach."""
         deadline = time.monotonic() + BOOT_TIMEOUT
         while self.state == "starting":
             with contextlib.suppress(OSError), socket.create_connection((address, self.port), 1):
@@ -231,11 +231,11 @@ class Dyno:
         self.changed()
 
     def processes(self) -> list[int]:
-        """The ids of all its processes, those that left its session included."""
+        """Return the IDs of all its processes, also of those that left its session."""
         mark = f"HOME={self.home}".encode()
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
-            # Others come and go meanwhile.
+            # A process may end while it is read.
             with contextlib.suppress(OSError):
                 if mark in (entry / "environ").read_bytes().split(b"\0") or os.getsid(int(entry.name)) == self.pid:
                     found.append(int(entry.name))
@@ -249,10 +249,9 @@ class Dyno:
         return found
 
     def stop(self, patience: float = PATIENCE) -> None:
-        """End it: SIGTERM to each of its processes, and SIGKILL to what is left after `patience` seconds.
+        """Send SIGTERM to each of its processes, and SIGKILL to those that are left after `patience` seconds.
 
-        The router sends it nothing more from the first moment on. The rule is from devcenter, "Dyno Shutdown
-        Behavior".
+        The router sends it no more requests from the start. Source: devcenter, "Dyno Shutdown Behavior".
         """
         if self.state != "crashed":
             self._turn("stopping")
@@ -272,7 +271,7 @@ class Dyno:
 
 
 def command(pid: int) -> str:
-    """The command line of a process; empty when it is gone."""
+    """Return a process's command line; empty if the process has ended."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     return ""

@@ -1,4 +1,4 @@
-"""The Platform API's dynos: process types, what runs of them, and one-off dynos.
+"""Emulate the Platform API's dynos: process types, running dynos, and one-off dynos.
 
 Paths and fields are from the Platform API Reference.
 """
@@ -11,7 +11,7 @@ from stand_ins.heroku.apps import App, find_by_name_or_id
 from stand_ins.heroku.dynos import Dyno
 from stand_ins.heroku.rendezvous import Rendezvous
 
-# devcenter, "Dyno Types"; of the first two there can be only one of a process type, and no other beside them.
+# devcenter, "Dyno Types". The first two types allow only one dyno for each process type, and cannot be mixed with others.
 ONLY_ONE = {"Eco", "Basic"}
 SIZES = {
     size.lower(): size for size in ("Eco", "Basic", "Standard-1X", "Standard-2X", "Performance-M", "Performance-L")
@@ -21,7 +21,7 @@ api = Api()
 
 
 def dyno_json(app: App, dyno: Dyno, attach_url: str | None = None) -> dict[str, Any]:
-    """A dyno as the API shows it."""
+    """Return a dyno as the API shows it."""
     return {
         "app": {"id": app.id, "name": app.name},
         "attach_url": attach_url,
@@ -38,7 +38,7 @@ def dyno_json(app: App, dyno: Dyno, attach_url: str | None = None) -> dict[str, 
 
 
 def formation_json(app: App, kind: str) -> dict[str, Any]:
-    """A process type as the API shows it."""
+    """Return a process type as the API shows it."""
     quantity, size = app.formation[kind]
     command = app.slug.processes[kind] if app.slug and kind in app.slug.processes else ""
     return {
@@ -52,13 +52,13 @@ def formation_json(app: App, kind: str) -> dict[str, Any]:
 
 @api.on("GET", "/apps/{app}/formation")
 def formation(call: Call) -> Any:
-    """The process types."""
+    """Return the process types."""
     return [formation_json(call.app, kind) for kind in call.app.formation]
 
 
 @api.on("PATCH", "/apps/{app}/formation")
 def scale(call: Call) -> Any:
-    """Set how many dynos of which size there are of process types."""
+    """Set the number and size of process types' dynos."""
     app, updates = call.app, call.exchange.json()["updates"]
     wanted = {}
     for update in updates:
@@ -75,7 +75,7 @@ def scale(call: Call) -> Any:
             message = f"Cannot update to more than 1 {size} size dynos per process type."
             raise RefusedError(422, "cannot_update_above_limit", message)
         wanted[kind] = (quantity, size)
-    # Whether a process type without a dyno counts is not documented: here it does, so that nothing relies on it.
+    # It is not documented whether a process type without dynos counts. Here it does, the stricter of both.
     sizes = sorted({size for _, size in {**app.formation, **wanted}.values()})
     if len(sizes) > 1 and ONLY_ONE.intersection(sizes):
         message = f"Cannot use the following dyno types in the same app: {' and '.join(sizes)}"
@@ -87,7 +87,7 @@ def scale(call: Call) -> Any:
 
 @api.on("GET", "/apps/{app}/dynos")
 def dynos(call: Call) -> Any:
-    """The dynos that run."""
+    """Return the running dynos."""
     return [dyno_json(call.app, dyno) for dyno in call.app.dynos]
 
 
@@ -101,7 +101,7 @@ def restart(call: Call) -> Any:
 
 @api.on("DELETE", "/apps/{app}/(?:dynos|formations)/{name}")
 def restart_some(call: Call) -> Any:
-    """Restart a dyno, or those of a process type."""
+    """Restart a dyno, or all dynos of a process type."""
     call.app.exchange(lambda dyno: call.path["name"] in {dyno.name, dyno.type})
     call.status = 202
     return {}
@@ -109,7 +109,7 @@ def restart_some(call: Call) -> Any:
 
 @api.on("POST", "/apps/{app}/dynos/{dyno}/actions/stop")
 def stop(call: Call) -> Any:
-    """End a dyno."""
+    """Stop a dyno."""
     dyno = find_by_name_or_id(call.app.dynos, call.path["dyno"])
     if dyno is None:
         raise NotFoundError("dyno", "dyno")
@@ -119,7 +119,7 @@ def stop(call: Call) -> Any:
 
 
 def run(call: Call, rendezvous: Rendezvous) -> Any:
-    """Start a one-off dyno, with a terminal unless told not to: devcenter, "One-Off Dynos"."""
+    """Start a one-off dyno, by default with a terminal: devcenter, "One-Off Dynos"."""
     app, asked = call.app, call.exchange.json()
     try:
         dyno = app.one_off(asked["command"], asked.get("type") or "run")

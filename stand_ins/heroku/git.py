@@ -1,4 +1,4 @@
-"""Git over https, and the builds that a push starts: devcenter, "Deploying with Git"."""
+"""Emulate Git over HTTPS, and the builds that a push starts: devcenter, "Deploying with Git"."""
 
 import http.client
 import secrets
@@ -20,7 +20,7 @@ HOST = "git.heroku.com"
 DEPLOYED = {"refs/heads/main", "refs/heads/master"}
 NOTHING = "0" * 40
 
-# Tells the stand-in what is pushed, prints what that says and ends with the code that it gives.
+# The hook reports the push to the emulated Heroku, prints its answer, and ends with its exit code.
 HOOK = """#!{python} -IS
 import http.client, json, os, sys
 
@@ -41,19 +41,19 @@ sys.exit(code)
 
 
 class Git:
-    """Serves the repositories of all apps.
+    """A server of all apps' repositories.
 
     Args:
-        address: where the stand-in listens.
+        address: the address that the emulated Heroku listens on.
     """
 
     def __init__(self, address: str) -> None:
         self.address = address
-        # Known to the hooks only.
+        # A secret that only the hooks know.
         self.key = secrets.token_urlsafe()
 
     def create(self, app: App) -> None:
-        """Make an app's repository, empty."""
+        """Create an app's empty repository."""
         command = ["git", "init", "--quiet", "--bare", "--initial-branch=main", "--template=", str(app.repository)]
         subprocess.run(command, check=True)
         hook = app.repository / "hooks" / "pre-receive"
@@ -62,9 +62,9 @@ class Git:
         hook.chmod(hook.stat().st_mode | stat.S_IXUSR)
 
     def serve(self, exchange: Exchange, app: App) -> None:
-        """Answer a request of git's by the program that git has for it."""
+        """Answer a git client's request by `git http-backend`."""
         env = backend_environment(exchange, app.repository, f"/{app.name}.git")
-        # Without a length it reads to the end.
+        # Without a length, it reads to the end of its input.
         command = ["git", "http-backend"]
         process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         with process:
@@ -77,11 +77,11 @@ class Git:
             status = int(headers.get("Status", "200").split()[0])
             kept = [(name, value) for name, value in headers.items() if name not in {"Status", "Content-Length"}]
             printed = process.stdout
-            # The reader is a buffered one, whose read1 gives what there is.
+            # The pipe is a buffered reader. Its read1 returns the bytes that are there.
             exchange.stream(status, kept, iter(lambda: printed.read1(BLOCK), b""))  # type: ignore[attr-defined]
 
     def pushed(self, exchange: Exchange, app: App) -> None:
-        """Answer the hook of a push: build, release, and say how it goes."""
+        """Answer the hook of a push: build, release, and report each step."""
         if exchange.headers.get("Authorization") != self.key:
             exchange.reply(401, b"", "text/plain")
             return
@@ -132,13 +132,13 @@ class Git:
 
 
 def said(lines: "Queue[str | None]") -> Iterator[bytes]:
-    """Each line as soon as it is there, until the end."""
+    """Yield each line as soon as it is there, until the end."""
     while (line := lines.get()) is not None:
         yield f"{line}\n".encode()
 
 
 def show_release(app: App, release: Release, lines: "Queue[str | None]") -> None:
-    """Say how a release goes; a failed one does not fail the push: devcenter, "Release Phase"."""
+    """Report a release's steps; a failed release does not fail the push: devcenter, "Release Phase"."""
     lines.put("-----> Launching...")
     if release.output is not None:
         text = "Release command declared: this new release will not be available until the command succeeds."

@@ -1,17 +1,17 @@
-"""An app's log, and the sessions in which it is read: devcenter, "Application Logs"."""
+"""Emulate an app's log, and the sessions that read it: devcenter, "Application Logs"."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Condition
 
-# Seconds between two looks at whether the reader is to be let go.
+# Seconds between two checks for a reader that has left.
 INTERVAL = 0.5
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the log: when, from whom ("app" or "heroku"), of which of its processes, and what."""
+    """A line of the log: time, source ("app" or "heroku"), process, and message."""
 
     when: datetime
     source: str
@@ -19,12 +19,12 @@ class Line:
     message: str
 
     def __str__(self) -> str:
-        """The line as Heroku writes it."""
+        """Return the line in Heroku's format."""
         return f"{self.when.isoformat(timespec='microseconds')} {self.source}[{self.process}]: {self.message}"
 
 
 class Log:
-    """Lines of all sources in the order in which they came; readers can wait for more."""
+    """The lines of all sources in order; readers can wait for more."""
 
     def __init__(self) -> None:
         self.lines: list[Line] = []
@@ -32,23 +32,23 @@ class Log:
         self.closed = False
 
     def __str__(self) -> str:
-        """All lines."""
+        """Return all lines."""
         return "\n".join(map(str, self.lines))
 
     def write(self, source: str, process: str, message: str) -> None:
-        """Add a line: `app` for what the app's own processes print, `heroku` for the platform."""
+        """Add a line; the source is `app` for the app's own output, `heroku` for the platform."""
         with self.changed:
             self.lines.append(Line(datetime.now(UTC), source, process, message))
             self.changed.notify_all()
 
     def close(self) -> None:
-        """Let all readers go."""
+        """End all readers."""
         with self.changed:
             self.closed = True
             self.changed.notify_all()
 
     def read(self, last: int, source: str | None, process: str | None, *, tail: bool) -> Iterator[Line]:
-        """The last lines of a source or a process (`web` or `web.1`), and what comes after them with `tail`."""
+        """Yield the last lines of a source or a process (`web` or `web.1`), and with `tail` new lines as they come."""
 
         def wanted(line: Line) -> bool:
             names = {line.process, line.process.split(".")[0]}

@@ -1,7 +1,7 @@
-"""Heroku, as far as a runbook needs it: on loopback, under its real names, for the real programs.
+"""Emulate as much of Heroku as a runbook needs: on loopback, under its real host names, for the real programs.
 
-The commands of `Heroku.command` run where api.heroku.com, git.heroku.com, the apps' own names and a few more
-lead to the stand-in. All that it starts is gone when its block ends.
+For commands that are run by `Heroku.command`, api.heroku.com, git.heroku.com, the apps' host names and a few more
+resolve to the emulated Heroku. At the end of its block it stops everything that it has started.
 """
 
 import contextlib
@@ -27,10 +27,10 @@ from tests.support.names import LoopbackNames, loopback_names
 
 API = "api.heroku.com"
 DATA = "api.data.heroku.com"
-# Told of each look at the account; says whether its bills are paid.
+# The program asks this host for the account's billing state at each use of the account.
 PARTICLEBOARD = "particleboard.heroku.com"
 BUILDPACKS = "buildpack-registry.heroku.com"
-# The address that the program shows as heroku/python, the only buildpack that there is.
+# The URL that the program shows as heroku/python, the only buildpack here.
 PYTHON_BUILDPACK = "https://buildpack-registry.s3.amazonaws.com/buildpacks/heroku/python.tgz"
 NAMES = [
     API,
@@ -44,7 +44,7 @@ NAMES = [
     BUILDPACKS,
 ]
 
-# Seconds that dynos have at the end of a test.
+# Seconds that dynos have to stop at the end of a test.
 LAST_PATIENCE = 5.0
 
 
@@ -52,11 +52,11 @@ class Heroku:
     """The platform with all of its apps.
 
     Attributes:
-        apps: by their names.
-        token: by which the developer is known.
-        log: each call of the APIs.
-        faults: calls that nobody answers here, and what went wrong in the stand-in itself.
-        certificates: its authority's; `ca_file` is what programs trust, this machine's authorities included.
+        apps: the apps by name.
+        token: the developer's API token.
+        log: the calls of the APIs.
+        faults: unknown calls, and errors of the emulation itself.
+        certificates: its certificate authority. Programs trust `ca_file`, which includes this machine's authorities.
     """
 
     def __init__(self, folder: Path, database: PostgreSQL, names: LoopbackNames) -> None:
@@ -78,11 +78,11 @@ class Heroku:
         developers.make_home(folder, {API: self.token, git.HOST: self.token})
 
     def command(self, command: Sequence[str]) -> list[str]:
-        """The command by which `command` runs where Heroku's names hold."""
+        """Return the command that runs `command` with Heroku's host names."""
         return self.names.command(command)
 
     def environment(self, **variables: str) -> dict[str, str]:
-        """The variables of a developer's shell who is logged in and has heroku, uv, python and psql at hand."""
+        """Return the environment of a logged-in developer's shell with heroku, uv, python and psql."""
         return {**developers.environment(self.folder, self.ca_file), **variables}
 
     def _write_ca_file(self) -> None:
@@ -91,7 +91,7 @@ class Heroku:
         self.ca_file.write_bytes(own + (Path(usual).read_bytes() if usual else b""))
 
     def site(self, host: str) -> Site:
-        """Who answers for a host name."""
+        """Return the function that answers for a host name."""
         sites: dict[str, Site] = {
             API: lambda exchange: self._call(self.platform_api, exchange),
             DATA: lambda exchange: self._call(data_api.api, exchange),
@@ -116,7 +116,7 @@ class Heroku:
             if not api.serve(exchange, self.apps):
                 self.faults.append(f"no answer is known to {self.log[-1]}")
         except (LookupError, TypeError, ValueError) as error:
-            # The program would try again and again if it got no answer.
+            # Without an answer, the program would retry without end.
             self.faults.append(f"{self.log[-1]} fails: {type(error).__name__}: {error}")
             exchange.reply_json(500, {"id": "server_error", "message": "Internal server error."})
 
@@ -182,7 +182,7 @@ class Heroku:
         return platform_api.app_json(call.app)
 
     def _certify(self, app: App) -> None:
-        """Without automated certificates a name of the app's own has none: devcenter, "Automated Certificates"."""
+        """Issue a certificate for an app. Custom domains get none: devcenter, "Automated Certificates"."""
         for name in app.domains if app.acm else ():
             self.certificates.issue(name)
 
@@ -206,7 +206,7 @@ class Heroku:
         log, asked = found
         last = int(asked.get("lines") or 100)
         lines = log.read(last, asked.get("source"), asked.get("dyno"), tail=bool(asked.get("tail")))
-        # The program ends only when it could try again, which is after three seconds unless it is told.
+        # Set the retry delay: after a log ends, the program waits that long before it exits, by default three seconds.
         begin = [b"retry: 10\n\n"]
         pieces = (f"id: {number}\ndata: {line}\n\n".encode() for number, line in enumerate(lines))
         exchange.stream(200, [("Content-Type", "text/event-stream")], itertools.chain(begin, pieces))
@@ -227,11 +227,11 @@ class Heroku:
 
 @contextlib.contextmanager
 def heroku(folder: Path, database: PostgreSQL) -> Iterator[Heroku]:
-    """Heroku until the end of the block, with databases on `database`'s server; `folder` is new, for all it keeps.
+    """Emulate Heroku until the end of the block, with databases on `database`'s server and its files in the new `folder`.
 
     Raises:
-        AssertionError: after the block, if a program called what the stand-in does not know, or it failed itself.
-        pytest.skip.Exception: this process may not give the names, or there is no heroku program.
+        AssertionError: after the block, if a program made an unknown call or the emulation failed.
+        pytest.skip.Exception: this process may not set host names, or there is no heroku program.
     """
     folder.mkdir(parents=True)
     with loopback_names(folder / "names", NAMES) as names, contextlib.ExitStack() as stack:

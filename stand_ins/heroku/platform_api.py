@@ -1,4 +1,4 @@
-"""The Platform API, api.heroku.com: apps, config vars, releases, domains and logs.
+"""Emulate the Platform API, api.heroku.com: apps, config vars, releases, domains and logs.
 
 Paths and fields are from the Platform API Reference.
 """
@@ -19,7 +19,7 @@ api = Api()
 
 
 def app_json(app: App) -> dict[str, Any]:
-    """An app as the API shows it."""
+    """Return an app as the API shows it."""
     deployed = next((release.slug for release in reversed(app.releases) if release.slug), None)
     return {
         "acm": app.acm,
@@ -45,7 +45,7 @@ def app_json(app: App) -> dict[str, Any]:
 
 
 def release_json(app: App, release: Release) -> dict[str, Any]:
-    """A release as the API shows it; only one that succeeded and has code can be rolled back to."""
+    """Return a release as the API shows it. Only a release that succeeded and has code can be rolled back to."""
     has_output = release.output is not None
     return {
         "addon_plan_names": release.addons,
@@ -65,7 +65,7 @@ def release_json(app: App, release: Release) -> dict[str, Any]:
 
 
 def domain_json(app: App, name: str) -> dict[str, Any]:
-    """A host name of an app as the API shows it."""
+    """Return an app's domain as the API shows it."""
     custom = name != app.host
     return {
         "acm_status": "cert issued" if custom and app.acm else None,
@@ -84,31 +84,31 @@ def domain_json(app: App, name: str) -> dict[str, Any]:
 
 @api.on("GET", "/account")
 def account(_call: Call) -> Any:
-    """Who is logged in."""
+    """Return the logged-in user."""
     return ACCOUNT
 
 
 @api.on("GET", "/oauth/authorizations")
 def authorizations(_call: Call) -> Any:
-    """Which tokens are about to expire: none."""
+    """Return the tokens that expire soon: none."""
     return []
 
 
 @api.on("GET", "/apps|/users/~/apps")
 def apps(call: Call) -> Any:
-    """All apps."""
+    """Return all apps."""
     return [app_json(app) for app in call.apps.values()]
 
 
 @api.on("GET", "/apps/{app}")
 def app_info(call: Call) -> Any:
-    """An app."""
+    """Return an app."""
     return app_json(call.app)
 
 
 @api.on("PATCH", "/apps/{app}")
 def change_app(call: Call) -> Any:
-    """Turn maintenance on or off, or set the stack."""
+    """Turn maintenance mode on or off, or set the stack."""
     app, changes = call.app, call.exchange.json()
     app.maintenance = changes.get("maintenance", app.maintenance)
     app.stack = changes.get("build_stack", app.stack)
@@ -117,19 +117,19 @@ def change_app(call: Call) -> Any:
 
 @api.on("GET", "/apps/{app}/collaborators")
 def collaborators(_call: Call) -> Any:
-    """Who else works on it: nobody."""
+    """Return the app's collaborators: none."""
     return [{"role": "owner", "user": OWNER}]
 
 
 @api.on("GET", "/apps/{app}/pipeline-couplings")
 def pipeline_coupling(_call: Call) -> Any:
-    """Which pipeline it is in: none."""
+    """Return the app's pipeline: none."""
     raise NotFoundError("pipeline coupling", "pipeline_coupling")
 
 
 @api.on("GET", "/apps/{app}/buildpack-installations")
 def buildpacks(call: Call) -> Any:
-    """The buildpacks that are set."""
+    """Return the app's buildpacks."""
     return [
         {"ordinal": number, "buildpack": {"url": url, "name": url}} for number, url in enumerate(call.app.buildpacks)
     ]
@@ -137,20 +137,20 @@ def buildpacks(call: Call) -> Any:
 
 @api.on("PUT", "/apps/{app}/buildpack-installations")
 def set_buildpacks(call: Call) -> Any:
-    """Set the buildpacks; builds are the Python buildpack's whatever they are."""
+    """Set the buildpacks. Builds use the Python buildpack in any case."""
     call.app.buildpacks = [update["buildpack"] for update in call.exchange.json()["updates"]]
     return buildpacks(call)
 
 
 @api.on("GET", "/apps/{app}/config-vars")
 def config_vars(call: Call) -> Any:
-    """The config vars."""
+    """Return the config vars."""
     return call.app.config
 
 
 @api.on("PATCH", "/apps/{app}/config-vars")
 def change_config_vars(call: Call) -> Any:
-    """Set config vars, or remove those that are null; nothing is released where nothing changes."""
+    """Set config vars, or remove those that are null; make a release only if something changes."""
     app, changes = call.app, call.exchange.json()
     taken = {name for addon in app.addons for name in addon.config_vars} & set(changes)
     if taken:
@@ -168,12 +168,12 @@ def change_config_vars(call: Call) -> Any:
 
 @api.on("GET", "/apps/{app}/releases")
 def releases(call: Call) -> Any:
-    """The releases."""
+    """Return the releases."""
     return [release_json(call.app, release) for release in call.page(call.app.releases)]
 
 
 def release_named(call: Call, wanted: str) -> Release:
-    """The release of a version or an id.
+    """Return the release with this version or ID.
 
     Raises:
         NotFoundError: there is none.
@@ -186,21 +186,21 @@ def release_named(call: Call, wanted: str) -> Release:
 
 @api.on("GET", "/apps/{app}/releases/{release}")
 def release_info(call: Call) -> Any:
-    """A release."""
+    """Return a release."""
     return release_json(call.app, release_named(call, call.path["release"]))
 
 
 @api.on("GET", "/apps/{app}/releases/{release}/config-vars")
 def release_config_vars(call: Call) -> Any:
-    """The config vars that a release has."""
+    """Return a release's config vars."""
     return release_named(call, call.path["release"]).config
 
 
 @api.on("POST", "/apps/{app}/releases")
 def make_release(call: Call) -> Any:
-    """Make a release of an older one's slug and config vars, all of them: devcenter, "Releases", "Rollback".
+    """Make a release with an older release's slug and all its config vars: devcenter, "Releases", "Rollback".
 
-    Without an older one it is a release of a slug, by which a release command is tried again.
+    Without an older release, release a slug again, which retries its release command.
     """
     asked = call.exchange.json()
     call.status = 201
@@ -217,13 +217,13 @@ def make_release(call: Call) -> Any:
 
 @api.on("GET", "/apps/{app}/domains")
 def domains(call: Call) -> Any:
-    """The host names."""
+    """Return the app's domains."""
     return [domain_json(call.app, name) for name in (call.app.host, *call.app.domains)]
 
 
 @api.on("GET", "/apps/{app}/domains/{domain}")
 def domain_info(call: Call) -> Any:
-    """A host name."""
+    """Return a domain."""
     for found in domains(call):
         if call.path["domain"] in {found["hostname"], found["id"]}:
             return found
@@ -232,12 +232,12 @@ def domain_info(call: Call) -> Any:
 
 @api.on("GET", "/apps/{app}/sni-endpoints")
 def certificates(_call: Call) -> Any:
-    """The certificates that were brought along: none."""
+    """Return the uploaded certificates: none."""
     return []
 
 
 def log_session(call: Call, sessions: dict[str, tuple[Log, dict[str, Any]]]) -> Any:
-    """Give the address of a part of the log."""
+    """Return the URL of a part of the log."""
     session = str(uuid.uuid4())
     sessions[session] = (call.app.log, call.exchange.json())
     call.status = 201

@@ -1,4 +1,4 @@
-"""The add-on heroku-postgresql: a database and a role of its own on the tests' server, and its backups."""
+"""Emulate the add-on heroku-postgresql: a database and a role on the tests' server, and backups."""
 
 import secrets
 import subprocess
@@ -6,14 +6,14 @@ from pathlib import Path
 
 from tests.support.databases import PostgreSQL, programs
 
-# Connections that a plan allows: devcenter, "Choosing the Right Heroku Postgres Plan".
+# The connection limit of each plan: devcenter, "Choosing the Right Heroku Postgres Plan".
 CONNECTIONS = {"essential-0": 20, "essential-1": 20, "essential-2": 40}
-# A month's price in cents.
+# Monthly prices in cents.
 PRICES = {"essential-0": 500, "essential-1": 900, "essential-2": 2000}
 
 
 class Database:
-    """A database, owned by a role that may log in and can do nothing else."""
+    """A database, and its owner: a role whose only right is to log in."""
 
     def __init__(self, server: PostgreSQL, plan: str) -> None:
         self.server = server
@@ -21,11 +21,11 @@ class Database:
         self.name = f"d{secrets.token_hex(7)}"
         self.role = f"u{secrets.token_hex(7)}"
         self.password = f"p{secrets.token_hex(32)}"
-        # The heroku program asks psql for TLS where the host has another name, and this server has none.
+        # Use this host name: for any other the heroku program makes psql require TLS, which this server lacks.
         self.url = f"postgres://{self.role}:{self.password}@localhost:{server.port}/{self.name}"
 
     def create(self) -> None:
-        """Make it.
+        """Create the role and the database.
 
         Raises:
             subprocess.CalledProcessError: the server refused.
@@ -37,33 +37,33 @@ class Database:
         )
 
     def drop(self) -> None:
-        """Remove it, whoever is connected."""
+        """Drop the database and the role, and close its connections."""
         self.query(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)", f"DROP ROLE IF EXISTS {self.role}")
 
     def query(self, *statements: str, url: str = "") -> str:
-        """What the statements give, as the server's owner unless `url` says who else."""
+        """Run SQL statements as the server's owner, or as the user in `url`; return their output."""
         commands = [part for statement in statements for part in ("--command", statement)]
         options = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]
         return run("psql", *options, *commands, url or self.server.url)
 
     def connections(self) -> int:
-        """How many are connected now."""
+        """Return the number of open connections."""
         return int(self.query(f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{self.name}'"))  # noqa: S608 - its own name
 
     def size(self) -> int:
-        """Its size in bytes."""
+        """Return its size in bytes."""
         return int(self.query(f"SELECT pg_database_size('{self.name}')"))
 
     def tables(self) -> int:
-        """How many tables it has."""
+        """Return the number of its tables."""
         return int(self.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", url=self.url))
 
     def version(self) -> str:
-        """The server's version."""
+        """Return the server's version."""
         return self.query("SHOW server_version").split()[0]
 
     def dump(self, file: Path) -> str:
-        """Write a backup in PostgreSQL's custom format; gives what the program said.
+        """Write a backup in PostgreSQL's custom format; return pg_dump's output.
 
         Raises:
             subprocess.CalledProcessError: it failed.
@@ -71,7 +71,7 @@ class Database:
         return run("pg_dump", "--format=custom", "--no-acl", "--no-owner", "--verbose", f"--file={file}", self.url)
 
     def restore(self, file: Path) -> str:
-        """Drop what there is and put back what a backup holds: devcenter, "Heroku Postgres Backups".
+        """Drop all data and restore a backup: devcenter, "Heroku Postgres Backups".
 
         Raises:
             subprocess.CalledProcessError: it failed.
@@ -81,10 +81,10 @@ class Database:
 
 
 def run(program: str, *arguments: str) -> str:
-    """Run one of PostgreSQL's programs and give back what it printed.
+    """Run one of PostgreSQL's programs and return its output.
 
     Raises:
-        subprocess.CalledProcessError: it failed; `output` is what it printed.
+        subprocess.CalledProcessError: it failed; `output` has its output.
     """
     command = [str(programs() / program), *arguments]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""A developer with a project for Heroku, and what the project may do wrong."""
+"""Act as a developer with a project for Heroku, and break the project in typical ways."""
 
 import subprocess
 from pathlib import Path
@@ -34,21 +34,21 @@ class Migration(migrations.Migration):
 
 
 def migration(text: str) -> Change:
-    """Let a release bring a migration."""
+    """Add a migration to the next release."""
     return lambda project: (project / "apps/accounts/migrations/0002_next.py").write_text(text)
 
 
 class Developer:
-    """Somebody with the project, an account at Heroku, and a terminal."""
+    """A developer with the project, a Heroku account, and a terminal."""
 
     def __init__(self, platform: Heroku, project: Path, bin_folder: Path) -> None:
         self.platform = platform
         self.project = project
-        # The environment is made already, so that `uv run` installs nothing.
+        # Use the installed environment, so that `uv run` installs nothing.
         self.environment = platform.environment(UV_PROJECT_ENVIRONMENT=str(bin_folder.parent), UV_NO_SYNC="1")
 
     def run(self, command: str, code: int = 0, **variables: str) -> str:
-        """Run a line in the project's folder, and give what it printed."""
+        """Run a line in the project's folder, and return its output."""
         done = subprocess.run(
             self.platform.command(["bash", "-c", command]),
             cwd=self.project,
@@ -70,7 +70,7 @@ class Developer:
         commit(self.project, message)
 
     def create(self) -> None:
-        """Do the runbook's first sections."""
+        """Follow the runbook's first sections."""
         reader = Reader(self.project / "docs/deploy.md", self.platform.folder, self.environment, self.platform.command)
         reader.follow("Before the first deploy")
         reader.follow("Create the app")

@@ -1,4 +1,4 @@
-"""What is kept of an app: its releases, its add-ons, and the backups of those."""
+"""Keep an app's records: its releases, its add-ons, and their backups."""
 
 import secrets
 import uuid
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Release:
-    """A slug together with config vars: devcenter, "Releases".
+    """A slug with config vars: devcenter, "Releases".
 
     Attributes:
         status: pending, succeeded or failed.
-        output: what its release command printed; None where none ran.
-        done: set as soon as it is not pending.
+        output: the release command's output; None if none ran.
+        done: set when the release is no longer pending.
     """
 
     version: int
@@ -40,13 +40,13 @@ class Release:
 
 @dataclass
 class AddOn:
-    """An add-on of an app's: a database, a broker, or nothing that has an address.
+    """An app's add-on: a database, a broker, or one without a URL.
 
     Attributes:
-        service: whose it is: `heroku-postgresql`.
-        resource: what is behind it, where that is no database.
+        service: the add-on service, such as `heroku-postgresql`.
+        resource: the add-on's database or server; None if it has neither.
         state: provisioning, provisioned or deprovisioned.
-        attachments: the names under which it is attached, each with its id.
+        attachments: the names under which it is attached, with their IDs.
     """
 
     app: "App"
@@ -61,15 +61,15 @@ class AddOn:
 
     @property
     def config_vars(self) -> list[str]:
-        """The config vars that hold its address."""
+        """Return the config vars with its URL."""
         return [f"{name}_URL" for name in self.attachments] if self.resource else []
 
     @property
     def database(self) -> Database:
-        """The database that it is.
+        """Return its database.
 
         Raises:
-            TypeError: it is none.
+            TypeError: it is not a database.
         """
         if not isinstance(self.resource, Database):
             raise TypeError(f"{self.name} is no database")
@@ -78,7 +78,7 @@ class AddOn:
 
 @dataclass
 class Transfer:
-    """A backup of a database, or the restoring of one."""
+    """A backup or a restore of a database."""
 
     number: int
     addon: AddOn

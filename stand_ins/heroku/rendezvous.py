@@ -1,4 +1,4 @@
-"""Where `heroku run` meets its dyno: a line with a secret, and then the dyno's own input and output."""
+"""Connect `heroku run` to its dyno: the program sends a line with a secret, then the dyno's input and output follow."""
 
 import contextlib
 import os
@@ -14,29 +14,29 @@ from stand_ins.heroku.servers import BLOCK
 
 HOST = "rendezvous.runtime.heroku.com"
 PORT = 5000
-# What a terminal sends for the end of the input, and the program for the end of its own.
+# The end-of-input byte of a terminal, and the one that the program sends.
 END_OF_INPUT = b"\x04"
 
 
 class Rendezvous:
-    """Dynos that wait for the one who asked for them."""
+    """One-off dynos that wait for the program that started them."""
 
     def __init__(self) -> None:
         self.waiting: dict[str, tuple[Dyno, dict[str, str], bool]] = {}
         self.lock = Lock()
 
     def invite(self, dyno: Dyno, variables: dict[str, str], *, terminal: bool) -> str:
-        """The address where a dyno can be met; it starts when it is, with these variables."""
+        """Return the URL to attach to a dyno. The dyno starts with these variables when a program attaches."""
         with self.lock:
             self.waiting[dyno.id] = (dyno, variables, terminal)
         return f"rendezvous://{HOST}:{PORT}/{dyno.id}"
 
     def handler(self) -> type[BaseRequestHandler]:
-        """The class that answers those who come."""
+        """Return the class that handles connections."""
         rendezvous = self
 
         class Meeting(StreamRequestHandler):
-            # A buffer would swallow what is typed after the secret.
+            # Unbuffered: a buffer would swallow the input that follows the secret.
             rbufsize = 0
 
             @override
@@ -46,7 +46,7 @@ class Rendezvous:
                     found = rendezvous.waiting.pop(secret, None)
                 if found:
                     dyno, variables, terminal = found
-                    # The program drops what comes first.
+                    # The program ignores the first line.
                     self.request.sendall(b"rendezvous\r\n")
                     attend(self.request, dyno, variables, terminal=terminal)
 
@@ -54,7 +54,7 @@ class Rendezvous:
 
 
 def attend(visitor: ssl.SSLSocket, dyno: Dyno, variables: dict[str, str], *, terminal: bool) -> None:
-    """Start a dyno and connect its files with the visitor, until it ends; a visitor who leaves ends it."""
+    """Start a dyno and connect its input and output to the program until either ends; then stop the dyno."""
     if terminal:
         reading, stdout = pty.openpty()
         stdin, writing = stdout, os.dup(reading)
@@ -67,7 +67,7 @@ def attend(visitor: ssl.SSLSocket, dyno: Dyno, variables: dict[str, str], *, ter
         finally:
             for each in {stdin, stdout}:
                 os.close(each)
-        # A terminal whose last user is gone is an error, not an end.
+        # A terminal whose last process has ended raises an error instead of returning an end of file.
         with contextlib.suppress(OSError):
             while True:
                 files = [visitor.fileno(), printed.fileno()]

@@ -1,4 +1,4 @@
-"""The router: from a visitor to a web dyno and back. Its rules are from devcenter, "HTTP Routing"."""
+"""Emulate the router, which passes requests to web dynos. Its rules are from devcenter, "HTTP Routing"."""
 
 import http.client
 import re
@@ -13,7 +13,7 @@ from stand_ins.heroku.apps import App
 from stand_ins.heroku.dynos import Dyno
 from stand_ins.heroku.servers import BLOCK, HOP_BY_HOP, Exchange
 
-# Seconds: to connect, to the first byte of the answer, between two of its bytes, and that an idle connection is kept.
+# Timeouts in seconds: to connect, to the answer's first byte, between two bytes, and of an idle connection.
 CONNECT_TIMEOUT = 5.0
 FIRST_BYTE_TIMEOUT = 30.0
 ROLLING_TIMEOUT = 55.0
@@ -38,19 +38,19 @@ PAGE = """<!DOCTYPE html>
 
 
 class Router:
-    """Routes the requests of all apps."""
+    """A router for the requests of all apps."""
 
     def __init__(self) -> None:
         self.idle: dict[Dyno, list[tuple[float, http.client.HTTPConnection]]] = {}
         self.lock = Lock()
 
     def no_such_app(self, exchange: Exchange) -> None:
-        """Answer for a host name that is no app's."""
+        """Answer a request for a host name that belongs to no app."""
         page = PAGE.format(title="No such app", text="There is no app configured at that hostname.")
         exchange.reply(404, page.encode(), "text/html; charset=utf-8")
 
     def route(self, exchange: Exchange, app: App) -> None:
-        """Answer a request by one of the app's web dynos, or with the error's page."""
+        """Answer a request from one of the app's web dynos, or with an error page."""
         asked = exchange.headers.get("X-Request-ID", "")
         request_id = asked if REQUEST_ID.fullmatch(asked) else str(uuid.uuid4())
         dyno = "H80" if app.maintenance else app.web_dyno()
@@ -66,7 +66,7 @@ class Router:
             self.refuse(exchange, app, "H21", request_id, dyno)
             return
         connected = time.monotonic()
-        # The connection lets go of it when the answer says that it is the last.
+        # Keep the socket: the connection sets its own to None when the answer is marked as the last.
         upstream = connection.sock
         try:
             answer = ask(exchange, connection, request_id)
@@ -95,7 +95,7 @@ class Router:
         app.log.write("heroku", "router", f"at=info {described(exchange, request_id)} {tail}")
 
     def take(self, dyno: Dyno, address: str) -> http.client.HTTPConnection:
-        """A connection to a dyno: an idle one if there is one that it has not closed."""
+        """Return a connection to a dyno: an idle one that is still open, or a new one."""
         while True:
             with self.lock:
                 kept = self.idle.get(dyno, [])
@@ -120,7 +120,7 @@ class Router:
             self.idle = {}
 
     def refuse(self, exchange: Exchange, app: App, code: str, request_id: str, dyno: Dyno | None = None) -> None:
-        """Answer with an error's page, and log it."""
+        """Answer with an error page, and log the error."""
         error(exchange, app, code, request_id, dyno)
         title = "Offline for Maintenance" if code == "H80" else "Application error"
         text = "Check back soon." if code == "H80" else "An error occurred in the application."
@@ -129,12 +129,12 @@ class Router:
 
 
 def ask(exchange: Exchange, connection: http.client.HTTPConnection, request_id: str) -> http.client.HTTPResponse:
-    """Send a request on, and wait for the answer to begin.
+    """Pass a request on, and wait for the answer to begin.
 
     Raises:
-        TimeoutError: it did not within FIRST_BYTE_TIMEOUT seconds.
+        TimeoutError: it did not begin within FIRST_BYTE_TIMEOUT seconds.
         OSError: the connection broke.
-        http.client.HTTPException: it was closed, or what came is no HTTP.
+        http.client.HTTPException: the connection was closed, or the answer is not HTTP.
     """
     connection.sock.settimeout(FIRST_BYTE_TIMEOUT)
     connection.putrequest(exchange.command, exchange.path, skip_host=True, skip_accept_encoding=True)
@@ -156,7 +156,7 @@ def ask(exchange: Exchange, connection: http.client.HTTPConnection, request_id: 
 
 
 def own_headers(exchange: Exchange, request_id: str) -> dict[str, str]:
-    """The headers that the router sets, whatever the visitor sent: devcenter, "HTTP Routing", "Heroku Headers"."""
+    """Return the headers that the router sets and visitors cannot: devcenter, "HTTP Routing", "Heroku Headers"."""
     seen = exchange.headers.get("X-Forwarded-For")
     came_by = exchange.headers.get("Via")
     return {
@@ -170,7 +170,7 @@ def own_headers(exchange: Exchange, request_id: str) -> dict[str, str]:
 
 
 def hand_on(exchange: Exchange, answer: http.client.HTTPResponse) -> int:
-    """Give a dyno's answer to the visitor; gives the bytes of its body."""
+    """Pass a dyno's answer to the visitor; return the number of bytes of its body."""
     headers = [(name, value) for name, value in answer.getheaders() if name.lower() not in HOP_BY_HOP]
     headers.append(("Via", VIA))
     size = 0
@@ -199,7 +199,7 @@ def hand_on(exchange: Exchange, answer: http.client.HTTPResponse) -> int:
 
 
 def described(exchange: Exchange, request_id: str) -> str:
-    """A request as the router's log describes it."""
+    """Return a request in the format of the router's log."""
     return (
         f'method={exchange.command} path="{exchange.path}" host={exchange.host} request_id={request_id} '
         f'fwd="{exchange.headers.get("X-Forwarded-For") or exchange.client_address[0]}"'
@@ -207,7 +207,7 @@ def described(exchange: Exchange, request_id: str) -> str:
 
 
 def error(exchange: Exchange, app: App, code: str, request_id: str, dyno: Dyno | None) -> None:
-    """Log an error of the router's."""
+    """Log a router error."""
     name = dyno.name if dyno else ""
     head = f'at={"info" if code == "H80" else "error"} code={code} desc="{ERRORS[code]}"'
     tail = f"dyno={name} connect= service= status=503 bytes= protocol={exchange.scheme}"

@@ -1,4 +1,4 @@
-"""The stand-in's servers: http and https on one address, and a handler that answers by host name."""
+"""Run the emulated Heroku's servers: HTTP and HTTPS on one address, and a handler that answers by host name."""
 
 import contextlib
 import json
@@ -18,15 +18,15 @@ from tests.support.servers import PATIENCE, eventually
 
 BLOCK = 64 * 1024
 
-# About one connection, and not for the next: RFC 9110, section 7.6.1.
+# Headers about one connection, which proxies do not pass on: RFC 9110, section 7.6.1.
 HOP_BY_HOP = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 
 
 class Certificates:
-    """Certificates of an authority of the test's own.
+    """Certificates of the test's own authority.
 
     Attributes:
-        context: for servers; picks the certificate by the name that is asked for.
+        context: the TLS context for servers, which picks the certificate by the requested host name.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -36,7 +36,7 @@ class Certificates:
         self.context.sni_callback = self._choose
 
     def issue(self, name: str) -> None:
-        """Give a name a certificate of its own."""
+        """Issue a certificate for a host name."""
         self.own[name] = self._context(name)
 
     def _context(self, *names: str) -> ssl.SSLContext:
@@ -50,7 +50,7 @@ class Certificates:
 
 
 class Server(ThreadingTCPServer):
-    """Listens on a port of the address, with TLS or without; a thread for each connection."""
+    """A server on one port, with or without TLS, and with a thread for each connection."""
 
     allow_reuse_address = True
     request_queue_size = 128
@@ -76,7 +76,7 @@ class Server(ThreadingTCPServer):
         try:
             connection = self.context.wrap_socket(request, server_side=True) if self.context else request
         except OSError:
-            # A visitor who does not trust the certificate breaks off.
+            # A client that does not trust the certificate closes the connection.
             return
         connection.settimeout(None)
         with self.lock:
@@ -93,13 +93,13 @@ class Server(ThreadingTCPServer):
     @override
     def handle_error(self, request: Any, client_address: Any) -> None:
         error = sys.exception()
-        # Whoever asked may leave before the answer.
+        # The client may leave before the answer.
         if not isinstance(error, OSError):
             self.faults.append(f"{type(error).__name__}: {error}")
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[None]:
-        """Serve until the end of the block, when open connections are closed."""
+        """Serve until the end of the block, then close all open connections."""
         with self:
             thread = Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05})
             thread.start()
@@ -119,7 +119,7 @@ type Site = Callable[["Exchange"], None]
 
 
 class Front(Server):
-    """Answers http; `find` tells who answers for a host name."""
+    """An HTTP server; `find` returns the function that answers for a host name."""
 
     def __init__(
         self, address: tuple[str, int], context: ssl.SSLContext | None, faults: list[str], find: Callable[[str], Site]
@@ -135,7 +135,7 @@ class Exchange(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def answer(self) -> None:
-        """Let the one who answers for this host name do so."""
+        """Call the function that answers for the requested host name."""
         self.began = time.monotonic()
         self.body_left = True
         self.server.find(self.host)(self)
@@ -144,21 +144,21 @@ class Exchange(BaseHTTPRequestHandler):
 
     @property
     def host(self) -> str:
-        """The host name that is asked for, without a port."""
+        """Return the requested host name, without a port."""
         return str(self.headers.get("Host", "")).split(":")[0].lower()
 
     @property
     def scheme(self) -> str:
-        """How it was asked: http or https."""
+        """Return the request's scheme: http or https."""
         return "https" if self.server.context else "http"
 
     @property
     def has_body(self) -> bool:
-        """Whether the request has a body."""
+        """Return True if the request has a body."""
         return "Transfer-Encoding" in self.headers or int(self.headers.get("Content-Length", 0)) > 0
 
     def body(self) -> Iterator[bytes]:
-        """The request's body, piece by piece."""
+        """Yield the request's body, piece by piece."""
         if "Transfer-Encoding" in self.headers:
             while size := int(self.rfile.readline().split(b";")[0], 16):
                 yield self.rfile.read(size)
@@ -173,12 +173,12 @@ class Exchange(BaseHTTPRequestHandler):
         self.body_left = False
 
     def json(self) -> dict[str, Any]:
-        """The request's body, which is JSON or nothing."""
+        """Return the request's JSON; an empty body counts as an empty object."""
         found = json.loads(b"".join(self.body()) or b"{}")
         return found if isinstance(found, dict) else {}
 
     def reply(self, status: int, content: bytes, kind: str, **headers: str) -> None:
-        """Answer with all of it; an underscore in a header's name stands for its dash."""
+        """Send an answer; underscores in headers' names become dashes."""
         self.send_response_only(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
@@ -193,7 +193,7 @@ class Exchange(BaseHTTPRequestHandler):
         self.reply(status, json.dumps(content).encode(), "application/json", **headers)
 
     def stream(self, status: int, headers: Iterable[tuple[str, str]], pieces: Iterable[bytes]) -> None:
-        """Answer piece by piece, as they come."""
+        """Send an answer piece by piece, as the pieces come."""
         self.send_response_only(status)
         for name, value in headers:
             self.send_header(name, value)
@@ -206,13 +206,13 @@ class Exchange(BaseHTTPRequestHandler):
 
     @override
     def end_headers(self) -> None:
-        # What is left of a body that nobody wanted would be read as the next request.
+        # The unread rest of a body would be taken for the next request.
         self.close_connection = self.close_connection or (self.has_body and self.body_left)
         if self.close_connection:
-            # Whoever is not told may ask again just as the connection is closed.
+            # Tell the client, which could otherwise send its next request just as the connection is closed.
             self.send_header("Connection", "close")
         super().end_headers()
 
     @override
     def log_message(self, format: str, *args: Any) -> None:
-        """Write nothing: the stand-in has its own log."""
+        """Write nothing: the emulated Heroku has its own log."""

@@ -1,5 +1,4 @@
-// Spares the heroku program half of its start: it loads what reports its errors also where DISABLE_TELEMETRY says
-// that nothing is reported.
+// Halves the start time of the heroku program: even with DISABLE_TELEMETRY, it loads the packages that report errors.
 import * as module from "node:module";
 
 const SILENT = `data:text/javascript,

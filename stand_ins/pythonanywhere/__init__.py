@@ -1,1 +1,1 @@
-"""PythonAnywhere: an account with its consoles, its web apps served by uWSGI, and the API behind them."""
+"""Emulate PythonAnywhere: an account with its consoles, its web apps served by uWSGI, and its API."""

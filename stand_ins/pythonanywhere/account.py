@@ -1,4 +1,4 @@
-"""An account as its owner has it: a home folder, a console without root or uv, Python 3.13, and PostgreSQL's programs."""
+"""Emulate an account: a home folder, a console without root or uv, Python 3.13, and PostgreSQL's programs."""
 
 import os
 import shlex
@@ -10,17 +10,17 @@ from pathlib import Path
 from tests.support.databases import programs
 from tests.support.names import IN_A_NAMESPACE, LoopbackNames
 
-# Which only the platform's own API and consoles know.
+# The API token, which only the platform's API and consoles know.
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 API_HOST = "www.pythonanywhere.com"
-# That of the other system, which knows nothing of the first one's accounts.
+# The host of the platform's other system, which does not know the first one's accounts.
 EUROPE = "eu.pythonanywhere.com"
-# What a machine behind a proxy or a package index of its own needs to install packages.
+# Variables that a machine behind a proxy or with its own package index needs to install packages.
 OF_THIS_NETWORK = ("PIP_", "UV_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 
-# Mounts a folder at a path whose parent has other entries, which stay, and which this machine need not have.
-# Nothing of that is seen outside, and nothing is left. Then root's rights are given up: the account's user owns
-# what root owns outside, and may do nothing else that root may.
+# Mounts folders at paths that this machine need not have, and keeps the other entries of their parents. The mounts are
+# not visible outside, and nothing is left. Then root's rights are dropped: in the account, its user owns what root owns
+# outside, and has no other right of root's.
 ENTER = """
 set -eu
 hosts=$1 home=$2 www=$3 user=$4 scratch=$5; shift 5
@@ -48,28 +48,28 @@ class Account:
     """An account on the platform.
 
     Attributes:
-        user: its name.
+        user: the user's name.
         site: the host of the platform's pages and API.
-        home: its home folder, as seen from outside; inside it is /home/<user>.
-        www: /var/www, as seen from outside.
-        environment: the variables of its consoles.
+        home: the path of its home folder outside; inside it is /home/<user>.
+        www: the path of its /var/www outside.
+        environment: the environment variables of its consoles.
     """
 
     def __init__(self, folder: Path, user: str, names: LoopbackNames, ca_file: Path, site: str = API_HOST) -> None:
         """Make an account.
 
         Args:
-            folder: an empty one, to keep the account's in.
-            user: its name.
-            names: the host names that it knows.
-            ca_file: the certificates that it trusts.
+            folder: an empty folder for the account's files.
+            user: the user's name.
+            names: the host names that resolve in it.
+            ca_file: a file with the certificates that it trusts.
             site: the system that it is on.
         """
         self.user = user
         self.site = site
         self.names = names
         self.home, self.www, self.scratch = (folder / name for name in ("home", "www", "scratch"))
-        # Where every account has it, since a virtual environment leads there.
+        # The same path in each account, since virtual environments refer to it.
         self.bin = self.home / ".local/bin"
         for each in (self.bin, self.www, self.scratch):
             each.mkdir(parents=True)
@@ -95,19 +95,19 @@ class Account:
             self.environment.setdefault("PIP_CONFIG_FILE", str(config))
 
     def provide(self, name: str, program: Path) -> None:
-        """Let a program be found in the account's consoles."""
+        """Put a program on the path of the account's consoles."""
         (self.bin / name).symlink_to(program)
 
     def command(self, command: Sequence[str]) -> list[str]:
-        """The command by which `command` runs in the account, from its home folder; it takes and gives what that does."""
+        """Return the command that runs `command` in the account's home folder; input, output and exit code are its own."""
         own = [str(self.names.hosts), str(self.home), str(self.www), self.user, str(self.scratch)]
         return [*IN_A_NAMESPACE, "sh", "-c", ENTER, "sh", *own, *command]
 
     def run(self, *command: str, code: int = 0, text: str = "", **variables: str) -> str:
-        """Run a command in a console; gives what it printed.
+        """Run a command in a console; return its output.
 
         Raises:
-            AssertionError: it did not end with `code`.
+            AssertionError: its exit code was not `code`.
         """
         done = subprocess.run(
             self.command(command),

@@ -1,4 +1,4 @@
-"""A project that is deployed to the stand-in: the machine that it is pushed from, and the account where it lives."""
+"""Deploy a project to the emulated PythonAnywhere, from a developer's machine to an account."""
 
 import contextlib
 import functools
@@ -18,12 +18,12 @@ from tests.support.environments import clean_environment, run, uv
 from tests.support.faults import QUICK, Change, text
 
 USER = "todolist"
-# An account and a project by the defaults of the questions.
+# The account and the project with default answers.
 SITE = "todo-list"
 on_pythonanywhere = functools.partial(pythonanywhere, user=USER)
 HOST = f"{USER}@ssh.pythonanywhere.com"
 EXPORT = "export --quiet --locked --no-default-groups --group deploy --no-emit-project --output-file requirements.txt"
-# What ssh does for a key that the account knows; without a key it says no, as the real one would.
+# An ssh that accepts the account's key, and refuses others as the real one does.
 SSH = """#!/bin/sh
 test "$1 $2 $3 $4" = "-T -o BatchMode=yes {host}" && test -s "$HOME/.ssh/id_ed25519" || {{
   echo "$4: Permission denied (publickey)." >&2; exit 255
@@ -33,15 +33,15 @@ exec env -i {environment} {command} sh -c "$5"
 
 
 def release(said: str) -> Change:
-    """Let the home page say something that tells a release from others."""
+    """Change the home page's text, to tell releases apart."""
     return text("templates/pages/home.html", "{% endblock content %}", f"  <p>{said}</p>\n{{% endblock content %}}")
 
 
 class Laptop:
-    """The machine on which one works: the project, and the repository that it is pushed to."""
+    """A developer's machine: the project, and the repository that it is pushed to."""
 
     def __init__(self, folder: Path) -> None:
-        """Take what lies in a folder, if anything does yet."""
+        """Use a folder that may already have both."""
         self.folder = folder
         self.project = folder / "project"
         self.origin = folder / "origin.git"
@@ -49,7 +49,7 @@ class Laptop:
 
     @classmethod
     def fresh(cls, template: Path, folder: Path, **answers: str) -> "Laptop":
-        """A project just rendered, which git has and its remote too."""
+        """Return a machine with a fresh project, committed and pushed."""
         laptop = cls(folder)
         rendering.render(template, laptop.project, platform="pythonanywhere", **answers)
         laptop.home.mkdir()
@@ -60,35 +60,35 @@ class Laptop:
         return laptop
 
     def git(self, *arguments: str) -> str:
-        """What git says about the project."""
+        """Run git in the project, and return its output."""
         return run(["git", *arguments], self.project).strip()
 
     def push(self, message: str) -> str:
-        """Commit all that was changed, and push it; gives the commit."""
+        """Commit and push all changes; return the commit."""
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", message)
         self.git("push", "--quiet", "--set-upstream", "origin", "main")
         return self.git("rev-parse", "HEAD")
 
     def change(self, *changes: Change) -> str:
-        """Change the project, and push it; gives the commit."""
+        """Change the project, and push it; return the commit."""
         for each in changes:
             each(self.project)
         return self.push("Change")
 
     def lock(self) -> None:
-        """Write the lock, and what pip installs from."""
+        """Write uv.lock and requirements.txt."""
         run([uv(), "lock", "--quiet"], self.project)
         run([uv(), *EXPORT.split()], self.project)
 
     def environment(self, account: Account, *, key: str = "key", **variables: str) -> dict[str, str]:
-        """The variables of a terminal with uv, and with an ssh that leads to the account by a key."""
+        """Return the environment of a terminal with uv, and with an ssh that reaches the account with a key."""
         bin_folder = self.home / "bin"
         bin_folder.mkdir(exist_ok=True)
         (self.home / ".ssh").mkdir(exist_ok=True)
         if key:
             (self.home / ".ssh/id_ed25519").write_text(key)
-        # Over ssh no console was started, and nothing has set what it sets.
+        # A command over SSH has no console, and so none of a console's variables.
         inside = {
             name: value
             for name, value in account.environment.items()
@@ -107,14 +107,14 @@ class Laptop:
         return {**clean, "HOME": str(self.home), "PATH": f"{bin_folder}:/usr/bin:/bin"}
 
     def program(self, name: str, script: str) -> None:
-        """Put a script where the terminal finds it first."""
+        """Put a script first on the terminal's path."""
         path = self.home / "bin" / name
         path.write_text(script)
         path.chmod(0o755)
 
 
 class Live:
-    """A site in an account of the stand-in."""
+    """A site in an account of the emulated platform."""
 
     def __init__(self, platform: Platform, laptop: Laptop) -> None:
         self.platform = platform
@@ -124,11 +124,11 @@ class Live:
 
     @property
     def current(self) -> str:
-        """The name of the release that serves."""
+        """Return the name of the current release."""
         return (self.folder / "current").readlink().name
 
     def add_release(self, name: str, before: str) -> Path:
-        """Put another release there, like the one that serves; gives its folder."""
+        """Add a copy of the current release; return its folder."""
         folder = self.folder / "releases" / name
         shutil.copytree(self.folder / "releases" / self.current, folder, symlinks=True)
         details = {"commit": name[5:], "before": before}
@@ -136,44 +136,44 @@ class Live:
         return folder
 
     def link(self, name: str) -> None:
-        """Let `current` name a release."""
+        """Point `current` at a release."""
         self.account.run("ln", "-sfn", f"/home/{USER}/{SITE}/releases/{name}", f"{SITE}/current")
 
     @property
     def releases(self) -> list[str]:
-        """The names of all releases, the oldest first."""
+        """Return the names of all releases, oldest first."""
         return sorted(path.name for path in (self.folder / "releases").iterdir())
 
     @property
     def packages(self) -> list[str]:
-        """The names of the folders with installed packages."""
+        """Return the names of the folders with installed packages."""
         return sorted(path.name for path in (self.folder / "environments").iterdir())
 
     def set_up(self, variables: Mapping[str, str]) -> None:
-        """Do what the runbook does before the first deploy."""
+        """Set up the account as the runbook does before the first deploy."""
         self.account.run("git", "clone", "--quiet", str(self.laptop.origin), f"{SITE}/repository")
         (self.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
 
     def deploy(self, *options: str, code: int = 0, **variables: str) -> str:
-        """Run the deploy script in a console; gives what it printed."""
+        """Run the deploy script in a console; return its output."""
         command = ["python3.13", f"{SITE}/repository/deploy/pythonanywhere.py", *options]
         return self.account.run(*command, code=code, **variables)
 
     def manage(self, *command: str) -> str:
-        """Run one of Django's commands in a console; gives what it printed."""
+        """Run one of Django's commands in a console; return its output."""
         current = f"{SITE}/current"
         return self.account.run(f"{current}/.venv/bin/python", f"{current}/manage.py", *command)
 
     def ask(self, path: str = "/", **headers: str) -> Page:
-        """Ask for a page as a visitor does, by https; redirects are not followed."""
+        """Request a page over HTTPS as a visitor does; do not follow redirects."""
         return self.platform.ask(self.platform.domain, path, headers=headers)
 
 
-# --- A site that is live, made once and copied for each test
+# --- A live site, deployed once and copied for each test
 
 
 def make_seed(template: Path, folder: Path) -> None:
-    """Deploy a project with SQLite for the first time, and keep what is there afterwards."""
+    """Deploy a project with SQLite for the first time, and keep the resulting files."""
     (folder / "laptop").mkdir(parents=True)
     laptop = Laptop.fresh(template, folder / "laptop", database="sqlite")
     laptop.lock()
@@ -185,7 +185,7 @@ def make_seed(template: Path, folder: Path) -> None:
 
 
 def variables() -> dict[str, str]:
-    """What production needs, with SQLite."""
+    """Return the variables that production needs, with SQLite."""
     return {
         "DJANGO_SETTINGS_MODULE": "config.settings.production",
         "SECRET_KEY": "0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ",
@@ -198,14 +198,14 @@ def variables() -> dict[str, str]:
 
 @contextlib.contextmanager
 def grown(seed: Path, folder: Path) -> Iterator[Live]:
-    """A copy of the site, which serves."""
+    """Serve a copy of the site until the end of the block."""
     shutil.copytree(seed / "laptop", folder / "laptop", symlinks=True)
     laptop = Laptop(folder / "laptop")
     laptop.git("remote", "set-url", "origin", str(laptop.origin))
     with on_pythonanywhere(folder / "platform") as running:
         live = Live(running, laptop)
         before = seed / "platform/account"
-        # Packages are many files that nobody changes.
+        # Link the packages instead of copying them: they are many files that no test changes.
         live.folder.mkdir()
         subprocess.run(["cp", "-a", "--link", before / "home" / SITE / "environments", live.folder], check=True)
         rest = shutil.ignore_patterns("environments")

@@ -1,8 +1,8 @@
-"""A stand-in for PythonAnywhere: its API, its web servers, and one account.
+"""Emulate PythonAnywhere: its API, its web servers, and one account.
 
-The calls, their fields and the limit are those of https://help.pythonanywhere.com/pages/API, and the answers those that
-the platform's own library and program expect (pythonanywhere-core 0.3.3, pythonanywhere 0.19.3). What is not known
-here is refused.
+The calls, their fields and the rate limit are from https://help.pythonanywhere.com/pages/API. The answers are those that
+the platform's own library and program expect (pythonanywhere-core 0.3.3, pythonanywhere 0.19.3). Unknown calls are
+refused.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ ANSWER = tuple[int, Any]
 
 @dataclass
 class Page:
-    """An answer of one of the platform's hosts."""
+    """An answer from one of the platform's hosts."""
 
     status: int
     headers: Mapping[str, str]
@@ -45,14 +45,14 @@ class Platform:
     """The platform, with one account.
 
     Attributes:
-        account: it.
-        paid: whether it pays; a free one has one web app, no domain of its own and no scheduled tasks.
-        webapps: by their domain.
-        tasks: the scheduled ones.
-        always_on: what runs all the time, and is started again when it ends.
-        minute: how long the limit's minute is, in seconds.
-        broken: calls that fail, by method and the end of the path, with what they answer.
-        calls: each call that was let in, as "GET /webapps/".
+        account: the account.
+        paid: True for a paid account; a free one has one web app, no custom domain and no scheduled tasks.
+        webapps: the web apps by domain.
+        tasks: the scheduled tasks.
+        always_on: the always-on tasks, which are restarted when they end.
+        minute: the length of the rate limit's minute in seconds.
+        broken: calls that fail, by method and the end of the path, with their answers.
+        calls: the accepted calls, as "GET /webapps/".
     """
 
     def __init__(self, account: Account, folder: Path) -> None:
@@ -71,7 +71,7 @@ class Platform:
 
     @property
     def domain(self) -> str:
-        """The web app's host name that every account has."""
+        """Return the host name of the account's web app."""
         return f"{self.account.user}.{self.account.site.removeprefix('www.')}"
 
     def ask(
@@ -84,14 +84,14 @@ class Platform:
         tls: bool = True,
         headers: Mapping[str, str] | None = None,
     ) -> Page:
-        """Ask a host as a visitor or a program outside does; redirects are not followed.
+        """Send a request to a host as a visitor or an external program does; do not follow redirects.
 
         Args:
-            host: a name of the platform's.
+            host: one of the platform's host names.
             path: the path, with its query.
-            method: what to do there.
-            fields: what to send as JSON, if anything.
-            tls: whether by https.
+            method: the HTTP method.
+            fields: fields to send as JSON, if any.
+            tls: True for HTTPS.
             headers: more headers.
         """
         context = ssl.create_default_context(cafile=self.account.environment["REQUESTS_CA_BUNDLE"])
@@ -108,7 +108,7 @@ class Platform:
         return page
 
     def serve(self, webapp: WebApp) -> None:
-        """Have a web app, and start it."""
+        """Add a web app, and start it."""
         folder = self.folder / f"webapp-{webapp.id}"
         folder.mkdir()
         self.webapps[webapp.domain_name] = webapp
@@ -127,7 +127,7 @@ class Platform:
             exchange.reply(404, b"<h1>Coming Soon!</h1>")
 
     def called(self, exchange: Exchange) -> ANSWER:
-        """What the API answers a call."""
+        """Return the API's answer to a call."""
         path, method = exchange.path.partition("?")[0], exchange.command
         match = re.fullmatch(r"/api/v0/user/([^/]+)(/.*/)", path)
         if not match or not exchange.server.context:
@@ -151,7 +151,7 @@ class Platform:
         return 404, {"detail": "Not found."}
 
     def over_the_limit(self, endpoint: str) -> int:
-        """Seconds until the next call of an endpoint is taken; 0 for now."""
+        """Return the seconds until an endpoint accepts its next call; 0 if it does now."""
         now, recent = time.monotonic(), self.recent[endpoint]
         while recent and recent[0] <= now - self.minute:
             recent.popleft()
@@ -163,11 +163,11 @@ class Platform:
     # --- Web apps
 
     def list_webapps(self, _: dict[str, Any]) -> ANSWER:
-        """All web apps."""
+        """Return all web apps."""
         return 200, [described(webapp) for webapp in self.webapps.values()]
 
     def create_webapp(self, fields: dict[str, Any]) -> ANSWER:
-        """Make a web app, which greets the world."""
+        """Create a web app, which shows "Hello, World!"."""
         missing = {
             name: ["This field is required."] for name in ("domain_name", "python_version") if not fields.get(name)
         }
@@ -190,11 +190,11 @@ class Platform:
         return 200, {"status": "OK"}
 
     def get_webapp(self, _: dict[str, Any], domain: str) -> ANSWER:
-        """One web app."""
+        """Return a web app."""
         return (200, described(self.webapps[domain])) if domain in self.webapps else unknown()
 
     def change_webapp(self, fields: dict[str, Any], domain: str) -> ANSWER:
-        """Change some fields; those that are settled at its making are refused."""
+        """Change some fields; refuse those that are fixed at creation."""
         if domain not in self.webapps:
             return unknown()
         for name, value in fields.items():
@@ -213,21 +213,21 @@ class Platform:
         return 200, described(self.webapps[domain])
 
     def reload_webapp(self, _: dict[str, Any], domain: str) -> ANSWER:
-        """Start a web app anew."""
+        """Restart a web app."""
         if domain not in self.webapps:
             return unknown()
         self.servers[domain].restart(self.webapps[domain])
         if not domain.endswith(".pythonanywhere.com"):
-            # The web app is reloaded, and its domain's CNAME was not found.
+            # The platform's answer when the web app was reloaded but its domain's CNAME was not found.
             return 409, {"status": "ERROR", "error": "cname_error"}
         return 200, {"status": "OK"}
 
     def list_static_files(self, _: dict[str, Any], domain: str) -> ANSWER:
-        """The folders that are served as they are."""
+        """Return the mapped static folders."""
         return (200, self.webapps[domain].static_files) if domain in self.webapps else unknown()
 
     def map_static_files(self, fields: dict[str, Any], domain: str) -> ANSWER:
-        """Serve a folder as it is."""
+        """Map a static folder."""
         if domain not in self.webapps:
             return unknown()
         if not str(fields.get("url", "")).startswith("/") or not str(fields.get("path", "")).startswith("/"):
@@ -237,7 +237,7 @@ class Platform:
         return 201, mapping
 
     def change_static_files(self, fields: dict[str, Any], domain: str, number: str) -> ANSWER:
-        """Serve another folder there."""
+        """Change the mapping of a static folder."""
         for mapping in self.webapps[domain].static_files if domain in self.webapps else []:
             if mapping["id"] == int(number):
                 mapping.update({name: value for name, value in fields.items() if name in ("url", "path")})
@@ -245,7 +245,7 @@ class Platform:
         return unknown()
 
     def delete_static_files(self, _: dict[str, Any], domain: str, number: str) -> ANSWER:
-        """Serve a folder no more."""
+        """Delete the mapping of a static folder."""
         for mapping in self.webapps[domain].static_files if domain in self.webapps else []:
             if mapping["id"] == int(number):
                 self.webapps[domain].static_files.remove(mapping)
@@ -255,11 +255,11 @@ class Platform:
     # --- Scheduled tasks
 
     def list_tasks(self, _: dict[str, Any]) -> ANSWER:
-        """All tasks."""
+        """Return all scheduled tasks."""
         return 200, list(self.tasks.values())
 
     def create_task(self, fields: dict[str, Any]) -> ANSWER:
-        """Make a task, which needs its time."""
+        """Create a scheduled task, which needs a time."""
         if not self.paid:
             return 403, {"detail": "Your plan has no scheduled tasks."}
         problems = {name: ["This field is required."] for name in ("command", "minute") if name not in fields}
@@ -282,17 +282,17 @@ class Platform:
         return 201, self.tasks[number]
 
     def delete_task(self, _: dict[str, Any], number: str) -> ANSWER:
-        """Delete a task."""
+        """Delete a scheduled task."""
         return (204, None) if self.tasks.pop(int(number), None) else unknown()
 
     # --- Always-on tasks
 
     def list_always_on(self, _: dict[str, Any]) -> ANSWER:
-        """All of them."""
+        """Return all always-on tasks."""
         return 200, [task.fields for task in self.always_on.values()]
 
     def create_always_on(self, fields: dict[str, Any]) -> ANSWER:
-        """Make one, which starts unless it is told not to."""
+        """Create an always-on task, and start it unless it is disabled."""
         if not self.paid:
             return 403, {"detail": "Your plan has no always-on tasks."}
         if not fields.get("command"):
@@ -312,7 +312,7 @@ class Platform:
         return 201, told
 
     def change_always_on(self, fields: dict[str, Any], number: str) -> ANSWER:
-        """Change one, and start it."""
+        """Change an always-on task, and start it."""
         if int(number) not in self.always_on:
             return unknown()
         task = self.always_on[int(number)]
@@ -322,7 +322,7 @@ class Platform:
         return 200, task.fields
 
     def restart_always_on(self, _: dict[str, Any], number: str) -> ANSWER:
-        """Start one anew."""
+        """Restart an always-on task."""
         if int(number) not in self.always_on:
             return unknown()
         self.always_on[int(number)].restart()
@@ -349,23 +349,23 @@ CALLS: dict[str, dict[str, Known]] = {
 
 
 def described(webapp: WebApp) -> dict[str, Any]:
-    """A web app as the API describes it."""
+    """Return a web app in the API's format."""
     return {name: getattr(webapp, name) for name in FIELDS}
 
 
 def unknown() -> ANSWER:
-    """The answer for what there is not."""
+    """Return the answer for something that does not exist."""
     return 404, {"detail": "Not found."}
 
 
 def wait_told(content: Any) -> int:
-    """The seconds that a refusal tells to wait."""
+    """Return the seconds to wait that a refusal states."""
     found = re.search("[0-9]+", content["detail"])
     return int(found[0]) if found else 0
 
 
 def given(exchange: Exchange) -> dict[str, Any]:
-    """The fields of a call, sent as a form or as JSON."""
+    """Return a call's fields, sent as a form or as JSON."""
     if not exchange.body:
         return {}
     if exchange.headers.get("Content-Type", "").startswith("application/json"):
@@ -376,10 +376,10 @@ def given(exchange: Exchange) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def pythonanywhere(folder: Path, user: str, site: str = API_HOST) -> Iterator[Platform]:
-    """The platform with an account, until the end of the block; nothing of it is left then.
+    """Emulate the platform with an account until the end of the block, then remove everything.
 
     Raises:
-        pytest.skip.Exception: this process may not have host names of its own.
+        pytest.skip.Exception: this process may not set host names.
     """
     hosts = [site, f"{user}.{site.removeprefix('www.')}"]
     with loopback_names(folder / "names", hosts) as names, contextlib.ExitStack() as stack:
@@ -399,7 +399,7 @@ def pythonanywhere(folder: Path, user: str, site: str = API_HOST) -> Iterator[Pl
 
 
 def trusted(folder: Path, authority: trustme.CA) -> Path:
-    """A file with the certificates that this machine trusts, and the platform's."""
+    """Return a file with the certificates that this machine trusts, and the platform's."""
     file = folder / "ca.pem"
     own = ssl.get_default_verify_paths().cafile or DEFAULT_CA_BUNDLE_PATH
     file.write_text(f"{Path(own).read_text()}\n{authority.cert_pem.bytes().decode()}")

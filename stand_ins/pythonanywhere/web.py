@@ -1,4 +1,4 @@
-"""The platform's web servers: what ends TLS in front, and uWSGI behind it for each web app."""
+"""Emulate the platform's web servers: a proxy that terminates TLS, and uWSGI behind it for each web app."""
 
 import contextlib
 import http.client
@@ -18,11 +18,11 @@ from typing import Any, override
 from stand_ins.pythonanywhere.account import Account
 from tests.support.servers import Running, eventually, free_port, running
 
-# About one connection, and not for the next: RFC 9110, section 7.6.1.
+# Headers about one connection, which proxies do not pass on: RFC 9110, section 7.6.1.
 HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"}
-# uWSGI in the Python of a virtual environment, whose packages it then has.
+# Start uWSGI with a virtual environment's Python, so that it finds that environment's packages.
 UWSGI = "import sys, pyuwsgi; pyuwsgi.run(sys.argv[1:])"
-# What a new web app says.
+# The WSGI file of a new web app.
 DEFAULT_WSGI = """
 def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/html")])
@@ -45,12 +45,12 @@ class WebApp:
 
     @property
     def wsgi_file(self) -> str:
-        """What uWSGI loads."""
+        """Return the path of the WSGI file, which uWSGI loads."""
         return f"/var/www/{self.domain_name.replace('.', '_')}_wsgi.py"
 
 
 class WebServer:
-    """uWSGI for one web app, in the account."""
+    """A uWSGI server for one web app of the account."""
 
     def __init__(self, account: Account, folder: Path) -> None:
         self.account = account
@@ -58,7 +58,7 @@ class WebServer:
         self.port = 0
         self.server: Running | None = None
         self.stack = contextlib.ExitStack()
-        # A folder with uWSGI alone: the tests' other packages are not the account's.
+        # A folder with only uWSGI: the account does not have the tests' other packages.
         self.modules = folder / "uwsgi"
         self.modules.mkdir()
         spec = find_spec("pyuwsgi")
@@ -70,15 +70,15 @@ class WebServer:
             (self.modules / libraries.name).symlink_to(libraries)
 
     def restart(self, webapp: WebApp) -> None:
-        """Start anew, with what the web app says now."""
+        """Restart with the web app's current settings."""
         self.stop()
         webapp.starts += 1
         self.port = free_port()
         python = f"{webapp.virtualenv_path}/bin/python" if webapp.virtualenv_path else f"python{webapp.python_version}"
         options = [
             *("--http-socket", f"127.0.0.1:{self.port}", "--wsgi-file", webapp.wsgi_file, "--master", "--die-on-term"),
-            # As on the platform, a touch of the file starts the code anew; uWSGI itself stays, since
-            # the one of the package does not find its environment again.
+            # As on the platform, touching the file reloads the code. uWSGI itself keeps running, since the
+            # packaged uWSGI does not find its environment after a restart.
             *("--lazy-apps", "--touch-workers-reload", webapp.wsgi_file, "--buffer-size", "32768"),
         ]
         command = self.account.command([python, "-c", UWSGI, *options])
@@ -88,28 +88,28 @@ class WebServer:
         assert eventually(self.listens), self.log()
 
     def listens(self) -> bool:
-        """Whether it takes requests, or has ended."""
+        """Return True if it accepts requests, or has ended."""
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
             return True
         return self.server is None or self.server.process.poll() is not None
 
     def stop(self) -> None:
-        """Stop, if it runs, whatever it is at: told to end while it loads the code, uWSGI takes its time."""
+        """Kill it if it is running: uWSGI does not end promptly while it loads the code."""
         if self.server:
             self.server.stop(signal.SIGKILL)
         self.stack.close()
         self.server = None
 
     def log(self) -> str:
-        """What it has written since its last start."""
+        """Return its output since its last start."""
         return self.server.output() if self.server else ""
 
 
 class AlwaysOn:
-    """A command that runs in the account all the time, with nothing of a console's but its home.
+    """A command that always runs in the account. Of a console's variables it has only HOME.
 
     Attributes:
-        fields: what the API says of it.
+        fields: its fields in the API.
     """
 
     def __init__(self, account: Account, log: Path, fields: dict[str, Any]) -> None:
@@ -120,7 +120,7 @@ class AlwaysOn:
         self.stack = contextlib.ExitStack()
 
     def restart(self) -> None:
-        """Start it, once what runs has ended."""
+        """Stop it if it is running, and start it."""
         self.stop()
         clean = ["env", "-i", f"HOME=/home/{self.account.user}", f"PATH={self.account.environment['PATH']}"]
         command = self.account.command([*clean, "bash", "-c", f"cd && {self.fields['command']}"])
@@ -129,7 +129,7 @@ class AlwaysOn:
         )
 
     def stop(self) -> None:
-        """End it, if it runs."""
+        """Stop it if it is running."""
         if self.process:
             self.process.stop()
         self.stack.close()
@@ -140,7 +140,7 @@ type Answer = Callable[["Exchange"], None]
 
 
 class Front(ThreadingTCPServer):
-    """Listens on a port of the platform's address, with TLS or without."""
+    """A server on a port of the platform's address, with or without TLS."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -155,7 +155,7 @@ class Front(ThreadingTCPServer):
         try:
             connection = self.context.wrap_socket(request, server_side=True) if self.context else request
         except OSError:
-            # A visitor who does not trust the certificate breaks off.
+            # A client that does not trust the certificate closes the connection.
             return
         with connection:
             super().finish_request(connection, client_address)
@@ -179,7 +179,7 @@ class Exchange(BaseHTTPRequestHandler):
     server: Front
 
     def answered(self) -> None:
-        """Read the request, and let the platform answer it."""
+        """Read the request, and have the platform answer it."""
         self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.answer(self)
 
@@ -187,11 +187,11 @@ class Exchange(BaseHTTPRequestHandler):
 
     @property
     def host(self) -> str:
-        """The host name that is asked for."""
+        """Return the requested host name."""
         return str(self.headers.get("Host", "")).split(":")[0].lower()
 
     def reply(self, status: int, content: bytes, kind: str = "text/html", **headers: str) -> None:
-        """Answer with all of it; an underscore in a header's name stands for its dash."""
+        """Send an answer; underscores in headers' names become dashes."""
         self.send_response_only(status)
         if status != 204:
             self.send_header("Content-Type", kind)
@@ -203,7 +203,7 @@ class Exchange(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def visit(self, webapp: WebApp, server: WebServer) -> None:
-        """Answer as the platform does for a web app's visitor."""
+        """Answer a web app's visitor as the platform does."""
         if webapp.force_https and not self.server.context:
             self.reply(301, b"", Location=f"https://{self.host}{self.path}")
             return
@@ -216,7 +216,7 @@ class Exchange(BaseHTTPRequestHandler):
         self.pass_on(server)
 
     def send_file(self, account: Account, path: str) -> None:
-        """Send a file of the account, as the platform does: with no word on how long it may be kept."""
+        """Send a file of the account, as the platform does: without a Cache-Control header."""
         file = account.home / path.removeprefix(f"/home/{account.user}/")
         if ".." in path or not file.is_file():
             self.reply(404, b"<h1>404 Not Found</h1>")
@@ -224,7 +224,7 @@ class Exchange(BaseHTTPRequestHandler):
         self.reply(200, file.read_bytes(), mimetypes.guess_type(path)[0] or "application/octet-stream")
 
     def pass_on(self, server: WebServer) -> None:
-        """Ask uWSGI. It learns the visitor's address and nothing of https."""
+        """Pass the request to uWSGI, with the visitor's IP address and without a sign of HTTPS."""
         headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
         headers = {name: value for name, value in headers.items() if name.lower() != "x-forwarded-proto"}
         headers |= {"X-Real-IP": self.client_address[0], "Connection": "close"}

@@ -1,4 +1,4 @@
-"""What tests of a platform can ask for."""
+"""Fixtures for the tests of platforms."""
 
 import contextlib
 import functools
@@ -26,20 +26,20 @@ from tests.support.repositories import repository
 
 @pytest.fixture(scope="session")
 def seed(template: Path, once: Once) -> Path:
-    """What is there after a first deploy to PythonAnywhere."""
+    """The files after a first deploy to PythonAnywhere."""
     return once.get("pythonanywhere", lambda folder: make_seed(template, folder))
 
 
 @pytest.fixture
 def live(seed: Path, tmp_path: Path) -> Iterator[Live]:
-    """A site of one's own that is live on PythonAnywhere."""
+    """A live site on PythonAnywhere that the test may change."""
     with grown(seed, tmp_path) as site:
         yield site
 
 
 @pytest.fixture
 def serves_as_before(live: Live) -> Iterator[None]:
-    """The release before goes on serving, and nothing is left of the one that failed."""
+    """Check that the previous release still serves after the test, and nothing is left of the failed one."""
     first, page, packages = live.current, live.ask().text, live.packages
     yield
     assert (live.current, live.releases, live.packages) == (first, [first], packages)
@@ -50,7 +50,7 @@ def serves_as_before(live: Live) -> Iterator[None]:
 def developer(
     render: Callable[..., Path], environments: Environments, database: PostgreSQL, tmp_path: Path
 ) -> Iterator[Developer]:
-    """A developer with a fresh project, committed."""
+    """A developer with a committed fresh project."""
     with heroku(tmp_path / "heroku", database) as platform:
         project = render(platform="heroku")
         QUICK(project)
@@ -62,7 +62,7 @@ def developer(
 def projects(
     engine: Engine, template: Path, shared_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Projects]:
-    """Projects with their images; those of all test processes have their layers in common."""
+    """Projects with their images; the images of all test processes share layers."""
     slug = f"dk-{hashlib.sha256(str(shared_folder).encode()).hexdigest()[:8]}"
     tag = os.environ.get("PYTEST_XDIST_WORKER", "main")
     made = Projects(engine, functools.partial(rendering.render, template), tmp_path_factory.mktemp("built"), slug, tag)
@@ -74,7 +74,7 @@ def projects(
 
 @pytest.fixture(scope="session")
 def deployed(projects: Projects) -> Iterator[Deployment]:
-    """A site on Docker with PostgreSQL, for tests that only ask it."""
+    """A site on Docker with PostgreSQL, for tests that do not change it."""
     with projects.deployment() as deployment:
         deployment.up()
         yield deployment
@@ -82,13 +82,13 @@ def deployed(projects: Projects) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="session")
 def machines(engine: Engine, shared_folder: Path) -> Machines:
-    """Plain Linux machines."""
+    """Linux machines."""
     return Machines(engine, shared_folder)
 
 
 @pytest.fixture(scope="session")
 def deployed_machine(machines: Machines, template: Path, shared_folder: Path) -> Iterator[tuple[str, Path]]:
-    """The image of a machine on which somebody has followed the runbook up to a live site, and the project."""
+    """The image of a machine on which the runbook was followed up to a live site, and the project."""
     folder = shared_folder / "deployed"
 
     @contextlib.contextmanager
@@ -109,7 +109,7 @@ def deployed_machine(machines: Machines, template: Path, shared_folder: Path) ->
 
 @pytest.fixture
 def owner(machines: Machines, deployed_machine: tuple[str, Path], tmp_path: Path) -> Iterator[Owner]:
-    """Somebody with a live site on a machine of their own, and its project."""
+    """An owner with a project and its live site on a Linux machine."""
     image, project = deployed_machine
     with machines.started(image, *NAMES) as machine:
         yield Owner(machine, shutil.copytree(project, tmp_path / "owned"))

@@ -1,4 +1,4 @@
-"""The site on one machine, as compose.yaml has it: what a visitor gets, and what becomes of it when something happens."""
+"""The site in compose.yaml serves visitors on one machine, and recovers when one of its parts fails."""
 
 import json
 import re
@@ -27,7 +27,7 @@ SIGNED_IN = "__Host-sessionid=the-session-of-a-visitor"
 
 @pytest.fixture
 def own(projects: Projects) -> Iterator[Deployment]:
-    """A site that runs, for one test to do with as it likes."""
+    """A running site that the test may change."""
     with projects.deployment() as deployment:
         deployment.up()
         yield deployment
@@ -42,7 +42,7 @@ def test_only_caddy_can_be_reached_from_outside(deployed: Deployment) -> None:
     for service in ("web", "database", "migrate"):
         published = deployed.container(service)["NetworkSettings"]["Ports"]
         assert not any(published.values()), service
-    # So whoever reaches gunicorn is Caddy, and its word on the visitor is believed: `migrate` asks nobody but a database.
+    # So only Caddy can reach gunicorn, which trusts its headers. `migrate` connects only to a database.
     front = deployed.engine.inspect(f"{deployed.name}_front")[0]["Containers"].values()
     assert sorted(each["Name"].split("-")[-2] for each in front) == ["caddy", "web"]
     (back,) = deployed.engine.inspect(f"{deployed.name}_back")
@@ -79,7 +79,7 @@ def test_no_secret_stands_where_docker_shows_it(deployed: Deployment) -> None:
 
 
 def test_an_address_that_a_visitor_made_up_does_not_count(deployed: Deployment) -> None:
-    """Ten wrong passwords from one address and the site asks to wait, whatever address the visitor claims."""
+    """After ten wrong passwords from one address the site refuses more, whichever address the visitor forges."""
     with deployed.session() as visitor:
         page = visitor.get(f"{deployed.url}/accounts/login/", timeout=HANGS)
         (token,) = re.findall('name="csrfmiddlewaretoken" value="(.*?)"', page.text)[:1]
@@ -89,7 +89,7 @@ def test_an_address_that_a_visitor_made_up_does_not_count(deployed: Deployment) 
             told = {"X-Forwarded-For": f"192.0.2.{attempt}", "Referer": f"{deployed.url}/"}
             answers.append(visitor.post(f"{deployed.url}/accounts/login/", form, headers=told, timeout=HANGS).text)
     refused = [TOO_MANY in answer for answer in answers]
-    # Another test may have logged in from the same address a moment ago, which counts too.
+    # Logins of another test from the same address count too.
     assert not refused[0]
     assert refused == sorted(refused)
     assert refused[10:] == [True] * 4
@@ -106,7 +106,7 @@ def test_the_port_in_the_host_does_not_pass_the_limit_of_an_account(deployed: De
             told = {"Host": f"localhost:{number}", "Referer": f"https://localhost:{number}/"}
             answers.append(visitor.post(f"{deployed.url}/accounts/login/", form, headers=told, timeout=HANGS))
     assert {answer.status_code for answer in answers} == {200}
-    # The limit of the address may come first, where other tests have asked from it.
+    # The address's limit may be reached first, if other tests have used the address.
     assert [TOO_MANY in answer.text for answer in answers][5:] == [True] * 2
 
 
@@ -130,7 +130,7 @@ def test_a_second_folder_on_the_machine_is_a_site_of_its_own_or_refused(own: Dep
     own.compose("exec", "web", "sh", "-c", "echo production >/uploads/note.txt")
 
     with Deployment(own.engine, other) as staging:
-        # It goes by its `.env`, as the page says.
+        # It uses its own `.env`, as the page says.
         told = {"STACK_NAME": staging.name, **{name: staging.variables[name] for name in ("HTTP_PORT", "HTTPS_PORT")}}
         (other / ".env").write_text("".join(f"{name}={value}\n" for name, value in told.items()))
         staging.variables = {"IMAGE": own.variables["IMAGE"]}
@@ -138,7 +138,7 @@ def test_a_second_folder_on_the_machine_is_a_site_of_its_own_or_refused(own: Dep
         staging.up()
         assert staging.get("/media/note.txt").status_code == 404
         assert staging.get("/ready/").status_code == 200
-        # What is carried over under another name is copied as the page says.
+        # The data is copied to the new name as the page says.
         (copy,) = re.findall("^docker run .*", (ROOT / "docs/switching.md").read_text(), re.MULTILINE)
         own.engine.run(*shlex.split(copy.replace("OLD", own.name).replace("NEW", staging.name)))
         assert staging.get("/media/note.txt").text == "production\n"
@@ -235,8 +235,8 @@ def test_down_and_up_again_keeps_the_data(projects: Projects, database: str) -> 
 
 
 def test_stopping_loses_no_request_in_flight(own: Deployment) -> None:
-    """Eight requests wait for the database, or for a thread, while `web` is told to stop."""
-    # What is needed once is asked for before.
+    """Eight requests wait for the database or for a thread when `web` is stopped."""
+    # Warm up: each worker loads some things at its first request.
     assert own.get("/").status_code == 200
     assert own.sql("SELECT 1")
     holding = "BEGIN; LOCK TABLE django_session IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(20); COMMIT;"
@@ -247,12 +247,12 @@ def test_stopping_loses_no_request_in_flight(own: Deployment) -> None:
         waiting = (
             "SELECT pid, wait_event_type, left(query, 60) FROM pg_stat_activity WHERE datname = current_database()"
         )
-        # One of the two processes may have been given more than it has threads for.
+        # One of the two processes may have got more requests than it has threads.
         assert eventually(lambda: own.sql(waiting).count("| Lock ") >= 4), own.sql(waiting)
         own.compose("stop", "web")
         lock.result()
     assert [each.result().status_code for each in asked] == [200] * 8
-    # It waited for them, and no longer: after 30 s the engine would have killed it, which gives 137.
+    # It waited for them and then ended. The exit code would be 137 if the engine had killed it after 30 s.
     assert own.container("web")["State"]["ExitCode"] == 0
 
 
@@ -265,7 +265,7 @@ def test_three_migrations_at_once_all_succeed(projects: Projects) -> None:
 
 
 def test_a_database_elsewhere_is_migrated(deployed: Deployment) -> None:
-    """It is reached as a managed one is, by an address outside of compose's networks."""
+    """The database is reached like a managed one, at an address outside compose's networks."""
     engine, password = deployed.engine, secrets.token_hex()
     label, address = engine.label(), f"{deployed.way_out()}:{free_port()}"
     told = ("--env=POSTGRES_PASSWORD", f"--label={label}", f"--publish={address}:5432")
@@ -296,7 +296,7 @@ def test_a_database_that_stops_and_comes_back_takes_nothing_else_along(own: Depl
 
 
 def test_replacing_web_loses_no_request(own: Deployment) -> None:
-    """What the runbook does by hand: sixteen visitors ask without a pause, every second one by sending a form."""
+    """Run the runbook's manual steps while sixteen visitors send requests, every second one a form."""
     with steady_traffic(*visitors(16, own.session, own.url)) as traffic:
         assert eventually(lambda: min(traffic.succeeded[200], traffic.succeeded[403]) > 16)
         own.compose("up", "--detach", "--no-build", "--no-deps", "--wait", "--force-recreate", "web")
@@ -310,7 +310,7 @@ def test_the_development_site_serves_what_is_changed(projects: Projects, tmp_pat
         port = str(free_port())
         stat = deployment.project.stat()
         variables = {"WEB_PORT": port, "DEV_USER": f"{stat.st_uid}:{stat.st_gid}", "COMPOSE_FILE": "compose.dev.yaml"}
-        # Production's, which do not concern it.
+        # Production's variables, which development does not read.
         (deployment.project / ".env").write_text("DATABASE_URL=postgresql://nobody@nowhere/nothing\n")
         image = f"{projects.slug}:dev"
         try:
@@ -324,14 +324,14 @@ def test_the_development_site_serves_what_is_changed(projects: Projects, tmp_pat
 
             assert eventually(lambda: "Todo List" in page()), deployment.compose("logs", variables=variables)
             assert (deployment.project / "staticfiles").is_dir()
-            # The server looks for changes once a second, and has to have looked once.
+            # The server checks for changes once a second, and must have checked once.
             time.sleep(2.5)
             settings = deployment.project / "config/settings/site.py"
             settings.write_text(settings.read_text().replace("Todo List", "Shopping List"))
             assert eventually(lambda: "Shopping List" in page()), deployment.compose("logs", variables=variables)
             deployment.compose("stop", variables=variables)
             (name,) = deployment.compose("ps", "--all", "--quiet", variables=variables).split()
-            # Told to end, and not killed.
+            # It ended by SIGTERM, and was not killed.
             assert deployment.engine.inspect(name)[0]["State"]["ExitCode"] != 137
         finally:
             deployment.compose("down", "--volumes", code=None, variables=variables)

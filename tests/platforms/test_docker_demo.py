@@ -1,4 +1,4 @@
-"""`make demo RUN=real` starts what is deployed, and leaves nothing on the engine."""
+"""`make demo RUN=real` starts a deployed site, and leaves nothing on the engine."""
 
 import re
 import signal
@@ -24,7 +24,7 @@ def test_what_is_deployed_serves_and_goes(engine: Engine, tmp_path: Path) -> Non
         def is_over() -> bool:
             return said.search(server.output()) is not None or server.process.poll() is not None
 
-        # An image is built, which may take as long as ten things that hang.
+        # Building the image may take ten times as long as any other wait.
         any(eventually(is_over) for _ in range(10))
         found = said.search(server.output())
         assert found, server.output()

@@ -1,4 +1,4 @@
-"""The image: what is in it, what its container may do, and each role that it has."""
+"""The Docker image has the expected content, its container needs few rights, and each of its roles works."""
 
 import re
 import secrets
@@ -28,7 +28,7 @@ def image(projects: Projects) -> str:
 
 @pytest.fixture
 def container(engine: Engine) -> Iterator[Callable[..., str]]:
-    """Start a container that production could not hold to less: `container(image, *command)` gives its name."""
+    """Start a container with as few rights as the image can do with: `container(image, *command)` returns its name."""
     label = engine.label()
 
     def start(image: str, *command: str, options: tuple[str, ...] = ("--network=none",), **variables: str) -> str:
@@ -49,7 +49,7 @@ def container(engine: Engine) -> Iterator[Callable[..., str]]:
 
 
 def health(engine: Engine, name: str) -> str:
-    """What the container's own health check says."""
+    """Return the status of the container's health check."""
     return str(engine.inspect(name)[0]["State"]["Health"]["Status"])
 
 
@@ -75,12 +75,12 @@ def test_the_image_adds_at_most_120_megabytes_to_its_base(
     assert ours["RootFS"]["Layers"][: len(layers)] == layers
     added = (ours["Size"] - base["Size"]) / MEGABYTE
     record_property("megabytes", round(added, 1))
-    # Below half of that it would not have the packages.
+    # A smaller image would lack packages.
     assert 40 < added <= 120
 
 
 def test_what_is_in_the_image_is_accounted_for(engine: Engine, image: str) -> None:
-    """Within 10 MB, docs/decisions.md says what makes the image as large as it is."""
+    """The parts that docs/decisions.md lists add up to the image's size, within 10 MB."""
     said = re.search(r"\*\*[\d-]+ · The image adds (\d+) MB to its base\.\*\* (.*?)\n\n", decisions(), re.DOTALL)
     assert said, "docs/decisions.md accounts for no image"
     parts = [int(number) for number in re.findall(r"(\d+) MB", said[2])]
@@ -90,7 +90,7 @@ def test_what_is_in_the_image_is_accounted_for(engine: Engine, image: str) -> No
 
 
 def decisions() -> str:
-    """The page of decisions, with a line's end after each."""
+    """Return the page of decisions, with an empty line after the last decision."""
     return (ROOT / "docs/decisions.md").read_text() + "\n\n"
 
 
@@ -115,7 +115,7 @@ def test_the_image_says_what_it_is(engine: Engine, projects: Projects, image: st
 
 
 def test_it_serves_without_root_a_disk_or_a_network(engine: Engine, image: str, container: Callable[..., str]) -> None:
-    """The health check is the image's own."""
+    """The container's health is that of the image's own health check."""
     name = container(image)
     assert eventually(lambda: health(engine, name) == "healthy"), engine.docker("logs", name)
     assert "uid=1001(app) gid=1001(app)" in engine.docker("exec", name, "id")
@@ -133,7 +133,7 @@ def test_a_site_that_answers_no_more_is_unhealthy(engine: Engine, image: str, co
     engine.docker("pause", name)
     engine.docker("unpause", name)
     engine.docker("exec", name, "python", "-c", "import os, signal; os.kill(1, signal.SIGSTOP)", code=None)
-    # A process that is the first of its container cannot be stopped from inside: its workers can.
+    # A container's first process cannot be stopped from inside, but its workers can.
     stop = "import os, pathlib, signal; [os.kill(int(pid), signal.SIGSTOP) for pid in pathlib.Path('/proc/1/task/1/children').read_text().split()]"
     engine.docker("exec", name, "python", "-c", stop)
     assert eventually(lambda: health(engine, name) == "unhealthy")
@@ -179,7 +179,7 @@ def test_web_ends_at_once_when_it_is_told_to(engine: Engine, image: str, contain
     name = container(image, RUN_MIGRATIONS="true")
     assert eventually(lambda: health(engine, name) == "healthy"), engine.docker("logs", name)
     assert "Applying accounts.0001_initial" in engine.docker("logs", name)
-    # An engine that has to kill it after ten seconds says 137.
+    # The exit code would be 137 if the engine had killed it after ten seconds.
     engine.docker("stop", "--time=10", name)
     assert engine.exit_code(name) == 0, engine.docker("logs", name)
 
@@ -188,15 +188,15 @@ def test_web_ends_at_once_when_it_is_told_to(engine: Engine, image: str, contain
 def test_a_command_ends_at_once_when_it_is_told_to(
     engine: Engine, image: str, container: Callable[..., str], role: str
 ) -> None:
-    """With an init as compose.yaml asks for: the first process of a container heeds no signal that it does not handle."""
+    """Run with an init, as in compose.yaml: a container's first process ignores signals that it does not handle."""
     command = ["shell", "--command", "import time; print('up', flush=True); time.sleep(60)"]
-    # A migration that waits for a lock that somebody holds.
+    # A migration that waits for a lock that another process holds.
     waiting = "import fcntl, os; fcntl.flock(open('/tmp/db.sqlite3.migrate-lock', 'w'), fcntl.LOCK_EX); print('up', flush=True); os.system('/app/docker-entrypoint.sh migrate')"
     arguments = ["manage", *command] if role == "manage" else ["python", "-c", waiting]
     name = container(image, *arguments, options=("--network=none", "--init"))
     assert eventually(lambda: "up" in engine.docker("logs", name))
     engine.docker("stop", "--time=10", name)
-    # 128 and the signal's number; one that had to be killed says 137.
+    # 128 plus the signal's number. It would be 137 if the engine had killed it.
     assert engine.exit_code(name) == 143
 
 
@@ -206,7 +206,7 @@ def test_the_files_pass_hadolint(render: Render) -> None:
 
 
 def test_no_file_of_the_image_fetches_another_dockerfile(render: Render) -> None:
-    """A `# syntax=` line would."""
+    """A `# syntax=` line would fetch one."""
     assert "syntax=" not in (render() / "Dockerfile").read_text()
 
 

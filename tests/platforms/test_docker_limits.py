@@ -1,4 +1,4 @@
-"""The site on Docker holds its limits: what is too large or too slow for it harms nobody else."""
+"""The site on Docker enforces its limits: requests that are too large or too slow do not affect others."""
 
 import contextlib
 import socket
@@ -18,7 +18,7 @@ STREAM = 20 * MEGABYTE
 
 
 def connecting(site: Deployment) -> Callable[[], socket.socket]:
-    """Return what connects to the site's published port."""
+    """Return a function that connects to the site's published port."""
     trusted = ssl.create_default_context(cafile=site.authority())
 
     def connect() -> socket.socket:
@@ -29,20 +29,20 @@ def connecting(site: Deployment) -> Callable[[], socket.socket]:
 
 
 def state(site: Deployment, service: str) -> tuple[Any, ...]:
-    """Return what changes if a container, or its first process, ends."""
+    """Return a container's state, which changes if it or its first process ends."""
     container = site.container(service)
     return container["State"]["StartedAt"], container["State"]["Pid"], container["RestartCount"]
 
 
 def in_tmp(site: Deployment) -> tuple[int, int]:
-    """Return how large `web`'s /tmp is, and how much of it is full, in MB."""
+    """Return the size and the used part of /tmp in `web`, in MB."""
     said = site.compose("exec", "web", "df", "--block-size=M", "--output=size,used", "/tmp")  # noqa: S108 - a container's
     size, used = said.splitlines()[-1].replace("M", "").split()
     return int(size), int(used)
 
 
 def sent(site: Deployment, size: int, **headers: str) -> int:
-    """Send a form with a file of so many bytes, as a visitor; gives the answer's status, or 0 if none was read."""
+    """Send a form with a file of `size` bytes as a visitor; return the answer's status, or 0 if none was read."""
     with site.session() as visitor:
         page = visitor.get(f"{site.url}{FORM}", timeout=HANGS)
         told = {**headers, **form_of(page), "Referer": f"{site.url}/"}
@@ -51,7 +51,7 @@ def sent(site: Deployment, size: int, **headers: str) -> int:
                 f"{site.url}{FORM}", files={"file": b"x" * size}, headers=told, timeout=HANGS
             ).status_code
         except requests.ConnectionError:
-            # The answer came, and then the end of the connection, while the visitor was still sending.
+            # The site answered and closed the connection while the visitor was still sending.
             return 0
 
 
@@ -61,7 +61,7 @@ def test_a_body_over_the_limit_is_refused_and_fills_nothing(deployed: Deployment
     for length in (10 * MEGABYTE + 1, 700 * MEGABYTE, 10**18):
         assert status_of_announced(connect, deployed.url, length) == 413
     assert sent(deployed, 30 * MEGABYTE) in (0, 413)
-    # In pieces, without a length: Caddy ends it, and Django reads none of it.
+    # A chunked body, without a length: Caddy ends the request, and Django reads none of it.
     with connect() as connection, contextlib.suppress(OSError):
         connection.sendall(head(deployed.url, 0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked"))
         for _ in range(STREAM // MEGABYTE):
@@ -75,7 +75,7 @@ def test_a_body_over_the_limit_is_refused_and_fills_nothing(deployed: Deployment
 @pytest.mark.parametrize("read", [True, False], ids=["that the site reads", "that the site refuses unread"])
 @pytest.mark.parametrize(("number", "first", "length"), [(10, 1_200_000, 5_000_000), (60, 3_000_000, 9_000_000)])
 def test_slow_bodies_stop_no_page(deployed: Deployment, number: int, first: int, length: int, read: bool) -> None:
-    """Bodies that come in part at once, and then a byte a second. Sixty of nine megabytes are more than Caddy has memory."""
+    """Part of each body is sent at once, then one byte a second. Sixty of nine megabytes exceed Caddy's memory."""
     before = state(deployed, "web"), state(deployed, "caddy")
     with deployed.session() as visitor:
         accepted = form_of(visitor.get(f"{deployed.url}{FORM}", timeout=HANGS)) if read else {}
@@ -109,7 +109,7 @@ def test_a_tmp_that_could_fill_the_memory_is_refused(
 ) -> None:
     image = projects.get()[1]["IMAGE"]
     options = ("--rm", "--memory=256m", f"--tmpfs=/tmp{size}", "--network=none")
-    # Without variables, gunicorn says what is missing once it may start.
+    # Without variables, gunicorn starts and then lists the missing ones.
     said = engine.docker("run", *options, image, code=3)
     assert ("Set MEMORY_LIMIT to" in said) != starts
     assert ("SECRET_KEY: not set" in said) == starts

@@ -1,4 +1,4 @@
-"""docs/deploy.md for Docker is followed from its top, and what goes wrong on the way goes back by itself."""
+"""docs/deploy.md for Docker is followed from the top, and a deploy that fails is rolled back by itself."""
 
 import re
 import secrets
@@ -21,7 +21,7 @@ from tests.support.traffic import steady_traffic, visitors
 
 Render = Callable[..., Path]
 
-# What cannot be run here, and why.
+# Blocks that cannot be run here, and why.
 NOT_RUN = {
     "git clone": "the repository is the reader's own",
     "createsuperuser": "it asks for an address and a password; the tests of compose make an account without asking",
@@ -40,14 +40,14 @@ class Migration(migrations.Migration):
 """
 
 ANOTHER_VERSION = "Another major version of PostgreSQL"
-# What the page says of the data once the site is live.
+# The page's sections about data, after the site is live.
 KEEPING = ("Undo a migration", "Backups", "Restore", "Stop, and start again")
 
 COUNT = "from apps.accounts.models import User; print('accounts:', User.objects.count())"
 
 
 class Reading:
-    """A person who follows the page on a machine of their own, with a repository."""
+    """A person who follows the page with a repository and a machine."""
 
     def __init__(self, deployment: Deployment, state: Path) -> None:
         self.deployment = deployment
@@ -56,7 +56,7 @@ class Reading:
         self.reader = Reader(self.project / "docs/deploy.md", state, variables)
 
     def commit(self, message: str) -> None:
-        """Commit everything that has changed."""
+        """Commit all changes."""
         run(["git", "add", "--all"], self.project)
         run(["git", "commit", "--quiet", "--message", message], self.project)
 
@@ -73,19 +73,19 @@ class Reading:
         return self.deployment.compose("exec", *told, "web", "python", "manage.py", *command)
 
     def serves(self, text: str) -> bool:
-        """Whether the home page says a text."""
+        """Return True if the home page contains a text."""
         answer = self.deployment.get("/")
         return answer.status_code == 200 and text in answer.text
 
 
 def passed(said: str) -> bool:
-    """Whether the smoke suite's table, which comes last in a text, has nothing but passes."""
+    """Return True if all rows of the smoke suite's table at the end of a text are PASS."""
     return re.findall(r"^PASS  (.+?)(?:  .*)?$", said, re.MULTILINE)[-len(CHECKS) :] == CHECKS and "FAIL " not in said
 
 
 @pytest.fixture
 def reading(request: pytest.FixtureRequest, engine: Engine, render: Render, tmp_path: Path) -> Iterator[Reading]:
-    """A new repository with a project on the database that the test names."""
+    """A new repository with a project on the test's database."""
     project = render(database=request.param)
     QUICK(project)
     run(["git", "init", "--quiet", "--initial-branch=main"], project)
@@ -115,7 +115,7 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
     reader.follow("Start it on localhost")
     assert reading.serves("Todo List")
 
-    # A deploy, under traffic; and then the same by hand.
+    # A deploy under traffic, and then the same steps by hand.
     reading.release("config/settings/site.py", "Todo List", "Shopping List")
     by_command, by_hand = reader.left[0], reader.left[1]
     assert (by_command.heading, by_hand.heading) == ("Deploy", "Deploy")
@@ -132,7 +132,7 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
 
     drill(reading)
 
-    # A person goes back, forth, and undoes a migration.
+    # Roll back, roll forward, and undo a migration.
     old = deployment.container("web")["Image"]
     (reading.project / "apps/accounts/migrations/0002_note.py").write_text(UNDONE)
     reading.commit("Add a table")
@@ -155,14 +155,14 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
     (reading.project / ".env").unlink()
     assert reading.serves("Shopping List")
 
-    # A test of its own.
+    # This has its own test.
     reader.left = [block for block in reader.left if block.heading != ANOTHER_VERSION]
     come_back(reading)
     assert not reader.left
 
 
 def test_the_page_differs_with_the_database_by_its_secrets_and_backups_alone(render: Render) -> None:
-    """So all of it is followed with PostgreSQL only, and these with both."""
+    """So all blocks are run with PostgreSQL only, and these sections with both."""
     with_server, with_file = [blocks(render(database=name) / "docs/deploy.md") for name in ("postgresql", "sqlite")]
     known = {block.text for block in with_server}
     others = ["Create the secrets", "Backups", "Restore"]
@@ -173,7 +173,7 @@ def test_the_page_differs_with_the_database_by_its_secrets_and_backups_alone(ren
 
 @pytest.mark.parametrize("reading", ["sqlite"], indirect=True)
 def test_what_a_database_in_a_file_asks_for_is_followed_too(reading: Reading) -> None:
-    """All that changes or keeps the data; the other blocks are those of the page for PostgreSQL."""
+    """Run all blocks that change or back up data; the other blocks are the same as for PostgreSQL."""
     reader = reading.reader
     for heading in ("Before the first deploy", "Create the secrets", "Start it on localhost"):
         reader.follow(heading)
@@ -188,7 +188,7 @@ def test_what_a_database_in_a_file_asks_for_is_followed_too(reading: Reading) ->
 
 
 def come_back(reading: Reading) -> None:
-    """See that the data is destroyed, and comes back."""
+    """Check that the data is destroyed, and then restored."""
     reader = reading.reader
     account = {"DJANGO_SUPERUSER_EMAIL": "admin@example.com", "DJANGO_SUPERUSER_PASSWORD": secrets.token_urlsafe()}
     reading.manage("createsuperuser", "--noinput", **account)
@@ -201,7 +201,7 @@ def come_back(reading: Reading) -> None:
 
 
 def drill(reading: Reading) -> None:
-    """Deploy what does not work: the site goes on serving what was there before."""
+    """Deploy releases that do not work; the site keeps serving the previous one."""
     reader, deployment = reading.reader, reading.deployment
     reading.release("apps/pages/urls.py", "urlpatterns = [", "urlpatterns = []\n_ = [")
     said = reader.paste("deploy/docker.sh", code=1)
@@ -210,7 +210,7 @@ def drill(reading: Reading) -> None:
     assert passed(deployment.compose("run", "--rm", "smoke"))
     run(["git", "revert", "--no-edit", "HEAD"], reading.project)
 
-    # One whose migrations fail touches nothing.
+    # A release whose migrations fail changes nothing.
     (reading.project / "apps/accounts/migrations/0002_note.py").write_text(UNDONE.replace("integer)", "nonsense"))
     reading.commit("Break a migration")
     started = deployment.container("web")["State"]["StartedAt"]
@@ -221,7 +221,7 @@ def drill(reading: Reading) -> None:
 def test_another_major_version_of_postgresql_takes_the_data_along(projects: Projects, tmp_path: Path) -> None:
     with projects.copied(tmp_path) as deployment:
         new = (deployment.project / "compose.yaml").read_text()
-        # Where the image of 18 and later has its files, that of 17 has them only if it is told so.
+        # The folder where images since version 18 keep their data; version 17 needs a variable for it.
         old = new.replace("&postgres postgres:18", "&postgres postgres:17").replace(
             "      POSTGRES_DB:", "      PGDATA: /var/lib/postgresql/17/docker\n      POSTGRES_DB:"
         )
@@ -260,7 +260,7 @@ def test_backups_are_whole_or_not_there(projects: Projects, tmp_path: Path, data
             return service("--entrypoint=sh", "backup", "-c", script)
 
         assert "there is no backup" in service("restore", code=1)
-        # Those of older releases count too.
+        # Backups of older releases count too.
         older, ending = ("site-{}.dump", "dump") if database == "postgresql" else ("db-{}.sqlite3", "sqlite3.gz")
         names = [f"2000010{day}T000000Z" for day in range(1, 9)]
         names = [*(older.format(name) for name in names[:4]), *(f"{name}.{ending}" for name in names[4:])]
@@ -270,7 +270,7 @@ def test_backups_are_whole_or_not_there(projects: Projects, tmp_path: Path, data
         assert listed() == [newest, *names[:1:-1]]
         assert "there is no file" in service("restore", f"missing.{ending}", "--force", code=1)
         assert "is not empty" in service("restore", code=1)
-        # One that broke off on its way is not restored, wherever it is.
+        # An incomplete backup is not restored, wherever it is.
         half = f"20000108T000000Z.{ending}"
         inside(f"head -c $(($(stat -c %s /backups/{newest}) / 2)) /backups/{newest} >/backups/{half}")
         assert f"{newest} is complete" in service("backup", "--check")
@@ -281,14 +281,14 @@ def test_backups_are_whole_or_not_there(projects: Projects, tmp_path: Path, data
         assert "is damaged" in service("restore", "--force", "-", code=1, standard_input="half")
         (deployment.project / "half").unlink()
         assert "unfinished" not in inside("ls -A /backups")
-        # One that an older release wrote is restored by its name.
+        # A backup that an older release wrote is restored by its name.
         plain = older.format("20000103T000000Z")
         unpack = "cat" if database == "postgresql" else "gunzip --stdout"
         inside(f"{unpack} /backups/{newest} >/backups/{plain}")
         assert f"Restored {plain}" in service("restore", "--force", plain)
         assert service("backup", "--no-such-option", code=2)
         assert service("restore", "--no-such-option", code=2)
-        # As many are kept as .env says.
+        # The number in .env is kept.
         (deployment.project / ".env").write_text("BACKUP_KEEP=2\n")
         second = service("backup").splitlines()[-1].removeprefix("/backups/")
         assert listed() == [second, newest]
@@ -312,7 +312,7 @@ def test_a_backup_goes_into_the_bucket_and_comes_back(projects: Projects, tmp_pa
             assert f"/backups/{name}" in deployment.compose("run", "--rm", "--no-TTY", "backup", "--list")
             storage.client.download_file("backups", name, str(deployment.project / name))
             if database == "sqlite":
-                # It is found in the bucket too.
+                # It is in the bucket too.
                 remove = ("run", "--rm", "--no-TTY", "--entrypoint=rm", "backup", f"/backups/{name}")
                 deployment.compose(*remove)
                 assert f"Restored {name}" in deployment.compose("run", "--rm", "--no-TTY", "restore", "--force")
@@ -326,7 +326,7 @@ def test_what_is_broken_off_or_cannot_work_goes_back(reading: Reading) -> None:
         reading.reader.follow(heading)
     live = reading.deployment.container("web")["Image"]
     reading.release("config/settings/site.py", "Todo List", "Shopping List")
-    # A person's Ctrl-C, or a runner's end, once the new container is on its way.
+    # An interrupt, by Ctrl-C or by CI, while the new container starts.
     deploying = subprocess.Popen(
         ["deploy/docker.sh"],
         cwd=reading.project,
@@ -350,7 +350,7 @@ def test_what_is_broken_off_or_cannot_work_goes_back(reading: Reading) -> None:
     assert reading.serves("Todo List")
 
     assert "IMAGE is like" in reading.reader.paste("deploy/docker.sh 'two words'", code=1)
-    # Another name has other volumes, which would be empty.
+    # Another project name has other volumes, which would be empty.
     said = reading.reader.paste("COMPOSE_PROJECT_NAME=renamed deploy/docker.sh", code=1)
     assert f"FAILED: the site runs here as {reading.deployment.name} and is called renamed now" in said
     reading.release("deploy/Caddyfile", "reverse_proxy", "reverse_proxie")

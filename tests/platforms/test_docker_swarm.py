@@ -1,4 +1,4 @@
-"""docs/scaling.md is followed on a swarm of one machine, and no visitor notices a release, good or bad."""
+"""docs/scaling.md is followed on a swarm of one machine, and no visitor notices a good or a bad release."""
 
 import contextlib
 import json
@@ -29,11 +29,11 @@ from tests.support.workers import ask_for_a_task, is_done
 
 Render = Callable[..., Path]
 
-# What cannot be run here, and why: on a machine with several addresses it has to be told which one to use.
+# Commands that cannot be run here as written: on a machine with several addresses, this one must be told which to use.
 NOT_RUN = ["docker swarm init"]
-# The label by which a swarm is known as one of these tests'.
+# The label of swarms that belong to these tests.
 OURS = "copier-django-tests"
-# Seconds for a rolling update, with its pauses, on a machine that has other things to do.
+# Seconds for a rolling update with its pauses, on a busy machine.
 UPDATE = 180
 
 
@@ -47,13 +47,13 @@ class Stack:
         self.reader = Reader(project / "docs/scaling.md", project.parent / "state", {**engine.environment, **variables})
 
     def containers(self, service: str) -> list[dict[str, Any]]:
-        """What the engine knows of the containers of a service that run."""
+        """Return the engine's data on a service's running containers."""
         label = f"com.docker.swarm.service.name={self.slug}_{service}"
         names = self.engine.docker("ps", "--quiet", f"--filter=label={label}").split()
         return self.engine.inspect(*names) if names else []
 
     def session(self) -> requests.Session:
-        """A visitor that trusts Caddy's authority."""
+        """Return a visitor that trusts Caddy's certificate authority."""
         authority = self.project.parent / "authority.pem"
         if not authority.exists():
             (caddy,) = self.containers("caddy")
@@ -64,22 +64,22 @@ class Stack:
         return visitor
 
     def status(self, path: str) -> int:
-        """How the site answers."""
+        """Return the status of the site's answer."""
         with self.session() as visitor:
             return visitor.get(f"{self.url}{path}", timeout=60).status_code
 
     def update_state(self) -> str:
-        """What the swarm says of the last update of `web`."""
+        """Return the state of the last update of `web`."""
         (service,) = json.loads(self.engine.docker("service", "inspect", f"{self.slug}_web"))
         return str(service.get("UpdateStatus", {}).get("State"))
 
     def images(self) -> set[str]:
-        """The images that the running containers of `web` are of."""
+        """Return the images of the running containers of `web`."""
         return {each["Image"] for each in self.containers("web")}
 
 
 def left(engine: Engine) -> bool:
-    """Leave the swarm; gives whether the engine is in none."""
+    """Leave the swarm; return True if the engine is in none."""
     with contextlib.suppress(AssertionError):
         engine.docker("swarm", "leave", "--force")
     return "Swarm: inactive" in engine.docker("info")
@@ -87,21 +87,21 @@ def left(engine: Engine) -> bool:
 
 @pytest.fixture
 def stack(engine: Engine, render: Render, own_turn: Turn) -> Iterator[Stack]:
-    """A committed project, a registry, and a swarm; a machine has but one.
+    """A committed project, a registry, and a swarm. A machine can be in only one swarm.
 
-    While an engine enters or leaves a swarm, it makes no networks for other tests.
+    While an engine joins or leaves a swarm, it cannot create networks for other tests.
     """
     slug, label, port = engine.slug(), engine.label(), free_port()
     engine.write_down(images=f"localhost:{port}/*")
     with FileLock("/tmp/copier-django-swarm.lock"):  # noqa: S108 - all runs on this machine share it
         if OURS in engine.docker("node", "inspect", "self", code=None):
-            # A run that was broken off has left it.
+            # An interrupted run has left its swarm.
             assert eventually(lambda: left(engine))
         if "Swarm: active" in engine.docker("info"):
             pytest.skip("this machine's Docker is part of a swarm already")
         project = render(project_slug=slug, ci="none", tasks="celery")
         QUICK(project)
-        # How long it watches a container after it has replaced it; what is broken here is broken at once.
+        # Watch a new container for a shorter time: the broken release here fails at once.
         text("deploy/swarm.yaml", "monitor: 20s", "monitor: 8s")(project)
         engine.docker("build", "--target", "lock", "--output", ".", ".", folder=project)
         run(["git", "init", "--quiet"], project)
@@ -124,7 +124,7 @@ def stack(engine: Engine, render: Render, own_turn: Turn) -> Iterator[Stack]:
             engine.docker("stack", "rm", slug)
             of_the_stack = f"--filter=label=com.docker.stack.namespace={slug}"
             eventually(lambda: not engine.docker("ps", "--all", "--quiet", of_the_stack))
-            # An engine with much to do may take longer to end its swarm than it gives itself, and be asked again.
+            # A busy engine may exceed its own time limit for leaving a swarm. Then try again.
             with own_turn.alone():
                 assert eventually(lambda: left(engine))
             engine.remove(label, f"com.docker.stack.namespace={slug}", images=f"localhost:{port}/*")
@@ -138,7 +138,7 @@ def test_the_stack_file_follows_the_specification(render: Render, tasks: str) ->
 
 
 def test_the_stack_file_has_no_variable_that_a_swarm_cannot_fill_in(render: Render) -> None:
-    """`docker stack` knows of compose's forms only these: ${NAME}, ${NAME:-default} and ${NAME:?error}."""
+    """Of compose's forms, `docker stack` supports only ${NAME}, ${NAME:-default} and ${NAME:?error}."""
     assert not re.search(r"\$\{\w+:?\+", (render() / "deploy/swarm.yaml").read_text())
 
 
@@ -157,7 +157,7 @@ def test_no_visitor_notices_a_release(stack: Stack) -> None:
         assert eventually(lambda: is_done(visitor, stack.url, asked))
     first = stack.images()
 
-    # A good release, and then one back.
+    # Deploy a good release, and roll it back.
     (stack.project / "README.md").write_text("Another release.\n")
     run(["git", "commit", "--quiet", "--all", "--message", "Another release"], stack.project)
     reader.paste(push)
@@ -171,12 +171,12 @@ def test_no_visitor_notices_a_release(stack: Stack) -> None:
     assert second != first
     assert stack.images() == first
 
-    # One that is never well, which the swarm takes back by itself.
+    # Deploy a release that never becomes healthy. The swarm rolls it back by itself.
     broken = f"{reader_variable(reader, 'IMAGE')}-broken"
     (stack.project / "Broken").write_text(f'FROM {reader_variable(reader, "IMAGE")}\nENTRYPOINT ["sleep", "600"]\n')
     reader.paste(f"docker build --quiet --tag {broken} --file Broken . && docker push --quiet {broken}")
     with steady_traffic(*visitors(16, stack.session, stack.url)) as traffic:
-        # Without the half minute in which a new container may be unwell; the way on is the stack's own.
+        # Skip the half minute in which a new container may be unhealthy. The update itself is as in the stack's file.
         update = "--health-start-period=1s --health-interval=1s --detach"
         reader.paste(f"docker service update {update} --image {broken} {stack.slug}_web")
         deadline = time.monotonic() + UPDATE
@@ -187,18 +187,18 @@ def test_no_visitor_notices_a_release(stack: Stack) -> None:
     assert stack.images() == first
 
     reader.follow("Change the number of containers")
-    # The third may still be answering its last visitor.
+    # The third container may still be answering its last request.
     assert eventually(lambda: len(stack.containers("web")) == 2)
     assert not reader.left
     assert_limits_hold(stack)
-    # Held to what compose.yaml holds it to, but for what a swarm cannot.
+    # The same restrictions as in compose.yaml, except those that a swarm does not support.
     limits = stack.containers("web")[0]["HostConfig"]
     assert (limits["ReadonlyRootfs"], limits["CapDrop"]) == (True, ["ALL"])
     assert limits["Memory"] > 0
 
 
 def assert_limits_hold(stack: Stack) -> None:
-    """See that a body over the limit is refused, that /tmp has a size, and that slow bodies stop no page."""
+    """Check that a body over the limit is refused, that /tmp has a limit, and that slow bodies block no page."""
     with stack.session() as visitor:
         trusted = ssl.create_default_context(cafile=str(visitor.verify))
         accepted = form_of(visitor.get(f"{stack.url}{FORM}", timeout=HANGS))
@@ -219,5 +219,5 @@ def assert_limits_hold(stack: Stack) -> None:
 
 
 def reader_variable(reader: Reader, name: str) -> str:
-    """What a variable is in the reader's shell."""
+    """Return a variable of the reader's shell."""
     return reader.paste(f'printf %s "${name}"')

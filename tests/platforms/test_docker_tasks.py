@@ -1,4 +1,4 @@
-"""Workers beside the site, as compose.yaml has them: what they do, and what becomes of the site without them."""
+"""The workers in compose.yaml run tasks and stop cleanly, and the site's pages work without the broker."""
 
 import re
 import secrets
@@ -14,29 +14,29 @@ from tests.support.servers import HANGS, eventually, free_port
 from tests.support.smoke import CHECKS
 from tests.support.workers import ask_for_a_task, is_done
 
-# The runbook's section on them.
+# The runbook's section about tasks.
 TASKS = "Tasks and scheduled jobs"
 WORKERS = {"database": ["worker", "schedule"], "celery": ["worker", "beat"]}
-# Of the two databases one each.
+# Each answer to `tasks` with another database.
 DATABASES = {"database": "sqlite", "celery": "postgresql"}
 
 
 @pytest.fixture(scope="module", params=WORKERS)
 def working(request: pytest.FixtureRequest, projects: Projects) -> Iterator[tuple[str, Deployment]]:
-    """A site with workers that runs, and how its tasks are done."""
+    """The answer to `tasks`, and a running site with workers."""
     with projects.deployment(DATABASES[request.param], request.param, FLOWER_PORT=str(free_port())) as deployment:
         deployment.up()
         yield request.param, deployment
 
 
 def asked(site: Deployment) -> requests.Response:
-    """The answer to who asks for a task."""
+    """Start a task, and return the answer."""
     with site.session() as visitor:
         return ask_for_a_task(visitor, site.url)
 
 
 def done(site: Deployment, answer: requests.Response) -> bool:
-    """Whether the task is done, before long."""
+    """Wait for the task; return False if it does not run."""
     with site.session() as visitor:
         return eventually(lambda: is_done(visitor, site.url, answer))
 
@@ -54,7 +54,7 @@ def test_the_runbooks_section_about_tasks_is_followed(working: tuple[str, Deploy
     reader.left = [block for block in reader.left if block.heading == TASKS]
     try:
         assert "0 uploads would be deleted" in reader.follow(TASKS)
-        # As a deploy does. The others stay, which another test reads the logs of.
+        # Restart the worker, as a deploy does. The other services keep running, because another test reads their logs.
         site.up("--no-deps", "worker")
         assert len(site.compose("ps", "--quiet", "worker").split()) == 2
     finally:
@@ -107,7 +107,7 @@ def test_workers_end_by_themselves_when_they_are_told_to(working: tuple[str, Dep
     tasks, site = working
     for service in WORKERS[tasks]:
         site.compose("stop", service)
-        # The engine would have killed it after 10 s, and a worker after 75, which gives 137.
+        # The exit code would be 137 if the engine had killed it, which it does after 10 s, and after 75 s for a worker.
         assert site.container(service)["State"]["ExitCode"] == 0, service
     site.up()
     assert done(site, asked(site))
@@ -116,7 +116,7 @@ def test_workers_end_by_themselves_when_they_are_told_to(working: tuple[str, Dep
 def test_a_worker_that_was_killed_comes_back(working: tuple[str, Deployment]) -> None:
     _, site = working
     before = site.container("worker")["RestartCount"]
-    # The program, by its container's own number: Docker starts a container again that it did not stop itself.
+    # Kill the process from the host: Docker restarts a container only if Docker itself has not stopped it.
     process = site.container("worker")["State"]["Pid"]
     site.engine.run("kill", "-KILL", str(process))
     assert eventually(lambda: site.container("worker")["RestartCount"] > before)
@@ -126,7 +126,7 @@ def test_a_worker_that_was_killed_comes_back(working: tuple[str, Deployment]) ->
 def test_pages_go_on_without_the_broker_and_say_so(working: tuple[str, Deployment]) -> None:
     tasks, site = working
     if tasks == "database":
-        # Without the database there is no site at all.
+        # Here the broker is the database, without which the site does not work at all.
         return
     site.compose("stop", "broker")
     try:
@@ -142,7 +142,7 @@ def test_pages_go_on_without_the_broker_and_say_so(working: tuple[str, Deploymen
 def test_flower_wants_its_password_and_is_of_this_machine_alone(working: tuple[str, Deployment]) -> None:
     tasks, site = working
     if tasks == "database":
-        # The admin shows what became of tasks.
+        # Tasks are shown in the admin instead.
         return
     site.compose("--profile", "flower", "up", "--detach", "--build", "--no-deps", "flower")
     address = f"http://127.0.0.1:{site.variables['FLOWER_PORT']}/"

@@ -1,7 +1,7 @@
 """The workflows that deploy to Docker, run step by step against a registry and a server on this machine.
 
-What is not run: the scanner, which needs a list of known holes from the network, so that only what its exit code does
-is looked at; and ssh, in whose place a program runs the command in the server's folder.
+Two programs are not run. The scanner needs a list of vulnerabilities from the network, so only the effect of its exit code
+is tested. A program that runs the command in the server's folder replaces ssh.
 """
 
 import os
@@ -35,10 +35,10 @@ class Remote:
     """A registry, and a server that pulls from it.
 
     Attributes:
-        registry: where images are pushed.
-        server: what is deployed there.
-        environment: what the runner's machine has.
-        log: the servers that ssh was told to go to.
+        registry: the registry that images are pushed to.
+        server: the deployment on the server.
+        environment: the environment variables of the runner's machine.
+        log: a file with the servers that ssh was called with.
     """
 
     registry: str
@@ -49,7 +49,7 @@ class Remote:
 
 @pytest.fixture
 def remote(engine: Engine, tmp_path: Path) -> Iterator[Remote]:
-    """A registry and a server of this test's own."""
+    """A registry and a server for this test."""
     label, port = engine.label(), free_port()
     engine.write_down(images=f"localhost:{port}/*/*/*")
     engine.docker("run", "--detach", f"--label={label}", f"--publish=127.0.0.1:{port}:5000", "registry:2")
@@ -84,7 +84,7 @@ def remote(engine: Engine, tmp_path: Path) -> Iterator[Remote]:
 
 @pytest.fixture
 def repository(engine: Engine, render: Render, remote: Remote, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A committed project, whose secrets are on the server."""
+    """A committed project with its secrets on the server."""
     slug = engine.slug()
     project = render(project_slug=slug, database="sqlite", ci=request.param)
     QUICK(project)
@@ -101,21 +101,21 @@ def repository(engine: Engine, render: Render, remote: Remote, request: pytest.F
 
 
 def commit(project: Path) -> str:
-    """Commit what has changed; gives the commit."""
+    """Commit all changes; return the commit."""
     run(["git", "add", "--all"], project)
     run(["git", "commit", "--quiet", "--message", "Change"], project)
     return run(["git", "rev-parse", "HEAD"], project).strip()
 
 
 def break_the_site(project: Path) -> str:
-    """Commit a change with which the home page is none; gives the commit."""
+    """Commit a change that breaks the home page; return the commit."""
     urls = project / "apps/pages/urls.py"
     urls.write_text(urls.read_text().replace("urlpatterns = [", "urlpatterns = []\n_ = ["))
     return commit(project)
 
 
 def on_github(project: Path, remote: Remote, revision: str, tmp_path: Path) -> tuple[int, str]:
-    """Run the jobs that come after the tests; gives the exit code of the last step, and all that was printed."""
+    """Run the jobs after the tests; return the exit code of the last step, and all output."""
     workflow = github_workflow(project, "deploy-docker.yml")
     image = workflow["jobs"]["image"]
     assert [step["uses"] for step in image["steps"] if "scan" in step.get("uses", "")] == ["anchore/scan-action@v7"]
@@ -150,9 +150,9 @@ def on_github(project: Path, remote: Remote, revision: str, tmp_path: Path) -> t
 
 
 def on_gitlab(project: Path, remote: Remote, revision: str, tmp_path: Path, scanner: str) -> tuple[int, str]:
-    """Run the job that deploys; gives its exit code and all that was printed."""
+    """Run the job that deploys; return its exit code and all output."""
     job: dict[str, Any] = gitlab_job(project, "deploy")
-    # What the image of the job has not, this machine has.
+    # Leave out lines that install programs: this machine has them.
     job["before_script"] = [line for line in job["before_script"] if not line.startswith("apk add")]
     assert any(SCANNER in line for line in job["script"])
     job["script"] = [line.replace(SCANNER, scanner) for line in job["script"]]
@@ -181,7 +181,7 @@ def test_github_deploys_what_is_pushed_and_goes_back(repository: Path, remote: R
     assert "Todo List" in remote.server.get("/").text
     web = remote.server.container("web")
     assert web["Config"]["Labels"]["org.opencontainers.image.revision"] == revision
-    # The folder has what compose needs and no more of the repository.
+    # The folder has only those files of the repository that compose needs.
     assert {path.name for path in remote.server.project.iterdir()} == {"compose.yaml", "deploy", "secrets", ".env"}
     refuses_an_image_for_another_processor(remote)
     code, said = on_github(repository, remote, break_the_site(repository), tmp_path)
@@ -191,7 +191,7 @@ def test_github_deploys_what_is_pushed_and_goes_back(repository: Path, remote: R
 
 
 def refuses_an_image_for_another_processor(remote: Remote) -> None:
-    """See that a deploy says so, before anything is started that could not start."""
+    """Assert that the deploy reports it before it starts anything."""
     engine, server = remote.server.engine, remote.server
     here = engine.docker("version", "--format={{.Server.Arch}}").strip()
     other, image = "arm64" if here == "amd64" else "amd64", f"{remote.registry}/someone/site/site:other"

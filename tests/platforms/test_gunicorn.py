@@ -1,4 +1,4 @@
-"""The gunicorn shell, on a machine with a real systemd and nginx: its runbook as written, deploys, and going back."""
+"""The gunicorn shell works on a machine with systemd and nginx: its runbook as written, deploys, and rollbacks."""
 
 import re
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from tests.support.workflows import github_workflow, gitlab_job
 
 Render = Callable[..., Path]
 
-# What of the runbook cannot be executed here.
+# Blocks of the runbook that cannot be run here.
 NOT_RUN = {
     f"ssh root@{DOMAIN}": "opens a session",
     f"repository=https://github.com/you/{SLUG}.git": "the reader's own address",
@@ -55,12 +55,12 @@ User.objects.create_user("visitor@example.com")
 
 
 def migration(text: str) -> Change:
-    """Let a release bring a migration."""
+    """Add a migration to the next release."""
     return lambda project: (project / "apps/accounts/migrations/0002_next.py").write_text(text)
 
 
 def gunicorn_settings(*lines: str) -> Change:
-    """Let gunicorn.conf.py end with these lines."""
+    """Append lines to gunicorn.conf.py."""
 
     def change(project: Path) -> None:
         with (project / "gunicorn.conf.py").open("a") as file:
@@ -70,13 +70,13 @@ def gunicorn_settings(*lines: str) -> Change:
 
 
 def status_of(owner: Owner, path: str) -> str:
-    """What the site answers, asked on the machine."""
+    """Return the status of the site's answer to a request from the machine itself."""
     ask = "curl --silent --output /dev/null --write-out '%{http_code}'"
     return owner.machine.run(f"{ask} https://{DOMAIN}{path}")
 
 
 def accounts(owner: Owner) -> str:
-    """How many accounts the site has."""
+    """Return the number of accounts."""
     count = "from apps.accounts.models import User; print(User.objects.count())"
     return owner.machine.run(f"{SLUG}-run python manage.py shell --verbosity=0 --command='{count}'").strip()
 
@@ -86,7 +86,7 @@ def test_ten_deploys_in_a_row_lose_no_request(owner: Owner, tmp_path: Path) -> N
     lost: list[str] = []
     succeeded = 0
     for _ in range(10):
-        # Clients for each, since they go on for a bounded time only.
+        # New clients for each deploy, since each sends requests for a limited time only.
         probes = callers(14, owner.machine.address, DOMAIN, "/health/", ca_file=authority)
         readers = callers(2, owner.machine.address, DOMAIN, "/", ca_file=authority)
         with steady_traffic(*probes, *readers) as traffic:
@@ -95,7 +95,7 @@ def test_ten_deploys_in_a_row_lose_no_request(owner: Owner, tmp_path: Path) -> N
         succeeded += traffic.succeeded.total()
     assert lost == []
     assert succeeded > 10 * 16
-    # The five that are kept.
+    # Five releases are kept, and one line is about the site.
     assert len(owner.ask("status").splitlines()) == 5 + 1
 
 
@@ -110,7 +110,7 @@ def test_a_deploy_that_breaks_at_any_step_leaves_the_old_release_serving(owner: 
         ("1/5 build", text("pyproject.toml", '"requests>=2.34,<3",', ""), "uv.lock"),
         ("2/5 check its settings", not_loading, "not loading"),
         ("3/5 migrate", migration(FAILING_MIGRATION), "no_such_column"),
-        # As the program that serves does, and not the one that checks it.
+        # It fails in the server's own process, and not in the check before.
         ("4/5 switch", gunicorn_settings(*NOT_TODAY), "not today"),
         ("4/5 switch", not_ready, "/ready/ answers 503"),
         ("5/5 check the live site", BROKEN_HOME, "FAIL  the home page is shown"),
@@ -126,7 +126,7 @@ def test_a_deploy_that_breaks_at_any_step_leaves_the_old_release_serving(owner: 
         assert "serves as before" in said
         assert traffic.failures == []
         assert traffic.succeeded.total() > 10
-        # No folder of what failed is left.
+        # The failed release's folder is removed.
         assert owner.ask("status").splitlines()[:-1] == before, name
         owner.take_back()
 
@@ -152,12 +152,12 @@ def test_two_deploys_at_once_are_one_and_one_that_is_broken_off_changes_nothing(
 
 
 def test_the_workflows_deploy_and_take_back(owner: Owner, render: Render) -> None:
-    """The steps of both, on a runner that knows what the runbook says to tell it and nothing else."""
+    """Run the steps of both on a runner that has only the settings from the runbook."""
     machine = owner.machine
     owner.reader.left = [block for block in owner.reader.left if block.heading.startswith("Deploy from CI")]
     known_hosts = owner.follow("Deploy from CI, as deploy").strip()
     key = machine.run("cat ~/.ssh/ci", "deploy")
-    # GitLab gives a key as a file. What installs is not run again here: the programs are there.
+    # GitLab provides a key as a file. The installation is skipped: the programs are installed here.
     machine.run(
         "useradd --create-home --shell /bin/bash runner && install -m 644 /home/deploy/.ssh/ci /run/ci\n"
         "printf '#!/bin/sh\\n' >/usr/local/bin/apt-get && chmod 755 /usr/local/bin/apt-get"
@@ -182,7 +182,7 @@ def test_the_workflows_deploy_and_take_back(owner: Owner, render: Render) -> Non
     assert status_of(owner, "/new/") == "200"
     assert key.strip() not in said
 
-    # What the key cannot ask for.
+    # Commands that the key does not allow.
     for asked in (
         "",
         "id",
@@ -202,7 +202,7 @@ def test_the_workflows_deploy_and_take_back(owner: Owner, render: Render) -> Non
 
 
 def test_the_runbook_leads_to_a_live_site_and_back(render: Render, machines: Machines) -> None:
-    """Each block as it stands, in order, on a bare machine; between them what they are for."""
+    """Run each block unchanged and in order on a bare machine, with the events between them that they are for."""
     project = render(platform="gunicorn")
     QUICK(project)
     repository(project)
@@ -224,7 +224,7 @@ def test_the_runbook_leads_to_a_live_site_and_back(render: Render, machines: Mac
         owner.follow("Go back to the release before, as deploy")
         assert status_of(owner, "/new/") == "404"
 
-        # The release before cannot add an account to a table with this column.
+        # The previous release cannot add an account to a table with this column.
         owner.commit("Add a nickname", migration(NEW_MIGRATION), NICKNAME)
         owner.deploy()
         assert "Unapplying accounts.0002_next... OK" in owner.follow("Undo a migration, as deploy")
@@ -236,14 +236,14 @@ def test_the_runbook_leads_to_a_live_site_and_back(render: Render, machines: Mac
         owner.follow("Add a domain, as root")
         owner.follow("Deploy from CI, as deploy")
         assert owner.reader.left == []
-        # The domain stands on the machine, and not in the project yet.
+        # The domain is set on the machine, but not yet in the project.
         assert owner.ask("status", code=1).splitlines()[-1].startswith(f"/etc/nginx/sites-available/{SLUG} is not what")
     not_pasted = {block.text for block in blocks(project / "docs/deploy.md") if block.language == "console"}
     assert not_pasted == NOT_RUN.keys()
 
 
 def test_the_runbook_leads_to_a_live_site_with_sqlite(render: Render, machines: Machines) -> None:
-    """Its own parts: preparing the machine, and backups."""
+    """Run the blocks that differ: setting up the machine, and backups."""
     project = render(platform="gunicorn", database="sqlite", ci="gitlab")
     QUICK(project)
     repository(project)
@@ -255,7 +255,7 @@ def test_the_runbook_leads_to_a_live_site_with_sqlite(render: Render, machines: 
         machine.run(f"systemctl start {SLUG}-backup")
         machine.run(f"rm /var/lib/{SLUG}/db.sqlite3*")
         owner.reader.left = [block for block in owner.reader.left if block.heading.startswith("Backups")]
-        # The block makes a backup of its own, of what is there.
+        # Skip the first block, which would back up the machine without the database.
         owner.reader.left.pop(0)
         owner.follow("Backups, as root")
         assert accounts(owner) == "1"
@@ -264,7 +264,7 @@ def test_the_runbook_leads_to_a_live_site_with_sqlite(render: Render, machines: 
 
 def test_a_site_that_was_set_up_under_another_slug_is_not_deployed_beside_it(render: Render, tmp_path: Path) -> None:
     project = render(platform="gunicorn", project_slug="chores")
-    # A machine whose /srv has the site as it was called before.
+    # A machine whose /srv has the site under its previous name.
     commands = (
         'mount -t tmpfs tmpfs /srv && mkdir /srv/todo-list && cp -r "$1" /srv/todo-list/repository && shift && "$@"'
     )

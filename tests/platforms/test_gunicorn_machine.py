@@ -1,4 +1,4 @@
-"""The gunicorn shell's machine: what nginx lets through, whose files are whose, and what it survives."""
+"""The gunicorn shell's machine is secure and robust: nginx's rules, the owners of files, crashes and reboots."""
 
 import re
 import socket
@@ -19,9 +19,9 @@ from tests.support.slow_visitors import FORM, slow_visitors, status_of_announced
 from tests.support.smoke import CHECKS
 from tests.support.traffic import callers, steady_traffic
 
-# What the units may score at most, by `systemd-analyze security`.
+# The highest score that a unit may have in `systemd-analyze security`.
 EXPOSURE = 2.5
-# A login form that is sent twelve times, each time as if from another address; then once from another one indeed.
+# Sends a login form twelve times with a forged address each, then once from a really different address.
 GUESSES = f"""
 url=https://{DOMAIN}/accounts/login/ cookies=$(mktemp)
 curl --silent --output /dev/null --cookie-jar $cookies $url
@@ -37,26 +37,26 @@ guess nobody --resolve {DOMAIN}:443:$(hostname --all-ip-addresses | tr --delete 
 
 @pytest.fixture(scope="module")
 def machine(machines: Machines, deployed_machine: tuple[str, Path]) -> Iterator[Machine]:
-    """A machine with a live site, for tests that only ask it."""
+    """A machine with a live site, for tests that do not change it."""
     with machines.started(deployed_machine[0], *NAMES) as machine:
         yield machine
 
 
 def asked(machine: Machine, *options: str) -> str:
-    """What curl prints on the machine of an answer's status, or of its not having come."""
+    """Return curl's output on the machine: an answer's status, or the error."""
     return machine.run(
         f"curl --silent --output /dev/null --write-out '%{{http_code}}' {' '.join(options)}", code=None
     ).strip()
 
 
 def headers(machine: Machine, path: str, *options: str) -> dict[str, str]:
-    """The headers of an answer."""
+    """Return an answer's headers."""
     lines = machine.run(f"curl --silent --dump-header - --output /dev/null {' '.join(options)} https://{DOMAIN}{path}")
     return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines.splitlines()[1:])}
 
 
 def test_units_are_well_formed_and_nginx_accepts_its_site(machine: Machine) -> None:
-    """systemd-analyze ends with 0 whatever it finds: what it says is what counts."""
+    """systemd-analyze always ends with 0, so its output is checked."""
     units = machine.run(f"cd /etc/systemd/system && ls -d {SLUG}-*.*").split()
     names = [unit for unit in units if not unit.endswith(".d")]
     assert len(names) == 6
@@ -105,7 +105,7 @@ def test_who_deploys_may_restart_the_site_and_run_commands_as_it_and_nothing_els
         assert "password is required" in machine.run(f"sudo --non-interactive {command}", "deploy", code=1)
     for release in ("", "../../..", "20261121T140000Z/../..", "$(id)", "20261121T140000Z;id"):
         machine.run(f"sudo --non-interactive {SLUG}-run '--release={release}' id", "deploy", code=2)
-    # Neither the shell nor systemd fills anything in.
+    # Neither a shell nor systemd expands anything in the values.
     assert (
         machine.run(f"sudo {SLUG}-run printf '%s' '$SECRET_KEY ${{HOME}} $$ %n'", "deploy")
         == "$SECRET_KEY ${HOME} $$ %n"
@@ -142,7 +142,7 @@ def test_what_a_visitor_claims_of_the_scheme_and_of_the_request_counts_for_nothi
 
 
 def test_an_address_that_a_visitor_claims_does_not_count(machine: Machine) -> None:
-    """Ten wrong passwords from one address are the limit, wherever they say that they come from."""
+    """Ten wrong passwords from one address are the limit, whichever address they claim."""
     *claimed, other = machine.run(GUESSES).split()
     assert claimed[:10] == ["0"] * 10
     assert claimed[10:] == ["1"] * 2
@@ -155,7 +155,7 @@ def test_the_port_in_the_host_does_not_pass_the_limit_of_an_account(machine: Mac
         f'  guess somebody --header "Host: {DOMAIN}:$number" --referer https://{DOMAIN}/\n'
         "done"
     )
-    # From an address that no other test counts on.
+    # From an address that no other test uses.
     guesses = guesses.replace(
         "curl --silent --cookie $cookies",
         "curl --silent --connect-to ::127.0.0.1: --interface 127.0.0.9 --cookie $cookies",
@@ -219,7 +219,7 @@ def test_a_request_that_is_too_large_is_refused_before_the_site_sees_it(machine:
 
 
 def test_slow_bodies_stop_no_page(machine: Machine, tmp_path: Path) -> None:
-    """They wait in nginx, whatever the site would make of them."""
+    """They are buffered by nginx, so they do not reach the site."""
     trusted = ssl.create_default_context(cafile=machine.authority(tmp_path))
 
     def connect() -> socket.socket:
@@ -258,7 +258,7 @@ def test_one_variable_sets_the_limit_for_nginx_and_django(machine: Machine, depl
         assert machine.run(f"{send} https://{DOMAIN}/accounts/login/").strip() == "413"
         code = "from django.conf import settings; print(settings.MAX_BODY_MB)"
         assert machine.run(f"{SLUG}-run python manage.py shell --verbosity=0 --command '{code}'").strip() == "1"
-        # The deploy script takes nothing for outdated, and its user can read what it compares.
+        # The deploy script finds nothing outdated, and its user can read the files that it compares.
         status = f"cd /srv/{SLUG}/repository && uv run --quiet python deploy/machine.py status"
         assert site not in machine.run(status, "deploy", code=None)
     finally:
@@ -267,7 +267,7 @@ def test_one_variable_sets_the_limit_for_nginx_and_django(machine: Machine, depl
 
 
 def test_a_second_site_has_its_place_in_nginx_too(machine: Machine, render: Callable[..., Path]) -> None:
-    """By the runbook's block, as an older nginx wants it as well; with the first site's certificate."""
+    """Run the runbook's block, also in the form for older nginx versions, with the first site's certificate."""
     site, folder = "/etc/nginx/sites-available/chores", "/srv/chores/repository/deploy"
     project = render(platform="gunicorn", project_slug="chores", domain="chores.example.com")
     (block,) = (
@@ -286,11 +286,11 @@ def test_a_second_site_has_its_place_in_nginx_too(machine: Machine, render: Call
         same = "import sys; from service import comparable, Path; sys.exit(comparable(Path(sys.argv[1])) != comparable(Path(sys.argv[2])))"
         compare = f"cd /srv/{SLUG}/repository/deploy && python3 -c '{same}' {site} {folder}/nginx.conf"
         machine.run(compare)
-        # The first site's goes on answering for all names, also when its block is pasted again.
+        # The first site's block still answers for all names, even after it is pasted again.
         again = f"cd /srv/{SLUG}/repository\n{paste.partition(chr(10))[2].replace('chores', SLUG)}"
         assert machine.run(again) == ""
         assert "default_server" in machine.run(f"cat /etc/nginx/sites-available/{SLUG}")
-        # The nginx of Debian 12 and of Ubuntu 24.04.
+        # The nginx versions of Debian 12 and Ubuntu 24.04.
         machine.run(
             "printf '#!/bin/sh\necho nginx version: nginx/1.24.0 >&2\n' >/usr/local/bin/nginx && chmod 755 /usr/local/bin/nginx"
         )
@@ -308,7 +308,7 @@ def test_a_second_site_has_its_place_in_nginx_too(machine: Machine, render: Call
 
 @pytest.mark.parametrize("length", [42, 43, 47, 58, 109, 248])
 def test_nginx_has_room_for_a_long_name(machine: Machine, render: Callable[..., Path], length: int) -> None:
-    """And for `www.` in front of it, which the runbook adds."""
+    """The name also fits with `www.` in front, which the runbook adds."""
     domain = (".".join(letter * 48 for letter in "abcde") + ".example")[-length:]
     config = (render(platform="gunicorn", domain=domain) / "deploy/nginx.conf").read_text()
     config = config.replace(f"/live/{domain}/", f"/live/{DOMAIN}/").replace(
@@ -324,7 +324,7 @@ def test_nginx_has_room_for_a_long_name(machine: Machine, render: Callable[..., 
 
 
 def test_a_hundred_connections_that_never_finish_hold_nobody_up(machine: Machine) -> None:
-    """A slowloris: headers, and a body, that come a byte at a time; and honest visitors meanwhile."""
+    """A slowloris attack: headers and a body that are sent byte by byte, and normal visitors meanwhile."""
     slow = []
     for number in range(100):
         connection = socket.create_connection((machine.address, 80), timeout=HANGS)
@@ -334,11 +334,11 @@ def test_a_hundred_connections_that_never_finish_hold_nobody_up(machine: Machine
             connection.sendall(f"GET /health/ HTTP/1.1\r\nHost: {DOMAIN}\r\n".encode())
         slow.append(connection)
     try:
-        # Most of them are still there when honest visitors are answered.
+        # Most of the slow connections are still open when normal visitors are answered.
         for _ in range(4):
             assert sum(map(drip, slow)) > len(slow) / 2
             assert asked(machine, f"--max-time {HANGS:.0f}", f"https://{DOMAIN}/") == "200"
-        # When their time is over, nginx ends those whose headers never did.
+        # After its timeout, nginx closes the connections whose headers are incomplete.
         assert eventually(lambda: not any(drip(connection) and drip(connection) for connection in slow[::2]))
     finally:
         for connection in slow:
@@ -346,7 +346,7 @@ def test_a_hundred_connections_that_never_finish_hold_nobody_up(machine: Machine
 
 
 def drip(connection: socket.socket) -> bool:
-    """Send one more byte; gives whether the other side is still there."""
+    """Send one more byte; return False if the other side has closed the connection."""
     try:
         connection.sendall(b"X")
         time.sleep(0.001)
@@ -370,7 +370,7 @@ def test_a_worker_and_the_master_that_are_killed_come_back(owner: Owner, tmp_pat
         seen = traffic.succeeded.total()
         time.sleep(2)
         assert traffic.succeeded.total() > seen
-    # What the killed processes were answering, and nothing after it.
+    # Only the requests that the killed processes were answering failed.
     assert len(traffic.failures) <= 8
 
 

@@ -1,4 +1,4 @@
-"""Workers on a machine of one's own: units beside the web server's, which a deploy starts anew."""
+"""Workers on a Linux machine are units beside the web server's, which a deploy restarts."""
 
 import re
 import shutil
@@ -16,20 +16,20 @@ from tests.support.runbooks import blocks
 Render = Callable[..., Path]
 
 UNITS = {"database": ["worker"], "celery": ["worker", "beat"]}
-# The most that `systemd-analyze security` may say of a service.
+# The highest score that a service may have in `systemd-analyze security`.
 EXPOSURE = 2.5
 NEW_PAGE = route("^new/$", "lambda request: HttpResponse('new')")
 
 
 @pytest.fixture(params=UNITS)
 def tasks(request: pytest.FixtureRequest) -> str:
-    """How tasks are done."""
+    """The answer to `tasks`."""
     return str(request.param)
 
 
 @pytest.fixture
 def owner(machines: Machines, render: Render, tasks: str, tmp_path: Path) -> Iterator[Owner]:
-    """Somebody with a site that has workers, on a machine of their own; of the two databases one each."""
+    """An owner with a site with workers on a Linux machine; each answer to `tasks` has another database."""
     database = {"database": "sqlite", "celery": "postgresql"}[tasks]
     project = shutil.copytree(render(platform="gunicorn", tasks=tasks, database=database), tmp_path / "owned")
     QUICK(project)
@@ -40,7 +40,7 @@ def owner(machines: Machines, render: Render, tasks: str, tmp_path: Path) -> Ite
 
 
 def main_process(owner: Owner, unit: str) -> int:
-    """The number of a unit's process; 0 where there is none."""
+    """Return the ID of a unit's main process; 0 if there is none."""
     return int(owner.machine.run(f"systemctl show --property=MainPID --value {SLUG}-{unit}").strip())
 
 
@@ -50,12 +50,12 @@ def test_the_runbook_leads_to_a_site_whose_tasks_are_done(owner: Owner, tasks: s
         assert '{"status": "ok"}' in owner.follow("Rehearse, on your own machine")
     owner.follow_to_the_first_deploy()
     if tasks == "celery":
-        # After a restart too.
+        # Redis keeps these settings after a restart.
         machine.run("systemctl restart redis-server")
         assert machine.run("redis-cli config get appendonly").split() == ["appendonly", "yes"]
-        # A snapshot that fails would refuse all tasks.
+        # If Redis cannot write a snapshot, it refuses all tasks.
         assert machine.run("redis-cli config get save").split() == ["save"]
-        # Another site's tasks go elsewhere.
+        # Another site's tasks are in another database.
         (block,) = (block.text for block in blocks(owner.project / "docs/deploy.md") if "redis-cli" in block.text)
         machine.run(f"mkdir /etc/chores && touch /etc/chores/environment\n{block.replace(SLUG, 'chores')}")
         assert machine.run("cat /etc/chores/environment") == "CELERY_BROKER_URL=redis://localhost:6379/1\n"
@@ -72,7 +72,7 @@ def test_the_runbook_leads_to_a_site_whose_tasks_are_done(owner: Owner, tasks: s
     assert "PASS  a task is done" in owner.deploy()
     for unit, number in before.items():
         assert main_process(owner, unit) not in (0, number), unit
-    # They run what serves.
+    # They run the release that serves.
     serving = machine.run(f"readlink --canonicalize /srv/{SLUG}/current").strip()
     assert machine.run(f"readlink /proc/{main_process(owner, 'worker')}/cwd").strip() == serving
 
@@ -83,7 +83,7 @@ def test_the_runbook_leads_to_a_site_whose_tasks_are_done(owner: Owner, tasks: s
         machine.run(f"systemctl start {SLUG}-cleanup")
         assert "Expired sessions" in machine.run(f"journalctl --unit={SLUG}-cleanup --output=cat")
 
-    # What is changed by hand concerns them too, and none of them is in the way of a restore.
+    # Changes of the environment apply to them too, and they do not block a restore.
     by_hand = ("Change the environment, as root", "Backups, as root")
     owner.reader.left = [block for block in owner.reader.left if block.heading in by_hand]
     for heading in by_hand:

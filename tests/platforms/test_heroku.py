@@ -1,4 +1,4 @@
-"""The Heroku shell: its runbook as written, its deploys, and what becomes of the site when one goes wrong."""
+"""The Heroku shell works: its runbook as written, its deploys, and the site after a deploy that fails."""
 
 import re
 import shutil
@@ -23,7 +23,7 @@ from tests.support.workflows import Runner, github_workflow, gitlab_job
 
 Render = Callable[..., Path]
 
-# What of the runbook cannot be executed here.
+# Blocks of the runbook that cannot be run here.
 NOT_RUN = {
     "npm install --global heroku\nheroku login": "installs a program, and opens a browser",
     "heroku run python manage.py createsuperuser": "asks for a password at a terminal",
@@ -32,7 +32,7 @@ NOT_RUN = {
 
 
 def test_the_runbook_leads_to_a_live_site_and_back(developer: Developer, tmp_path: Path) -> None:
-    """Each block as it stands, in order; between them what they are for: a broken release, a migration to undo."""
+    """Run each block unchanged and in order, with a broken release and a migration to undo between them."""
     platform, page = developer.platform, developer.project / "docs/deploy.md"
     (tmp_path / "state").mkdir()
     reader = Reader(page, tmp_path / "state", developer.environment, platform.command)
@@ -51,7 +51,7 @@ def test_the_runbook_leads_to_a_live_site_and_back(developer: Developer, tmp_pat
     assert_smoke(developer, code=0)
     developer.run("git revert --no-edit HEAD")
 
-    # The release before cannot add an account to a table with this column.
+    # The previous release cannot add an account to a table with this column.
     developer.commit("Add a nickname", migration(NEW_MIGRATION), NICKNAME)
     assert "live and healthy" in developer.deploy()
     assert "Unapplying accounts.0002_next... OK" in reader.follow("Undo a migration")
@@ -67,12 +67,12 @@ def test_the_runbook_leads_to_a_live_site_and_back(developer: Developer, tmp_pat
 
 
 def assert_smoke(developer: Developer, code: int) -> None:
-    """See how the smoke suite ends on the live site."""
+    """Assert the exit code of the smoke suite on the live site."""
     developer.run('uv run pytest smoke --base-url "$(heroku apps:info --json | jq -r .app.web_url)"', code)
 
 
 def test_a_release_that_breaks_the_site_is_taken_back(developer: Developer, tmp_path: Path) -> None:
-    """And what it did to the tables too, by the command that it then names."""
+    """Its migration is undone too, with the command that the deploy prints."""
     developer.create()
     developer.deploy()
     app = developer.platform.apps["todo-list"]
@@ -85,7 +85,7 @@ def test_a_release_that_breaks_the_site_is_taken_back(developer: Developer, tmp_
     assert f"Rolled back, v{good.version} serves as before, and the live site does not pass" in said
     assert "is already" in developer.run("uv run python deploy/heroku.py --rollback", code=1)
     undo = "uv run python deploy/heroku.py --undo accounts 0001_initial"
-    # Ctrl-C, as soon as the site rests.
+    # Press Ctrl-C as soon as the site is in maintenance mode.
     (tmp_path / "heroku-and-ctrl-c").mkdir()
     program = tmp_path / "heroku-and-ctrl-c/heroku"
     real = shutil.which("heroku", path=developer.environment["PATH"])
@@ -99,7 +99,7 @@ def test_a_release_that_breaks_the_site_is_taken_back(developer: Developer, tmp_
     assert "Unapplying accounts.0002_next... OK" in said
     assert app.current.slug is good.slug
     assert not app.maintenance
-    # CI that is started again must not take the old code for what is committed.
+    # When CI runs again, it must not take the old code for the committed one.
     said += developer.deploy(code=1)
     assert "Heroku has this commit as v" in said
     assert "Traceback" not in said
@@ -114,7 +114,7 @@ def test_a_release_phase_that_fails_leaves_the_old_release_serving(developer: De
     developer.commit("Migrate into a wall", migration(FAILING_MIGRATION))
     with steady_traffic(*callers(4, platform.names.address, app.host, ca_file=platform.ca_file)) as traffic:
         said = developer.deploy(code=1)
-        # The same holds for a config var that the settings refuse.
+        # The same is true for a config var that the settings refuse.
         developer.run("heroku config:set LOG_LEVEL=LOUD")
         assert eventually(lambda: app.releases[-1].status == "failed")
         assert "LOG_LEVEL" in developer.run("heroku releases:output")
@@ -124,7 +124,7 @@ def test_a_release_phase_that_fails_leaves_the_old_release_serving(developer: De
     assert traffic.failures == []
     assert traffic.succeeded.total() > 10
 
-    # What counts of several releases of one code is the newest, whatever made it.
+    # Of several releases of the same code the newest counts, however it was made.
     said = developer.deploy(code=1)
     assert f"the release phase of v{len(app.releases)} (Set LOG_LEVEL config vars) failed" in said
     assert "LOG_LEVEL: not a level" in said
@@ -135,7 +135,7 @@ def test_a_release_phase_that_fails_leaves_the_old_release_serving(developer: De
 
 
 def test_a_deploy_loses_no_request_in_flight(developer: Developer) -> None:
-    """SIGTERM reaches every process of the dyno, as on Heroku, while each client waits for a slow page."""
+    """All processes of the dyno get SIGTERM, as on Heroku, while each client waits for a slow page."""
     developer.commit("Add a slow page", SLOW)
     developer.create()
     developer.deploy()
@@ -185,7 +185,7 @@ def test_a_deploy_that_cannot_begin_says_what_to_do(developer: Developer) -> Non
 
 
 def test_the_workflows_deploy_and_take_back(developer: Developer, render: Render) -> None:
-    """The steps of both, with the settings that the runbook lists and nobody logged in."""
+    """Run the steps of both with the settings that the runbook lists, and without a login."""
     developer.create()
     platform, app = developer.platform, developer.platform.apps["todo-list"]
     (platform.folder / "home/.netrc").unlink()
@@ -193,7 +193,7 @@ def test_the_workflows_deploy_and_take_back(developer: Developer, render: Render
     programs = platform.folder / "programs"
     programs.mkdir()
     for name, allowed in (("npm", "install --global --no-fund --no-audit heroku@11"), ("apt-get", "update --quiet")):
-        # What installs is not run again here: the programs are there.
+        # The installation is skipped: the programs are installed here.
         installs = "install --quiet --yes --no-install-recommends nodejs npm"
         script = f'#!/bin/sh\ncase "$*" in "{allowed}" | "{installs}") exit 0 ;; esac\nexit 1\n'
         (programs / name).write_text(script)
@@ -218,7 +218,7 @@ def test_the_workflows_deploy_and_take_back(developer: Developer, render: Render
     assert app.current is not None
     assert app.current.slug is good.slug
 
-    # A branch that does not contain what was deployed last is for staging alone.
+    # A branch without the last deployed commit is accepted for staging only.
     run(["git", "reset", "--quiet", "--hard", "HEAD~1"], developer.project)
     developer.commit("Change a page", text("templates/pages/home.html", "</h1>", "!</h1>"))
     code, said = runner.gitlab(job, {**settings, "DEPLOY_ENVIRONMENT": "production"})

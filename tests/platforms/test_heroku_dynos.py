@@ -1,4 +1,4 @@
-"""What Heroku builds of the project, and how its dynos run it."""
+"""Heroku builds the project, and its dynos run it."""
 
 import contextlib
 import json
@@ -27,10 +27,10 @@ from tests.support.visitors import Visitor
 
 Render = Callable[..., Path]
 
-# Seconds after SIGTERM at which Heroku ends what is left.
+# Seconds from SIGTERM to SIGKILL on Heroku.
 KILLED_AFTER = 30
 
-# What the developer sets, and what every dyno finds besides.
+# The config vars that the developer sets, and the variables that each dyno has in addition.
 CONFIG_VARS = ("DJANGO_SETTINGS_MODULE", "SECRET_KEY", "DATABASE_URL")
 DYNO = {
     "DYNO": "web.1",
@@ -42,13 +42,13 @@ DYNO = {
 
 
 def committed_environment(project: Path) -> None:
-    """Let git take a virtual environment."""
+    """Commit a virtual environment."""
     (project / ".venv").mkdir()
     (project / ".venv/pyvenv.cfg").touch()
     run(["git", "add", "--force", ".venv"], project)
 
 
-# What the buildpack refuses, and what it says of it.
+# Changes that the buildpack rejects, and its messages.
 REFUSED: list[tuple[Change, str]] = [
     (lambda project: (project / "requirements.txt").touch(), "requirements.txt"),
     (text("pyproject.toml", '"requests>=2.34,<3",', ""), "needs to be updated"),
@@ -89,7 +89,7 @@ def test_a_build_has_what_the_site_needs_and_no_more_or_changes_nothing(develope
 def test_honcho_serves_what_git_has_on_a_disk_that_cannot_be_written(
     render: Render, environments: Environments, database: PostgreSQL, tmp_path: Path
 ) -> None:
-    """The Procfile's own lines, after the buildpack's own steps, in an environment such as a dyno has."""
+    """Run the Procfile's lines after the buildpack's steps, in an environment like a dyno's."""
     project = render(platform="heroku")
     SLOW(project)
     repository(project)
@@ -119,28 +119,28 @@ def test_honcho_serves_what_git_has_on_a_disk_that_cannot_be_written(
             server.wait_until_it_answers(f"http://{address}:{site.port}/health/")
         with behind_tls(site, tmp_path / "ca.pem") as options:
             outcome = smoke(project, site.environment(), *options)
-        # A request that takes longer than Heroku waits for.
+        # A request that takes longer than Heroku waits.
         waiting = Thread(target=hang_up, args=(site, "/slow/60/"))
         waiting.start()
         time.sleep(1)
-        # `stop` waits as long as Heroku does before it kills.
+        # `stop` waits no longer than Heroku does before SIGKILL.
         assert PATIENCE <= KILLED_AFTER
         assert server.stop() == 128 + signal.SIGTERM
         waiting.join()
     assert outcome.having("PASS") == set(CHECKS), outcome.output
-    # Heroku switches gunicorn's access log on, which would be a second line for each request.
+    # Heroku turns gunicorn's access log on, which would write a second line for each request.
     assert '"GET /accounts/login/ HTTP/1.1"' not in server.output()
     assert '"path": "/accounts/login/"' in server.output()
 
 
 def hang_up(site: Site, path: str) -> None:
-    """Ask for a page, and take it that no answer comes."""
+    """Request a page, and ignore a missing answer."""
     with contextlib.suppress(requests.RequestException):
         requests.get(f"{site.url}{path}", headers=HTTPS, timeout=70)
 
 
 def test_nothing_depends_on_the_apps_name(render: Render) -> None:
-    """It may be taken at Heroku, and then another is put in its one place."""
+    """If the name is taken on Heroku, another one is set in a single place."""
     project = render(platform="heroku", heroku_app="unlikely-name")
     says = [path.name for path in files(project) if "unlikely-name" in path.read_text()]
     assert says == [".copier-answers.yml", "deploy.md"]
@@ -150,7 +150,7 @@ def test_nothing_depends_on_the_apps_name(render: Render) -> None:
 def test_a_review_app_has_an_account_to_look_round_with(
     render: Render, environments: Environments, tmp_path: Path
 ) -> None:
-    """What app.json says is enough for a new app: its variables, the release phase, and what it runs after that."""
+    """app.json is enough for a new app: its variables, the release phase, and the command after it."""
     project = render(platform="heroku")
     app = json.loads((project / "app.json").read_text())
     declared = {**app["env"], **app["environments"]["review"]["env"]}

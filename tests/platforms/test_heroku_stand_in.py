@@ -1,4 +1,4 @@
-"""What the stand-in of Heroku promises to the tests that use it, shown with the real programs."""
+"""The emulated Heroku behaves as the tests expect, shown with the real programs."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from tests.support.databases import PostgreSQL
 from tests.support.readers import VALUES
 from tests.support.servers import eventually
 
-# An app that needs nothing, and tells what it is asked.
+# An app without dependencies that returns the request.
 APP = {
     ".python-version": "3.13\n",
     "pyproject.toml": '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.12"\n',
@@ -45,14 +45,14 @@ ThreadingHTTPServer(("", int(os.environ["PORT"])), Echo).serve_forever()
 
 
 class Developer:
-    """Someone with a project, a shell and an account."""
+    """A developer with a project, a shell and an account."""
 
     def __init__(self, platform: Heroku, project: Path) -> None:
         self.platform = platform
         self.project = project
 
     def tries(self, line: str, text: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a line of shell; `text` is what is typed."""
+        """Run a line of shell with `text` as its input."""
         command = self.platform.command(["bash", "-euo", "pipefail", "-c", line])
         env = self.platform.environment(**variables)
         return subprocess.run(
@@ -60,13 +60,13 @@ class Developer:
         )
 
     def does(self, line: str, text: str = "", **variables: str) -> str:
-        """Run a line of shell that succeeds; gives what it printed."""
+        """Run a line of shell that must succeed; return its output."""
         done = self.tries(line, text, **variables)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}{self.platform.faults}"
         return done.stdout
 
     def commits(self, files: dict[str, str]) -> None:
-        """Write files and commit all there is, what git is told to ignore too."""
+        """Write files and commit all files, including ignored ones."""
         for name, content in files.items():
             (self.project / name).parent.mkdir(parents=True, exist_ok=True)
             (self.project / name).write_text(content)
@@ -74,18 +74,18 @@ class Developer:
 
     @property
     def app(self) -> App:
-        """The app that was created last."""
+        """Return the newest app."""
         return list(self.platform.apps.values())[-1]
 
     def asks(self, path: str = "/", host: str = "", **headers: str) -> requests.Response:
-        """Ask the app, over plain http, which needs no name that this process does not know."""
+        """Send the app a request over plain HTTP, which needs no host name that this process cannot resolve."""
         named = {"Host": host or self.app.host, **headers}
         return requests.get(f"http://{self.platform.names.address}{path}", headers=named, timeout=90)
 
 
 @contextmanager
 def created(folder: Path, database: PostgreSQL) -> Iterator[Developer]:
-    """Someone whose app is committed and created, and not deployed."""
+    """Yield a developer whose app is committed and created, but not deployed."""
     project = folder / "project"
     project.mkdir()
     with heroku(folder / "heroku", database) as platform:
@@ -100,7 +100,7 @@ def created(folder: Path, database: PostgreSQL) -> Iterator[Developer]:
 
 @pytest.fixture
 def developer(tmp_path: Path, database: PostgreSQL) -> Iterator[Developer]:
-    """The same, for a test that needs no other."""
+    """A developer with a new app, for one test."""
     with created(tmp_path, database) as developer:
         yield developer
 

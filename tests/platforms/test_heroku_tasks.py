@@ -1,4 +1,4 @@
-"""Workers at Heroku: dynos of their own, which the runbook starts and a deploy replaces."""
+"""Workers on Heroku run in their own dynos, which the runbook starts and a deploy replaces."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ Render = Callable[..., Path]
 def developer(
     request: pytest.FixtureRequest, render: Render, environments: Environments, database: PostgreSQL, tmp_path: Path
 ) -> Iterator[Developer]:
-    """A developer with a fresh project whose tasks are those that the test names, committed."""
+    """A developer with a committed fresh project, with the test's answer to `tasks`."""
     with heroku(tmp_path / "heroku", database) as platform:
         project = render(platform="heroku", tasks=request.param)
         QUICK(project)
@@ -35,20 +35,20 @@ def developer(
 
 @pytest.fixture
 def reader(developer: Developer, tmp_path: Path) -> Reader:
-    """The same developer, with the runbook."""
+    """The same developer's runbook."""
     (tmp_path / "state").mkdir()
     page = developer.project / "docs/deploy.md"
     return Reader(page, tmp_path / "state", developer.environment, developer.platform.command)
 
 
 def running(app: App) -> set[str]:
-    """The process types of which there is a dyno."""
+    """Return the process types that have a dyno."""
     return {kind for kind, (quantity, _) in app.formation.items() if quantity}
 
 
 @pytest.mark.parametrize("developer", ["database"], indirect=True)
 def test_the_runbook_leads_to_a_site_whose_tasks_are_done(developer: Developer, reader: Reader) -> None:
-    """After a first release that failed, too."""
+    """The tasks run even after a first release that failed."""
     reader.follow("Before the first deploy")
     reader.follow("Create the app")
     app = developer.platform.apps["todo-list"]
@@ -60,7 +60,7 @@ def test_the_runbook_leads_to_a_site_whose_tasks_are_done(developer: Developer, 
     reader.follow("Tasks")
     assert running(app) == {"web", "worker"}
 
-    # A process type that joins gets a dyno.
+    # A process type that is new in the Procfile gets a dyno.
     developer.commit("Do without workers", text("Procfile", "worker: ", "idle: "))
     developer.run("git push --quiet heroku HEAD:main")
     developer.run("git revert --no-edit HEAD")
@@ -73,7 +73,7 @@ def test_the_runbook_leads_to_a_site_whose_tasks_are_done(developer: Developer, 
 def test_workers_rest_only_while_something_is_undone_or_restored(
     developer: Developer, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And what somebody has stopped stays so, also by a deploy."""
+    """Workers that the owner has stopped stay stopped, even after a deploy."""
     reader.follow("Before the first deploy")
     reader.follow("Create the app")
     assert "PASS  a task is done" in reader.follow("Deploy")
@@ -107,5 +107,5 @@ def test_workers_rest_only_while_something_is_undone_or_restored(
     said = developer.run("uv run python deploy/heroku_scale.py worker=4", code=1)
     assert "the broker takes 20 connections, and these dynos would need 28. Nothing was scaled." in said
     assert {size for _, size in app.formation.values()} == {"Basic"}
-    # None had to be killed: each has ended within 30 s of SIGTERM.
+    # None was killed: each ended within 30 s after SIGTERM.
     assert [dyno.killed for dyno in app.ended if dyno.killed] == []

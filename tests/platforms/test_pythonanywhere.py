@@ -1,4 +1,4 @@
-"""PythonAnywhere: a deploy makes a release beside the one that serves, and the way back is a link."""
+"""A deploy to PythonAnywhere makes a release beside the current one, and a rollback changes a link."""
 
 import hashlib
 import re
@@ -16,10 +16,10 @@ from tests.support.readers import QUOTED, VALUES
 from tests.support.servers import eventually
 from tests.support.smoke import CHECKS
 
-# Makes the site fail one check of the smoke suite, and start all the same.
+# A change with which the site starts but fails one check of the smoke suite.
 BROKEN = text("config/settings/base.py", 'X_FRAME_OPTIONS = "DENY"', 'X_FRAME_OPTIONS = "SAMEORIGIN"')
-# What a shell would make another value of.
-# With what the page on the environment says of special characters, quoted as it says.
+# A value that a shell would change.
+# All special characters of the page on the environment, quoted as it says.
 KEY = "|".join(VALUES.values())
 quoted = QUOTED["`'…'` with `\\'` and `\\\\`"]
 DATABASE = "/home/todolist/todo-list/user$todo_db"
@@ -27,19 +27,19 @@ DIGEST = "__import__('hashlib').sha256((s.SECRET_KEY + str(s.DATABASES['default'
 
 
 def rows(printed: str) -> dict[str, str]:
-    """The rows of the smoke suite's table, each check with its word."""
+    """Return the rows of the smoke suite's table: each check with its result."""
     return {name: word for word, name in re.findall(r"^(PASS|FAIL|SKIP)  (.+?)(?:  .*)?$", printed, re.MULTILINE)}
 
 
 @dataclass
 class Deployed:
-    """A second deploy, of an account where much was not as it should be.
+    """A second deploy, to an account with many faults.
 
     Attributes:
         live: the site.
-        first: the release before.
-        printed: what the deploy printed.
-        mails: the mails that the site has sent.
+        first: the previous release.
+        printed: the deploy's output.
+        mails: the emails that the site has sent.
     """
 
     live: Live
@@ -50,7 +50,7 @@ class Deployed:
 
 @pytest.fixture(scope="module")
 def deployed(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """A deploy that many promises can be seen at."""
+    """A deploy that many tests examine."""
     with grown(seed, tmp_path_factory.mktemp("deployed")) as live, mail_server() as box:
         webapp = live.platform.webapps[live.platform.domain]
         webapp.force_https, webapp.virtualenv_path = False, "/home/todolist/.virtualenvs/old"
@@ -69,7 +69,7 @@ def deployed(seed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
         values = f"lambda request: HttpResponse((lambda s: {DIGEST})(__import__('django.conf').conf.settings))"
         live.laptop.change(route("^values$", values), release("release two"))
         first = live.current
-        # What stands in a console's own environment is not what the web server gets.
+        # A console's own variables do not reach the web server.
         yield Deployed(live, first, live.deploy(SECRET_KEY="a console's own"), box.mails)
 
 
@@ -83,8 +83,8 @@ def test_each_step_has_its_number_outcome_and_time(deployed: Deployed) -> None:
 
 
 def test_the_smoke_suite_passes_behind_the_platforms_front(deployed: Deployed) -> None:
-    """It ends TLS and tells nobody; forms are posted with an https origin all the same."""
-    # With a mail server, signing up waits for a mail.
+    """The platform's proxy terminates TLS without a header for it, while browsers post forms with an HTTPS origin."""
+    # With a mail server, sign-up waits for an email.
     said = rows(deployed.printed)
     assert list(said) == CHECKS
     assert {name for name, word in said.items() if word != "PASS"} == {
@@ -101,12 +101,12 @@ def test_links_in_mails_lead_to_https(deployed: Deployed) -> None:
 
 
 def test_what_dotenv_says_comes_through_unchanged(deployed: Deployed) -> None:
-    """Through the web server, a console, a task and the script: none of them lets a shell read it."""
+    """Values reach the web server, a console, a task and the script unchanged: no shell reads the file."""
     expected = hashlib.sha256(f"{KEY}{DATABASE}".encode()).hexdigest()
     assert deployed.live.ask("/values").text == expected
     code = f"from django.conf import settings as s; print({DIGEST})"
     assert deployed.live.manage("shell", "--verbosity=0", "--command", code).strip() == expected
-    # The script has migrated there.
+    # The script has migrated this database.
     assert (deployed.live.folder / Path(DATABASE).name).stat().st_size > 0
 
 
@@ -127,10 +127,10 @@ def test_a_web_app_that_is_not_as_it_should_be_is_corrected(deployed: Deployed) 
 def test_uploads_and_logs_stay_from_release_to_release(deployed: Deployed) -> None:
     upload = deployed.live.ask("/media/note.txt")
     assert upload.text == "an upload"
-    # The site's own headers: what was uploaded is no page.
+    # The site sends its own headers, so that an upload cannot run as a page.
     assert upload.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
     assert "MEDIA_ROOT='/home/todolist/todo-list/media'" in deployed.live.account.run("cat", "todo-list/current/.env")
-    # The first deploy's check and the second one's.
+    # One from the first deploy's check and one from the second's.
     assert (deployed.live.folder / "logs/site.log").read_text().count('"GET /no-page-has-this-address/ 404"') >= 4
 
 
@@ -138,7 +138,7 @@ def test_a_touch_of_the_wsgi_file_brings_the_release_that_the_link_names(live: L
     other = live.add_release("0002-0123abcd", live.current)
     release("release two")(other)
     live.link(other.name)
-    # The link alone changes nothing: a process stays with its release.
+    # Changing the link alone has no effect: a process keeps its release.
     assert "release two" not in live.ask().text
     live.account.run("touch", "/var/www/todolist_pythonanywhere_com_wsgi.py")
     assert eventually(lambda: "release two" in live.ask().text)
@@ -149,7 +149,7 @@ def test_the_releases_that_served_last_are_kept_and_one_that_was_given_up_is_not
     live.add_release("0002-0123abcd", oldest)
     live.add_release("0003-0123abcd", "0002-0123abcd")
     live.add_release("0004-0123abcd", "0003-0123abcd")
-    # As after a rollback from the fourth to the third.
+    # The state after a rollback from the fourth release to the third.
     live.link("0003-0123abcd")
     live.deploy("--without-smoke")
     assert live.releases == ["0002-0123abcd", "0003-0123abcd", live.current]
@@ -173,7 +173,7 @@ def test_rollback_returns_to_the_release_before_with_its_variables(live: Live) -
 
 def test_a_release_that_is_not_well_gives_way_to_the_one_before(live: Live) -> None:
     first = live.current
-    # It is of the time before the project moved to another Python.
+    # This release is from before the project moved to another Python.
     webapp = live.platform.webapps[live.platform.domain]
     webapp.python_version = "3.12"
     (live.folder / "releases" / first / ".python-version").write_text("3.12\n")

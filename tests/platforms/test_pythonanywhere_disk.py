@@ -1,4 +1,4 @@
-"""The disk of an account at PythonAnywhere, where a free one has 512 MB: a deploy checks for room and gives back what it took."""
+"""A deploy to PythonAnywhere checks for free disk space, 512 MB in a free account, and frees what it used if it fails."""
 
 import subprocess
 import sys
@@ -12,11 +12,11 @@ from tests.support.faults import text
 from tests.support.names import IN_A_NAMESPACE, NEEDS_ROOT
 from tests.support.rendering import ROOT
 
-# Runs its arguments with a disk of so many MB on a folder, which nobody else sees.
+# Runs its arguments with a disk of this size in MB mounted on a folder, invisible to other processes.
 ON_A_DISK = 'folder=$1 size=$2; shift 2; mount -t tmpfs -o "size=${size}m" tmpfs "$folder" && exec "$@"'
-# What an environment with all extras takes.
+# The size in MB of an environment with all extras.
 PACKAGES_MB = 166
-# A site with releases 1, 2, …, each with packages of its own; the deploy of another lock looks for room.
+# A site with releases 1, 2, …, each with its own packages. The deploy of another lock file checks the disk.
 SCRIPT = """
 import os, pathlib, sys
 sys.path.insert(0, sys.argv[1])
@@ -62,7 +62,7 @@ finally:
 def looked(
     folder: Path, *releases: str, serves: str = "", half: str = "", disk_mb: int = 512, packages_mb: int = PACKAGES_MB
 ) -> tuple[int, str]:
-    """Look for room on a disk with releases; gives the exit code and what was printed."""
+    """Check the free space on a disk with releases; return the exit code and the output."""
     deploy = ROOT / "template/{{pythonanywhere}}/deploy"
     arguments = [str(deploy), str(folder), serves, half, str(packages_mb), *releases]
     on_a_disk = [*IN_A_NAMESPACE, "sh", "-c", ON_A_DISK, "sh", str(folder), str(disk_mb)]

@@ -1,4 +1,4 @@
-"""A deploy to PythonAnywhere that fails: the release before goes on serving, and the message says what to do."""
+"""If a deploy to PythonAnywhere fails, the previous release keeps serving, and the message says what to do."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ OLD_PYTHON = Path("/usr/bin/python3")
 
 @pytest.mark.usefixtures("serves_as_before")
 def test_a_deploy_without_the_package_index_stops(live: Live) -> None:
-    # Another lock, and so other packages.
+    # A change of the lock file, and so of the packages.
     live.laptop.change(text("requirements.txt", "# This file", "# This changed file"))
     nowhere = {name: "" for name in live.account.environment if name.startswith("PIP_")}
     nowhere |= {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "0"}
@@ -34,7 +34,7 @@ def test_a_deploy_without_the_package_index_stops(live: Live) -> None:
     assert "the packages could not be installed, for the reason above" in printed
 
 
-# What is wrong with the way to the platform's API: the variables of the console, and what is said of them.
+# Faults in reaching the platform's API: the console's variables, and the message.
 UNKNOWN = {
     "no token": ({"API_TOKEN": ""}, "there is no API token"),
     "a token with a line's end": ({"API_TOKEN": "one\ntwo"}, "there is no API token, or one with a space"),
@@ -69,7 +69,7 @@ def test_a_reload_that_is_refused_leaves_the_release_before(live: Live) -> None:
     assert f"The next start of the web server is {first}'s" in printed
     assert live.current == first
     assert live.ask().status == 200
-    # And the next deploy mends it.
+    # The next deploy repairs it.
     live.platform.broken.clear()
     live.deploy("--without-smoke")
     assert live.current != first
@@ -108,7 +108,7 @@ def test_a_deploy_that_was_killed_is_taken_up_by_the_next(live: Live) -> None:
     first = live.current
     (live.folder / "releases/0002-0123abcd.new").mkdir()
     (live.folder / "releases/0002-0123abcd.new/.env").touch()
-    # Nor does what the disk keeps stop it.
+    # A failing disk does not stop it either.
     left = live.folder / "releases/0000-0123abcd"
     left.mkdir()
     (left / "file").touch()
@@ -119,7 +119,7 @@ def test_a_deploy_that_was_killed_is_taken_up_by_the_next(live: Live) -> None:
 
 def test_a_disk_that_refuses_is_told_in_words_and_leaves_the_release_before(live: Live) -> None:
     first = live.current
-    # In the way of the link that is made for the switch.
+    # A file where the deploy makes the link for the switch.
     (live.folder / ".current").mkdir()
     printed = live.deploy(code=1)
     assert "7/10 switch to 0002-" in printed
@@ -147,7 +147,7 @@ def test_a_deploy_where_it_does_not_belong_says_where_it_does(live: Live) -> Non
 
 
 class OlderServer(BaseRequestHandler):
-    """Passes on what a client and PostgreSQL say, but for the server's version."""
+    """A proxy between a client and PostgreSQL that changes only the server's version."""
 
     server: Any
 
@@ -187,7 +187,7 @@ def test_a_postgresql_that_is_too_old_stops_the_first_deploy(
         live = Live(platform, laptop)
         url = database.url.replace(f":{database.port}/", f":{older.server_address[1]}/")
         live.set_up({**variables(), "DATABASE_URL": url})
-        # Where uv is there, it installs, and needs no requirements.txt.
+        # If uv is there, it installs the packages and needs no requirements.txt.
         live.account.provide("uv", Path(uv()))
         laptop.git("rm", "--quiet", "requirements.txt")
         laptop.push("Have no requirements.txt")

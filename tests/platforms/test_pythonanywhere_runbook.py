@@ -1,4 +1,4 @@
-"""PythonAnywhere's runbook leads from an empty account to a live site and through all that comes after, as it stands."""
+"""PythonAnywhere's runbook, followed as written, leads from an empty account to a live site and through operations."""
 
 import re
 import shlex
@@ -17,7 +17,7 @@ from tests.support.runbooks import Reader, blocks
 from tests.support.smoke import CHECKS
 from tests.support.workflows import Runner, github_workflow, gitlab_job
 
-# What cannot run here, and why.
+# Blocks that cannot be run here, and why.
 NOT_RUN = {
     "repository=https://github.com/you/todo-list.git": "only a reader knows where the repository is",
     (
@@ -32,7 +32,7 @@ PASSWORD = 'it\'s a $ecret # of "ours"'
 
 @pytest.fixture
 def database_url(database: PostgreSQL) -> str:
-    """A database as the platform's users have it, with a password, at a port that nobody would guess."""
+    """The URL of a database like those of the platform's users: with a password, and at an unusual port."""
     hba = database.folder / "pg_hba.conf"
     if "todolist" not in hba.read_text():
         hba.write_text(f"host all todolist 127.0.0.1/32 scram-sha-256\n{hba.read_text()}")
@@ -53,12 +53,12 @@ def database_url(database: PostgreSQL) -> str:
 def test_the_runbook_leads_from_an_empty_account_to_a_live_site(
     template: Path, tmp_path: Path, database_url: str
 ) -> None:
-    """In the European Union, whose names only the answers know: no command of the page is for the other system."""
+    """The EU system's host names come only from the answers: no command on the page is for the other system."""
     (tmp_path / "work").mkdir()
     answers = {"database": "postgresql", "pythonanywhere_site": EUROPE}
     laptop = Laptop.fresh(template, tmp_path / "work", **answers)
     laptop.change(QUICK)
-    # As after a first commit.
+    # The project is as after its first commit.
     laptop.git("branch", "--unset-upstream")
     with on_pythonanywhere(tmp_path / "platform", site=EUROPE) as platform:
         live = Live(platform, laptop)
@@ -67,7 +67,7 @@ def test_the_runbook_leads_from_an_empty_account_to_a_live_site(
         own = Reader(page, folder(tmp_path, "own"), laptop.environment(account, API_TOKEN=TOKEN))
         console = Reader(page, folder(tmp_path, "console"), {**account.environment, "repository": str(laptop.origin)})
         console.command = account.command
-        # The sections of one page, each in its terminal.
+        # The page's sections, each in its own terminal.
         console.left = own.left
         assert {block.text: block.language for block in blocks(page) if block.language != "bash"} == dict.fromkeys(
             NOT_RUN, "console"
@@ -77,7 +77,7 @@ def test_the_runbook_leads_from_an_empty_account_to_a_live_site(
         console.follow("Set the account up")
         env_file = live.folder / ".env"
         assert env_file.stat().st_mode & 0o777 == 0o600
-        # What is typed in the editor.
+        # The text that a user types in the editor.
         env_file.write_text(
             re.sub("(?m)^DATABASE_URL=.*$", lambda _: f"DATABASE_URL='{escaped(database_url)}'", env_file.read_text())
         )
@@ -89,7 +89,7 @@ def test_the_runbook_leads_from_an_empty_account_to_a_live_site(
         console.follow("Check the live site")
         assert "no failed request" in console.follow("Logs")
 
-        # A broken release is live; the smoke suite says so; the rollback as written; the suite passes.
+        # A broken release is live and the smoke suite fails. After the rollback as written, it passes.
         laptop.change(BROKEN, release("release two"))
         live.deploy("--without-smoke")
         smoke = f".venv/bin/python -m pytest smoke --base-url https://{platform.domain}"
@@ -111,7 +111,7 @@ def test_the_runbook_leads_from_an_empty_account_to_a_live_site(
         before = backups(live)
         for task in commands.values():
             assert (task["interval"], task["enabled"]) == ("daily", True)
-            # The platform runs it with nothing of a console's, from the home folder.
+            # The platform runs it in the home folder, without a console's variables.
             account.run(
                 "env",
                 "-i",
@@ -129,18 +129,18 @@ def test_the_runbook_leads_from_an_empty_account_to_a_live_site(
 
 
 def folder(parent: Path, name: str) -> Path:
-    """A new folder."""
+    """Make a new folder, and return it."""
     (parent / name).mkdir()
     return parent / name
 
 
 def escaped(value: str) -> str:
-    """A value as it stands between single quotes in `.env`."""
+    """Return a value escaped for single quotes in `.env`."""
     return value.replace("\\", "\\\\").replace("'", "\\'")
 
 
 def backups(live: Live) -> list[str]:
-    """The files of backups."""
+    """Return the backup files."""
     return sorted(path.name for path in (live.folder / "backups").iterdir())
 
 
@@ -169,7 +169,7 @@ def test_github_deploys_the_commit_that_was_tested(live: Live) -> None:
     key = live.laptop.home / ".ssh/id_ed25519"
     assert (key.read_text(), key.stat().st_mode & 0o077) == ("the key\n", 0)
 
-    # Production takes nothing that does not follow from what it has.
+    # Production accepts only commits that contain the deployed one.
     expressions["github.sha"] = beside(live, release("another branch"))
     code, printed = runner.github(workflow, "deploy")
     assert code == 1
@@ -177,7 +177,7 @@ def test_github_deploys_the_commit_that_was_tested(live: Live) -> None:
 
 
 def beside(live: Live, *changes: Change) -> str:
-    """Push a branch that does not follow from what the account's clone has; gives its commit."""
+    """Push a branch without the commit that the account's clone has; return its commit."""
     live.laptop.change(release("what the branch lacks"))
     live.account.run("git", "-C", "todo-list/repository", "pull", "--quiet")
     live.laptop.git("reset", "--quiet", "--hard", "HEAD~1")
@@ -192,7 +192,7 @@ def beside(live: Live, *changes: Change) -> str:
 def test_gitlab_deploys_any_branch_to_staging_and_says_when_the_check_fails(live: Live) -> None:
     tested = beside(live, BROKEN, as_of_gitlab)
     environment = live.laptop.environment(live.account, key="")
-    # The image is Debian's, and has them by then.
+    # The job installs them in its image, which is Debian's.
     live.laptop.program("apt-get", "#!/bin/sh\n")
     key = live.laptop.home / "key-file"
     key.write_text("the key\n")
@@ -214,7 +214,7 @@ def test_gitlab_deploys_any_branch_to_staging_and_says_when_the_check_fails(live
 
 
 def as_of_gitlab(project: Path) -> None:
-    """Have the pipeline that the answer `gitlab` renders."""
+    """Replace the project's CI by the pipeline that the answer `gitlab` renders."""
     template = ROOT / "template/{{pythonanywhere}}/{{gitlab}}"
     (project / ".gitlab").mkdir()
     name = ".gitlab/deploy-pythonanywhere.yml"
@@ -229,7 +229,7 @@ def test_requirements_that_are_not_the_locks_stop_the_ci(live: Live) -> None:
     runner = Runner(live.laptop.project, live.laptop.environment(live.account), {})
     code, printed = runner.github(workflow, "test")
     assert code == 0, printed
-    # As a bot leaves it, which has raised the lock alone.
+    # As after a bot's change of the lock file only.
     live.laptop.change(text("requirements.txt", "django==6", "django==5"))
     code, printed = runner.github(workflow, "test")
     assert code == 2

@@ -1,4 +1,4 @@
-"""What the stand-in of PythonAnywhere promises to the tests that use it, shown without a project."""
+"""The emulated PythonAnywhere behaves as the tests expect, shown without a project."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from stand_ins.pythonanywhere.live import USER, on_pythonanywhere
 from stand_ins.pythonanywhere.platform import Page, Platform
 from tests.support.servers import eventually
 
-# A web app that tells what it is asked, and which start of it answers.
+# A web app that returns the request and the number of its own start.
 APP = """
 import json
 STARTED = {number}
@@ -27,7 +27,7 @@ def application(environ, start_response):
 
 @pytest.fixture
 def platform(tmp_path: Path) -> Iterator[Platform]:
-    """The platform with an account that has a web app."""
+    """The platform, and an account with a web app."""
     with on_pythonanywhere(tmp_path) as running:
         made = call(running, "POST", "/webapps/", domain_name=running.domain, python_version="python313")
         assert made.status == 200
@@ -35,7 +35,7 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
 
 
 def call(platform: Platform, method: str, endpoint: str, **fields: Any) -> Page:
-    """Call the API as a program outside does."""
+    """Call the API as an external program does."""
     path = f"/api/v0/user/{USER}{endpoint}"
     return platform.ask(
         API_HOST, path, method=method, fields=fields or None, headers={"Authorization": f"Token {TOKEN}"}
@@ -53,9 +53,9 @@ def test_a_new_web_app_greets_the_world_and_a_reload_brings_its_own_code(platfor
     application(platform, 1)
     assert call(platform, "POST", f"/webapps/{platform.domain}/reload/").status == 200
     assert json.loads(platform.ask(platform.domain, "/").text)["started"] == 1
-    # A touch of the file does the same, as the platform's own "Reload" button.
+    # Touching the WSGI file reloads too, like the platform's "Reload" button.
     application(platform, 2)
-    # uWSGI looks at whole seconds.
+    # uWSGI compares whole seconds.
     later = time.time() + 2
     os.utime(platform.account.www / f"{platform.domain.replace('.', '_')}_wsgi.py", (later, later))
     assert eventually(lambda: '"started": 2' in platform.ask(platform.domain, "/").text)
@@ -134,7 +134,7 @@ def test_what_is_not_known_is_refused(
 
 
 def test_the_stand_in_refuses_what_the_platform_refuses(platform: Platform) -> None:
-    """By the platform's own program, and what it shows of the answer."""
+    """Tested with the platform's own program, which shows the answers."""
     pa = ["pa", "webapp", "list"]
     assert platform.domain in platform.account.run(*pa)
     for given, status in (({"API_TOKEN": "0" * 40}, "401"), ({"PYTHONANYWHERE_USERNAME": "somebody"}, "403")):

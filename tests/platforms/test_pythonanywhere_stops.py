@@ -1,4 +1,4 @@
-"""What stops a deploy to PythonAnywhere before the live site is touched, and what is said of it."""
+"""Faults stop a deploy to PythonAnywhere before it changes the live site, and the message says what to do."""
 
 import re
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Break = Callable[[Live], object]
 
 
 def pushed(*changes: Callable[[Path], object]) -> Break:
-    """Push a change of the project."""
+    """Change the project and push."""
     return lambda live: live.laptop.change(*changes)
 
 
@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
     operations = [migrations.RunSQL("{sql}", "{undo}")]
 """
 
-# What breaks, the step that fails, and what the message says of it and of what to do.
+# Each fault, the step that fails, and texts of the message about the fault and what to do.
 FAULTS: dict[str, tuple[Break, str, list[str]]] = {
     "a dirty tree": (
         lambda live: (live.folder / "repository/manage.py").write_text(""),
@@ -154,17 +154,17 @@ FAULTS: dict[str, tuple[Break, str, list[str]]] = {
 }
 
 
-# Here Python or Django show where it is.
+# For these, Python's or Django's own traceback shows the place.
 DJANGOS_OWN = ("code that does not start", "a file that a style sheet names and that is not there")
 
 
 def swap_hashes(requirements: Path) -> None:
-    """Let each package have the hashes of no file, and be installed anew."""
+    """Change the hashes of all packages, so that they match no file and are installed again."""
     requirements.write_text(re.sub("sha256:....", "sha256:0000", requirements.read_text()))
 
 
 def without(requirements: Path, name: str) -> None:
-    """Let a package go, which another one needs."""
+    """Remove a package that another one needs."""
     requirements.write_text(re.sub(rf"(?m)^{name}==.*\n(?:    .*\n)*", "", requirements.read_text()))
 
 
@@ -193,7 +193,7 @@ def test_what_a_migration_left_halfway_can_be_undone_by_the_code_that_has_it(liv
     assert "no such table" in printed
     assert f"{first} serves as before; some migrations may be applied" in printed
     assert live.current == first
-    # As the page says.
+    # The command that the page gives.
     folder = f"/home/todolist/todo-list/releases/{live.releases[-1]}"
     assert f"which {folder} can undo" in printed
     undo = live.account.run(

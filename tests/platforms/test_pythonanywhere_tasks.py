@@ -1,4 +1,4 @@
-"""Workers at PythonAnywhere: always-on tasks, which the deploy script makes and starts anew."""
+"""Workers on PythonAnywhere are always-on tasks, which the deploy script creates and restarts."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_a_deploy_makes_the_workers_and_starts_them_anew(live: Live, request: py
 def test_a_plan_without_always_on_tasks_is_told_so(live: Live) -> None:
     live.platform.paid = False
     said = live.deploy(code=1)
-    # Before anything is migrated or serves.
+    # It fails before the migrations and before anything serves.
     assert "4/10 ask the platform: failed" in said
     assert "wants a paid account" in said
     assert "Nothing serves yet; nothing has changed for it" in said

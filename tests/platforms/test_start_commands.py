@@ -19,7 +19,7 @@ Render = Callable[..., Path]
 
 
 def assert_home_page(server: Running, url: str, headers: dict[str, str] | None = None) -> None:
-    """See that `/` answers with 200, and with the site's name."""
+    """Assert that `/` answers 200 with the site's name."""
     server.wait_until_it_answers(url)
     answer = requests.get(url, headers=headers, allow_redirects=False, timeout=HANGS)
     assert (answer.status_code, "Todo List" in answer.text) == (200, True), server.output()
@@ -39,7 +39,7 @@ def test_the_wsgi_file_serves_the_site_as_https(render: Render, environments: En
     project = render(platform="pythonanywhere", database="sqlite")
     site = Site(project, environments, "sqlite:///db.sqlite3")
     site.prepare()
-    # The release stands in the account's home folder, and nothing else tells the file where.
+    # The release is in the account's home folder, and the WSGI file finds it only there.
     home = tmp_path / "home"
     (home / "todo-list").mkdir(parents=True)
     (home / "todo-list/current").symlink_to(project)
@@ -67,7 +67,7 @@ def test_the_unit_serves_the_site_from_its_socket(render: Render, environments: 
         unit = (site.project / "deploy/systemd/web.service").read_text()
         (start,) = re.findall("^ExecStart=(.*)$", unit, re.MULTILINE)
         command = shlex.split(start.replace(".venv", str(site.bin.parent)))
-        # As systemd does: the socket is the process's fourth file, and it is told its own id.
+        # Like systemd: the socket is file descriptor 3, and LISTEN_PID is the process's own ID.
         script = ["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", *command]
 
         def hand_over() -> None:

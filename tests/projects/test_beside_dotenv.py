@@ -1,4 +1,4 @@
-"""Development goes on beside the `.env` that the runbook has its reader write, and each command says whose settings are on."""
+"""Development works beside the `.env` that the runbook tells to write, and each command prints the settings it uses."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ from tests.support.rendering import question_choices
 
 Render = Callable[..., Path]
 
-# As the README says it, but for the questions.
+# The README's command, without its prompts.
 SUPERUSER = ["createsuperuser", "--noinput", "--email", "owner@example.com"]
 PASSWORD = {"DJANGO_SUPERUSER_PASSWORD": "correct horse battery staple"}
 
@@ -25,7 +25,7 @@ def test_what_to_type_beside_the_runbooks_dotenv_is_said_and_works(
 ) -> None:
     project = render(platform=platform, database="postgresql" if platform == "heroku" else "sqlite", ci="none")
     env = {**project_environment(environments.install(project)), **PASSWORD}
-    # What is an example there is not filled in yet.
+    # The `.env` still has the example values.
     shutil.copy(project / ".env.example", project / ".env")
     refused = subprocess.run(
         ["python", "manage.py", *SUPERUSER], cwd=project, env=env, capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""What CI runs passes on a fresh project, and each step catches the error that it is there for."""
+"""CI passes on a fresh project, and each of its steps catches the error that it is for."""
 
 import re
 import subprocess
@@ -18,22 +18,22 @@ from tests.support.workflows import Runner, github_workflow, gitlab_job
 
 
 class Pipeline:
-    """The tests of a project's CI, with this machine's database in the place of the service."""
+    """The test job of a project's CI, with this machine's database instead of the CI service."""
 
     def __init__(self, project: Path, environments: Environments, database: PostgreSQL) -> None:
         self.project = repository(project)
-        # A test that fails is enough.
+        # Stop after the first failing test.
         self.runner = Runner(project, {**environments.at_work(project), "PYTEST_ADDOPTS": "--exitfirst"}, {})
         self.database = database
         self.on_gitlab = (project / ".gitlab-ci.yml").exists()
 
     def run(self, command: str = "") -> tuple[int, str]:
-        """Run the steps in their order, or the one with a command; gives the exit code and what was printed."""
+        """Run all steps in order, or only the one with a command; return the exit code and the output."""
         if self.on_gitlab:
             job = gitlab_job(self.project, "test")
             job["script"] = [line for line in job["script"] if line.startswith(command)]
             assert job["script"], f"no line runs {command}"
-            # The packages are on this machine already.
+            # Use this machine's cache of packages.
             cache = subprocess.run([uv(), "cache", "dir"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
             return self.runner.gitlab(job, {"TEST_DATABASE_URL": self.database.url, "UV_CACHE_DIR": cache})
         workflow = github_workflow(self.project, "test.yml")
@@ -52,21 +52,21 @@ def fresh(
     environments: Environments,
     database: PostgreSQL,
 ) -> Pipeline:
-    """A fresh project's pipeline, on each CI."""
+    """A fresh project's pipeline on each CI."""
     project = tmp_path_factory.mktemp(request.param) / "project"
     return Pipeline(render(template, project, platform="heroku", ci=request.param), environments, database)
 
 
 @pytest.fixture
 def pipeline(fresh: Pipeline) -> Iterator[Pipeline]:
-    """The same, as it was again after the test."""
+    """The same pipeline; the project's files are restored after the test."""
     yield fresh
     run(["git", "reset", "--quiet", "--hard"], fresh.project)
     run(["git", "clean", "--quiet", "--force", "-d"], fresh.project)
 
 
 def test_a_fresh_project_passes(pipeline: Pipeline) -> None:
-    # The commands are the same on both: tests/rendering/test_ci.py. GitLab takes the percentage out of what one prints.
+    # Both have the same commands: tests/rendering/test_ci.py. GitLab reads the coverage from the output of one of them.
     code, said = pipeline.run("make test" if pipeline.on_gitlab else "")
     assert code == 0, said
     assert re.search(r"^TOTAL .*%$", said, re.MULTILINE)
@@ -78,7 +78,7 @@ def test_a_fresh_project_passes(pipeline: Pipeline) -> None:
 
 
 def added(name: str, lines: str) -> Change:
-    """Let a file end with these lines, or be a new one."""
+    """Append lines to a file, or create it."""
 
     def change(project: Path) -> None:
         with (project / name).open("a") as file:
@@ -122,7 +122,7 @@ ERRORS: dict[str, tuple[str, list[Change], str]] = {
 }
 
 
-# The commands are the same on both, and what stops them at an error is not.
+# Both have the same commands, but stop at an error in different ways.
 PLANTED = [
     *(("github", error) for error in ERRORS),
     *(("gitlab", error) for error in ("lock", "lint", "types", "tests")),
@@ -174,7 +174,7 @@ def test_an_error_in_cis_own_files_is_caught_by_its_step(pipeline: Pipeline, sub
     for name, (file, right, wrong, said_of_it) in WORKFLOWS["gitlab" if pipeline.on_gitlab else "github"].items():
         with subtests.test(name):
             text(file, right, wrong)(pipeline.project)
-            # The step's command by itself: what CI cannot read, it does not run.
+            # Run the step's command directly: CI itself would not start with a malformed file.
             code, said = pipeline.runner.script("make workflows", {})
             assert code
             assert said_of_it in said

@@ -1,4 +1,4 @@
-"""A database's URL is taken as its driver takes it, or refused in a line that names the option and shows no password."""
+"""A database URL means what it means to its driver, or is refused in a line that names the option without the password."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from tests.support.environments import Environments, project_environment, run
 from tests.support.rendering import render
 
-# Reads the URLs that are its arguments in one process: each gives settings, or the text of a refusal.
+# Parses the URLs in its arguments, and prints the settings or the error message of each.
 READ = """
 import json, sys
 from environs import EnvError
@@ -72,7 +72,7 @@ REFUSED = {
 def answers(
     template: Path, tmp_path_factory: pytest.TempPathFactory, environments: Environments
 ) -> dict[str, dict[str, Any] | str]:
-    """What each URL gives, with the driver installed."""
+    """The result for each URL, with the driver installed."""
     project = render(template, tmp_path_factory.mktemp("urls") / "project", platform="gunicorn")
     env = project_environment(environments.install(project))
     urls = [*READABLE, *REFUSED]

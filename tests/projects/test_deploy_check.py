@@ -1,4 +1,4 @@
-"""Django's own check for deployment is clean once the ramp of HSTS is done, and nothing is silenced."""
+"""`manage.py check --deploy` finds nothing once HSTS has its full duration, and no check is silenced."""
 
 import re
 from collections.abc import Callable
@@ -24,13 +24,13 @@ EXPECTED = {"security.W005", "security.W021"}
 
 
 def deployed(project: Path, environments: Environments, database: str) -> Site:
-    """A project with its variables, whose database is not asked."""
+    """Return a project with production variables, whose database is never used."""
     where = {"postgresql": "postgresql://site@localhost/site", "sqlite": "sqlite:///db.sqlite3"}
     return Site(project, environments, where[database])
 
 
 def is_clean(site: Site, **mail: str) -> bool:
-    """Whether the check finds what is expected from the first deploy on, and nothing once the ramp is done."""
+    """Return True if the check has only the expected findings at first, and none once HSTS has its full duration."""
     first = site.manage("check", "--deploy", "--fail-level", "ERROR", **mail)
     later = site.manage("check", "--deploy", "--fail-level", "WARNING", **RAMP_DONE, **mail)
     return set(re.findall(r"\w+\.[WE]\d{3}", first)) == EXPECTED and "no issues (0 silenced)" in later
@@ -41,12 +41,12 @@ def test_the_check_is_clean(render: Callable[..., Path], environments: Environme
     project = render(**answers)
     assert "SILENCED_SYSTEM_CHECKS" not in "".join(path.read_text() for path in project.glob("config/**/*.py"))
     assert is_clean(deployed(project, environments, answers["database"]))
-    # What is expected is explained.
+    # The docs explain the expected findings.
     assert set(re.findall(r"`(security\.W\d{3})`", (project / "docs/security.md").read_text())) == EXPECTED
 
 
 def test_a_project_that_takes_uploads_passes_in_ci(render: Callable[..., Path], environments: Environments) -> None:
-    """CI has no place for uploads, and need not have."""
+    """CI has no folder for uploads, and does not need one."""
     project = render(platform="heroku")
     behind(
         "apps/accounts/models.py",
@@ -55,7 +55,7 @@ def test_a_project_that_takes_uploads_passes_in_ci(render: Callable[..., Path], 
     )(project)
     env = environments.at_work(project)
     assert "no issues (0 silenced)" in run(["make", "check"], project, env=env)
-    # A folder that whoever runs it may write to: root, as which these tests may run, could anywhere.
+    # Check the folder's name: it must be writable for any user, and these tests may run as root, who can write anywhere.
     assert f'MEDIA_ROOT="{project}/media"' in run(["make", "--dry-run", "check"], project, env=env)
 
 

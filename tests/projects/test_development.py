@@ -1,4 +1,4 @@
-"""Development admits the hosts that it is told of, and says why it refuses; the lines of docs/security.md are good settings."""
+"""Development accepts the configured hosts and says why it refuses others; the lines in docs/security.md are valid settings."""
 
 import re
 import secrets
@@ -16,7 +16,7 @@ from tests.support.servers import HANGS, Running, eventually, free_port, running
 
 Render = Callable[..., Path]
 
-# A phone on the LAN, a tunnel, and a codespace.
+# Hosts: for a phone on the LAN, a tunnel, and a codespace.
 PHONE, TUNNEL, CODESPACE = "192.0.2.20", "a1b2.ngrok.example", "site-8000.app.github.dev"
 
 
@@ -24,7 +24,7 @@ PHONE, TUNNEL, CODESPACE = "192.0.2.20", "a1b2.ngrok.example", "site-8000.app.gi
 def served(
     template: Path, environments: Environments, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Running, int]]:
-    """A site in development, and its port."""
+    """The port of a site with development settings."""
     project = rendering.render(template, tmp_path_factory.mktemp("development") / "project", ci="none")
     variables = {
         "DEVELOPMENT_HOSTS": f"{PHONE},.ngrok.example",
@@ -39,7 +39,7 @@ def served(
 
 
 def log_in(port: int, **headers: str) -> requests.Response:
-    """Send the form for logging in, with a token and a cookie, as a browser does."""
+    """Send the login form with a CSRF token and cookie, as a browser does."""
     url = f"http://127.0.0.1:{port}/accounts/login/"
     page = requests.get(url, headers={"Host": headers["Host"]}, timeout=HANGS)
     assert page.status_code == 200
@@ -54,7 +54,7 @@ def log_in(port: int, **headers: str) -> requests.Response:
     [
         {"Host": f"{PHONE}:8000", "Origin": f"http://{PHONE}:8000"},
         {"Host": TUNNEL, "Origin": f"https://{TUNNEL}", "X-Forwarded-Proto": "https"},
-        # One that does not tell of https, and one that writes another name.
+        # A tunnel that does not announce HTTPS, and one that replaces the host name.
         {"Host": TUNNEL, "Origin": f"https://{TUNNEL}"},
         {"Host": "localhost:8000", "Origin": f"https://{TUNNEL}", "X-Forwarded-Proto": "https"},
         {"Host": CODESPACE, "Origin": f"https://{CODESPACE}", "X-Forwarded-Proto": "https"},
@@ -93,7 +93,7 @@ def test_development_listens_on_the_network_where_other_hosts_are_admitted(
     for hosts, address in (("", "127.0.0.1"), (PHONE, "0.0.0.0")):  # noqa: S104 - it is read, and nobody listens there
         said = run(["make", "--dry-run", "dev", f"DEVELOPMENT_HOSTS={hosts}"], project, env=env)
         assert f"runserver --migrate {address}:8000" in said
-        # Without an address Django takes 127.0.0.1.
+        # Without an address, Django uses 127.0.0.1.
         said = run(["sh", "-c", f'echo "{command}"'], project, env={**env, "DEVELOPMENT_HOSTS": hosts, "PORT": "8000"})
         assert said.strip().endswith(f"--migrate {f'{address}:' if hosts else ''}8000")
 
@@ -143,7 +143,7 @@ def test_the_policy_starts_from_nothing_and_an_owners_edits_of_it_leave_the_ship
             '    <script nonce="{{ csp_nonce }}">window.ours = true</script>\n    {% block extra_head %}',
         ),
     )
-    # How strict the policy has to be, a test of the owner's says.
+    # Leave out the owner's test of the policy, which these lines weaken.
     run(
         ["pytest", "--quiet", "--deselect=tests/test_pages.py::test_the_policy_of_every_page_is_strict"],
         project,

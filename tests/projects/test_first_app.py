@@ -1,4 +1,4 @@
-"""The page about a first app is followed, word for word, and ends with lint, types and tests green."""
+"""The page about a first app is followed word for word, and lint, types and tests pass in the end."""
 
 import re
 from collections.abc import Callable
@@ -10,22 +10,22 @@ from tests.support.environments import Environments
 from tests.support.faults import text
 from tests.support.runbooks import Reader
 
-# What the page says of a block: where it goes.
+# The page's texts above a block, which say where it goes.
 WHOLE_FILE = re.compile(r"(?:^|\. )`([\w/]+\.\w+)`:$")
 AT_THE_END_OF = re.compile(r"^In `([\w/.]+)`, at the end of `(\w+)`:$")
 BELOW = re.compile(r"^In `([\w/.]+)`, below `(.+)`:$")
 
 
 def steps(page: str) -> list[tuple[str, str, str]]:
-    """Return the blocks of a page: the line ahead of each, its language, and what it holds."""
+    """Return the blocks of a page: the line above each, its language, and its text."""
     return re.findall(r"^(.*)\n\n```(\w+)\n((?:.*\n)*?)(?=^```$)", page, re.MULTILINE)
 
 
 def write(project: Path, said: str, block: str) -> None:
-    """Do to a file what the page says of a block.
+    """Apply a block to the file that the page names.
 
     Raises:
-        AssertionError: it does not say where the block goes.
+        AssertionError: the page does not say where the block goes.
     """
     if found := AT_THE_END_OF.search(said):
         name, variable = found.groups()
@@ -58,6 +58,6 @@ def test_the_first_app_ends_green(
     assert "0002_item_done" in "".join(printed)
     assert "All checks passed!" in printed[-1]
     assert "Success: no issues found" in printed[-1]
-    # Each of the app's lines is run by its tests.
+    # The app's tests cover all of its lines.
     assert re.search(r"^TOTAL .* 100%$", printed[-1], re.MULTILINE)
     assert "apps/todo" not in printed[-1].partition("tests coverage")[2]

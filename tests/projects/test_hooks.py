@@ -1,4 +1,4 @@
-"""The hooks of a rendered project run what CI runs, and each stops the commit that it is there for."""
+"""A rendered project's pre-commit hooks run the same commands as CI, and each stops the commit that it is for."""
 
 import os
 import sys
@@ -27,7 +27,7 @@ TIMEOUT = {"github": (".github/workflows/test.yml", "    timeout-minutes:"), "gi
 
 
 def planted(ci: str) -> dict[str, tuple[str, Change]]:
-    """For each hook a file and an error to plant there."""
+    """Return for each hook a file and an error to plant in it."""
 
     def ended(name: str, lines: str) -> tuple[str, Change]:
         return name, lambda project: (project / name).write_text((project / name).read_text() + lines)
@@ -45,7 +45,7 @@ def planted(ci: str) -> dict[str, tuple[str, Change]]:
 
 
 def hooks(project: Path) -> dict[str, str]:
-    """What a project's hooks run, by their names."""
+    """Return the commands of a project's hooks by their names."""
     (own,) = yaml.safe_load((project / ".pre-commit-config.yaml").read_text())["repos"]
     assert own["repo"] == "local"
     return {hook["id"]: hook["entry"] for hook in own["hooks"]}
@@ -66,7 +66,7 @@ def test_hooks_run_what_lint_runs(render: Render, platform: str, ci: str) -> Non
 
 
 class Committer:
-    """Somebody at work on a project, with its hooks."""
+    """A developer of a project with its hooks installed."""
 
     def __init__(self, project: Path, environments: Environments, tools: Path) -> None:
         self.project = repository(project)
@@ -77,13 +77,13 @@ class Committer:
         self.environment = {**at_work, "PREK_HOME": str(tools / "prek-home"), "PATH": path}
 
     def run(self, *command: str) -> str:
-        """Run a command; raises AssertionError, with what was printed, if it fails."""
+        """Run a command; raise AssertionError with its output if it fails."""
         return run(list(command), self.project, env=self.environment)
 
 
 @pytest.fixture
 def committer(render: Render, environments: Environments, tmp_path: Path, request: pytest.FixtureRequest) -> Committer:
-    """Somebody with a fresh project, on the CI that the test names."""
+    """A developer with a fresh project, with the test's CI."""
     return Committer(render(ci=request.param), environments, tmp_path / "tools")
 
 

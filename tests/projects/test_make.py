@@ -1,4 +1,4 @@
-"""The rendered Makefile's targets do what `make help` says of them."""
+"""The rendered Makefile's targets do what `make help` says."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ Render = Callable[..., Path]
 
 @pytest.fixture
 def at_work(render: Render, environments: Environments) -> tuple[Path, dict[str, str]]:
-    """A project with its environment, and the variables under which its `make` finds uv and that environment."""
+    """An installed project, and the variables with which its `make` finds uv and the environment."""
     project = render()
     return project, environments.at_work(project)
 
@@ -68,7 +68,7 @@ def test_the_server_outlives_an_error_while_one_works(at_work: tuple[Path, dict[
     good = views.read_text()
     with running(["make", "dev", f"PORT={port}"], project, env, tmp_path / "log") as server:
         server.wait_until_it_answers(url)
-        # The server looks for changes once a second, and has to have looked once after each start.
+        # The server checks for changes once a second, and must check once after each start before a change.
         time.sleep(2.5)
         views.write_text("def (")
         assert eventually(lambda: "SyntaxError" in server.output()), server.output()
@@ -79,7 +79,7 @@ def test_the_server_outlives_an_error_while_one_works(at_work: tuple[Path, dict[
 
 
 def page(url: str) -> str:
-    """What a page says; nothing while nobody listens."""
+    """Return a page's text; empty while no server answers."""
     try:
         return requests.get(url, timeout=5).text
     except requests.ConnectionError:

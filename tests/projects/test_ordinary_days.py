@@ -1,4 +1,4 @@
-"""The project bears what its owner does to it on an ordinary day: its own tests, types and lint stay green."""
+"""A project's own tests, types and lint still pass after its owner's ordinary changes."""
 
 import os
 from collections.abc import Callable
@@ -61,13 +61,13 @@ class MineTests(TestCase):
 
 @pytest.fixture
 def project(render: Render, environments: Environments) -> Project:
-    """A project, installed, and the variables under which its programs are found."""
+    """An installed project, and environment variables with its programs on the path."""
     folder = render(platform="gunicorn", database="sqlite", ci="none")
     return folder, project_environment(environments.install(folder))
 
 
 def own_app(project: Project, name: str) -> None:
-    """Make an app as the README says, and register it."""
+    """Create an app as the README says, and register it."""
     folder, env = project
     (folder / "apps" / name).mkdir()
     run(["python", "manage.py", "startapp", name, f"apps/{name}"], folder, env=env)
@@ -77,7 +77,7 @@ def own_app(project: Project, name: str) -> None:
 
 
 def format_code(project: Project) -> None:
-    """Do what `make format` does to Python."""
+    """Format Python as `make format` does."""
     folder, env = project
     run(["ruff", "check", "--fix", "--exit-zero", "--quiet"], folder, env=env)
     run(["ruff", "format", "--quiet"], folder, env=env)
@@ -95,7 +95,7 @@ def test_a_model_with_a_file_field(project: Project) -> None:
     run(["ruff", "check"], folder, env=env)
     run(["mypy"], folder, env=env)
 
-    # Pictures of rich text have been there for years; what the field left behind is listed, and goes.
+    # Old pictures that a rich text refers to are kept. A file that the model field left unused is listed and deleted.
     rich, left = folder / "media/uploads/rich.jpg", folder / "media/pictures/left.jpg"
     for picture in (rich, left):
         picture.parent.mkdir(parents=True)
@@ -133,7 +133,7 @@ def test_formatting_leaves_the_imports_of_a_new_app(project: Project) -> None:
 @pytest.mark.parametrize("settings", ["config.settings.production", "config.settings.development"])
 def test_the_tests_have_their_own_settings_whatever_the_environment_names(project: Project, settings: str) -> None:
     folder, env = project
-    # Nothing listens there; a test that empties the cache would fail.
+    # No Redis listens on this port, so a test that cleared the cache would fail.
     variables = {"DJANGO_SETTINGS_MODULE": settings, "CACHE_URL": "redis://127.0.0.1:1/0"}
     assert " failed" not in run(["pytest", "--quiet"], folder, env={**env, **variables})
 
@@ -172,7 +172,7 @@ class Command(Before):
         if before
         else behind("config/settings/base.py", '    "apps.pages",', '    "apps.loud",'),
     )
-    # With the option of the one and of the other; runserver would go on without end.
+    # With options of both commands. `--loud` ends runserver, which would run forever.
     options = ["--loud", "--migrate"] if name == "runserver" else ["--lock-timeout=5"]
     said = run(["python", "manage.py", name, *options], folder, env=env)
     assert "LOUD" in said

@@ -1,4 +1,4 @@
-"""A beginner follows Django's own tutorial in a fresh project, and nothing that its code causes is red."""
+"""A beginner follows Django's tutorial in a fresh project, and all checks pass."""
 
 import base64
 from collections.abc import Callable
@@ -15,7 +15,7 @@ OWN_APPS = "    # The project's own, apart from those that `copier update` chang
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 
-# What somebody who looks at the site sees after each part.
+# Texts that a visitor sees after each part.
 SEEN = """
 from django.test import Client
 from django.utils import timezone
@@ -38,7 +38,7 @@ print("Published recently?" in staff.get("/admin/polls/question/?q=new").text)
 
 
 def write(project: Path, files: dict[str, str]) -> None:
-    """Save files, over what was in them."""
+    """Write files, and overwrite existing ones."""
     for name, content in files.items():
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text(content)
@@ -46,7 +46,7 @@ def write(project: Path, files: dict[str, str]) -> None:
 
 @pytest.fixture
 def project(render: Callable[..., Path]) -> Path:
-    """The smallest project."""
+    """A project with the fewest features."""
     return render(platform="gunicorn", database="sqlite", ci="none")
 
 
@@ -62,14 +62,14 @@ def test_djangos_tutorial_leaves_nothing_red(project: Path, environments: Enviro
     for part, files in PARTS.items():
         write(project, files)
         if part == 6:
-            # Any picture, as the tutorial says: this is one pixel.
+            # The tutorial says any picture: this one is a single pixel.
             (project / "apps/polls/static/polls/images").mkdir()
             (project / "apps/polls/static/polls/images/background.png").write_bytes(base64.b64decode(PIXEL))
         if part == 2:
             edit(project, behind("config/settings/base.py", OWN_APPS, '    "apps.polls.apps.PollsConfig",'))
             run(["python", "manage.py", "makemigrations", "polls"], project, env=env)
         if part == 5:
-            # As the tutorial does, see the test fail that finds the mistake.
+            # As in the tutorial, the test that finds the bug fails first.
             write(project, {"apps/polls/models.py": MODELS_2, "apps/polls/tests.py": TESTS_5_FIRST})
             with pytest.raises(AssertionError, match="True is not False"):
                 run(["python", "manage.py", "test", "apps.polls"], project, env=env)

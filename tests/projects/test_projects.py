@@ -1,4 +1,4 @@
-"""Projects installed for real: their own tests, types and checks pass."""
+"""Rendered projects are installed, and their own tests, types and checks pass."""
 
 import re
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from tests.support.databases import PostgreSQL
 from tests.support.environments import Environments, project_environment, run
 from tests.support.rendering import Answers, combination_id, pairwise_combinations
 
-# As pytest says it at its end; coverage skips files.
+# Pytest's summary of skipped tests. Coverage's line about skipped files has another form.
 LEFT_OUT = re.compile(r"\d+ skipped")
 
 
 def hold_to_the_templates_rules(project: Path) -> None:
-    """Let a project's rules ask of what the template brings what they do not ask of an owner."""
+    """Apply the project's stricter rules to the template's files too, as the template requires of its own code."""
     rules = project / "pyproject.toml"
     said = rules.read_text()
     for of_an_owner, of_the_template in {
@@ -28,7 +28,7 @@ def hold_to_the_templates_rules(project: Path) -> None:
     rules.write_text(said.replace('    "apps/assistant/*",\n', ""))
 
 
-# What is counted takes a third longer, and these have each file of the template's.
+# Coverage makes tests a third slower. These combinations include all of the template's files.
 COUNTED = [
     answers for answers in pairwise_combinations() if len(answers["extras"]) == 3 or answers["tasks"] == "celery"
 ]
@@ -47,7 +47,7 @@ def test_a_fresh_project_passes_its_own_checks(
     else:
         run(tests, project, env=env)
     run(["mypy"], project, env=env)
-    # Which makes the system checks too.
+    # makemigrations runs the system checks too.
     run(["python", "manage.py", "makemigrations", "--check", "--dry-run"], project, env=env)
 
 

@@ -1,4 +1,4 @@
-"""What a project's docs/environment.md says of special characters holds for each program that reads them.
+"""Each program reads special characters as a project's docs/environment.md says.
 
 Those that need a machine of their own are tried beside what else is there: compose, systemd, Heroku, PythonAnywhere.
 """
@@ -15,7 +15,7 @@ from tests.support.environments import Environments, project_environment, run, u
 from tests.support.readers import PLAIN, assert_read_as_told, told
 from tests.support.rendering import question_choices, render
 
-# Reads files of one line, each by itself: lines can spoil each other.
+# Reads each file of one line separately, because a line can affect the next ones.
 OURS = """
 import json, sys
 from pathlib import Path
@@ -42,12 +42,12 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose page has most readers."""
+    """A project whose page lists the most readers."""
     return render(template, tmp_path_factory.mktemp("readers") / "project", platform="gunicorn")
 
 
 def ours(project: Path, environments: Environments, folder: Path, how: str) -> Callable[..., Mapping[str, str]]:
-    """What reads by the project's own code: `.env` by "lines", NAME_FILE by "file"."""
+    """Return the readers in the project's own code: `.env` by "lines", NAME_FILE by "file"."""
     env = project_environment(environments.install(project))
 
     def read(texts: Mapping[str, str]) -> Mapping[str, str]:
@@ -60,7 +60,7 @@ def ours(project: Path, environments: Environments, folder: Path, how: str) -> C
 
 
 def by_itself(command: list[str], folder: Path, **variables: str) -> Callable[..., Mapping[str, str]]:
-    """What reads each line by itself, by a command that prints its environment; the file's path comes for {}."""
+    """Return the readers of single lines, each a command that prints its environment; {} is replaced by the file's path."""
 
     def read(texts: Mapping[str, str]) -> Mapping[str, str]:
         found = {}
@@ -103,7 +103,7 @@ def test_uv_reads_as_the_page_says(project: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("platform", question_choices("platform"))
 def test_secrets_are_made_of_letters_digits_and_dashes(render: Callable[..., Path], platform: str) -> None:
-    """What Docker's runbook makes by a pipe of its own is looked at where it is made."""
+    """The pages make secrets only with commands whose output has only these characters."""
     project = render(platform=platform)
     pages = "".join(path.read_text() for path in [*project.glob("docs/*.md"), project / "Makefile"])
     makers = set(re.findall(r"secrets\.\w+\(\d*\)|/dev/u?random[^;\n]*|openssl rand[^;\n]*|pwgen[^;\n]*", pages))
@@ -113,7 +113,7 @@ def test_secrets_are_made_of_letters_digits_and_dashes(render: Callable[..., Pat
         "/dev/urandom | base64 | tr '+/' '-_' | tr -d '\\n' >secrets/secret_key",
     }
     assert "secrets.token_urlsafe(50)" in makers
-    # 50 bytes in base64 need no = at the end either.
+    # A token of 50 bytes does not end in = either.
     code = "import secrets; print(*(secrets.token_urlsafe(50) for _ in range(100)))"
     keys = run(["python3", "-c", code], project).split()
     assert all(re.fullmatch(r"[\w-]{67}", key, re.ASCII) for key in keys)

@@ -1,4 +1,4 @@
-"""The recipes of docs/recipes.md, applied to a fresh project as they are written, leave nothing red."""
+"""All checks pass after the recipes of docs/recipes.md are applied to a fresh project word for word."""
 
 import re
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tests.support.rendering import ROOT
 PAGE = ROOT / "docs/recipes.md"
 RECIPES = {name: steps for name, steps in recipes(PAGE).items() if steps}
 
-# Says what the pages say in development, where there is something to see that no test of the recipe's sees.
+# Prints a page with development settings, for recipes whose effect no test of the recipe shows.
 BROWSE = """
 from django.test import Client
 print(Client(headers={"host": "localhost"}).get("%s").text)
@@ -23,14 +23,14 @@ SEEN_IN_DEVELOPMENT = {"Debug toolbar": ("/", "djDebug"), "htmx": ("/clock/", "d
 
 
 def download(project: Path, commands: str) -> None:
-    """Put a file where `curl` would: like the real one it ends in the name of its map, which `collectstatic` looks for."""
+    """Write a file instead of `curl`. Like the real one, it ends with its source map's name, which `collectstatic` checks."""
     for name in re.findall(r"--output (\S+)", commands):
         comment = "/*# sourceMappingURL={} */" if ".css" in name else "//# sourceMappingURL={}"
         source_map = f"{Path(name).name}.map"
         (project / name).write_text("{}" if name.endswith(".map") else f"{comment.format(source_map)}\n")
 
 
-# A project gets several recipes, one after another. Two pairs are alternatives, or change the same class of the admin.
+# A project gets several recipes one after the other. Two pairs cannot be combined: alternatives, and the same admin class.
 APART = ["Charts from a CDN", "Admin theme"]
 PROJECTS = {"all that go together": [name for name in RECIPES if name not in APART], "apart": APART}
 
@@ -44,7 +44,7 @@ def test_recipes_are_followed(render: Callable[..., Path], environments: Environ
         if "uv run" in commands:
             env |= {"UV_PROJECT_ENVIRONMENT": str(environments.install(project).parent), "UV_NO_SYNC": "1"}
         else:
-            # `uv add` writes to pyproject.toml alone: the environment is one that is shared.
+            # Let `uv add` only change pyproject.toml, because the environment is shared.
             env["UV_FROZEN"] = "1"
         run(["bash", "-eu", "-c", commands], project, env=clean_environment(**env))
 

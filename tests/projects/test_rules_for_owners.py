@@ -1,4 +1,4 @@
-"""The project's rules help its owner: what people ordinarily write passes, what is a bug is found."""
+"""The project's lint and type rules help its owner: ordinary code passes, and bugs are found."""
 
 import re
 import shutil
@@ -20,13 +20,13 @@ STRICT = text("pyproject.toml", 'module = ["apps.*", ', "module = [")
 
 @pytest.fixture
 def project(render: Render, environments: Environments) -> Project:
-    """A project, installed, and the variables under which its `make` finds its programs."""
+    """An installed project, and the variables with which its `make` finds its programs."""
     folder = render(ci="none")
     return folder, environments.at_work(folder)
 
 
 def start_app(project: Project, name: str) -> Path:
-    """Make an app as the README says, but for `make format`; gives its folder."""
+    """Create an app as the README says, without `make format`; return its folder."""
     folder, env = project
     (folder / "apps" / name).mkdir()
     run([*PYTHON, "manage.py", "startapp", name, f"apps/{name}"], folder, env=env)
@@ -39,7 +39,7 @@ PYTHON = ("uv", "run", "--quiet", "python")
 
 
 def routed(name: str) -> Callable[[Path], object]:
-    """Add an app's addresses to the project's."""
+    """Add an app's URLs to the project's."""
     return behind(
         "config/urls.py",
         '    path("", include("apps.pages.urls")),',
@@ -47,15 +47,15 @@ def routed(name: str) -> Callable[[Path], object]:
     )
 
 
-# --- An app that has just begun
+# --- A new app
 
 
 def test_an_app_passes_lint_and_types_from_its_first_minute(project: Project) -> None:
-    """All of Django's tutorial is followed in tests/projects/test_polls_tutorial.py, on SQLite."""
+    """tests/projects/test_polls_tutorial.py follows all of Django's tutorial, on SQLite."""
     folder, env = project
     start_app(project, "polls")
     run(["make", "format"], folder, env=env)
-    # Nothing is written yet.
+    # The app has no code yet.
     run(["make", "style", "types"], folder, env=env)
     for name in ("apps/polls/models.py", "apps/polls/admin.py"):
         (folder / name).write_text(PARTS[7][name])
@@ -161,7 +161,7 @@ def test_what_people_ordinarily_write_passes(project: Project) -> None:
     edit(folder, *PICTURES)
     for number, view in enumerate(VIEWS.values()):
         (folder / f"apps/pictures/views{number}.py").write_text(START + view)
-    # The imports that not every one of them uses.
+    # Ignore unused imports: all views start with the same ones.
     run(["uv", "run", "ruff", "check", "--ignore=F401"], folder, env=env)
     run(["make", "types"], folder, env=env)
 
@@ -205,7 +205,7 @@ def mine(request: MemberRequest) -> HttpResponse:
 def test_one_line_makes_the_apps_strict_and_leaves_tests_alone(project: Project) -> None:
     folder, env = project
     edit(folder, *PICTURES, STRICT)
-    # Nobody types tests, in a folder or beside the app, and two apps may call theirs alike.
+    # Tests need no types, in a folder or a module, and two apps may have test modules of the same name.
     for name in ("pictures/tests/test_views", "pages/tests/test_views", "accounts/tests", "../tests/test_own"):
         path = folder / f"apps/{name}.py"
         path.parent.mkdir(exist_ok=True)
@@ -337,7 +337,7 @@ def test_a_field_with_a_default_in_an_app_that_is_not_deployed_is_settled_by_the
     assert command.endswith("lintmigrations --not-deployed pictures")
     assert "0002_picture_done.py" in run(command.split(), folder, env=env)
     run(["make", "style", "migrations"], folder, env=env)
-    # A migration that comes once it is deployed is looked at as before.
+    # A migration after the deployed one is checked again.
     text("apps/pictures/models.py", "done =", "finished =")(folder)
     text("apps/pictures/models.py", "max_length=100", "max_length=50")(folder)
     run([*PYTHON, "manage.py", "makemigrations", "--noinput", "pictures"], folder, env=env)
@@ -390,7 +390,7 @@ def view{number}(request):
 
 
 def with_views(folder: Path, numbers: range) -> None:
-    """Give the app more pages."""
+    """Add views to the app."""
     with (folder / "apps/many/views.py").open("a") as file:
         file.writelines(VIEW.format(number=number) for number in numbers)
 
@@ -413,7 +413,7 @@ def test_views_without_tests_are_shown_and_not_red_until_a_team_says_so(project:
     said = run(["make", "test"], folder, env=few)
     assert "apps/many/views.py" in said
     measured = [line.split()[0] for line in said.splitlines() if re.search(r"^apps/.* \d+%  ", line)]
-    # Neither what came with the project, nor tests or migrations.
+    # Coverage measures neither the template's code, nor tests or migrations.
     assert all(name.startswith("apps/many/") and "test" not in name for name in measured)
 
     assert "fail_under = " in run(["make", "ratchet"], folder, env=few)

@@ -1,4 +1,4 @@
-"""What an owner changes leaves the tests that the template ships green, but for those that say they are the owner's."""
+"""The template's tests pass after an owner's changes, except for tests that say that they are the owner's to change."""
 
 import re
 import subprocess
@@ -29,17 +29,17 @@ Render = Callable[..., Path]
 Project = tuple[Path, dict[str, str]]
 
 ACCOUNTS, PAGES = "tests/test_accounts.py", "tests/test_pages.py"
-# The tests that ask for pages; the others see nothing of what these edits change.
+# The tests that request pages. These edits do not affect the others.
 ASKING = ["tests", *(f"operations/tests/test_{name}.py" for name in ("logs", "probes", "security", "static"))]
 ASKING += ["operations/tests/test_tasks_and_mail.py", "operations/tests/test_uploads.py"]
 
-# How config/urls.py leads the admin to the site's own pages.
+# The lines of config/urls.py that make the admin use the site's own pages.
 OF_THE_ADMIN = (
     "admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]\n",
     'admin.site.password_change = RedirectView.as_view(pattern_name="account_change_password")  # type: ignore[assignment]\n',
 )
 
-# Each leaves all green.
+# After each of these edits, all tests pass.
 BORNE: dict[str, tuple[Edit, ...]] = {
     "another language": (setting('LANGUAGE_CODE = "de"'),),
     "languages of each visitor": LOCALE,
@@ -98,7 +98,7 @@ HOME_TESTS = {
     f"{PAGES}::test_the_home_page_{name}"
     for name in ("leads_a_visitor_to_an_account", "knows_a_member", "leads_staff_to_the_admin")
 }
-# Each leaves red what guards the page that was replaced, and says that it is the owner's.
+# After each of these edits, the tests of the replaced page fail, and say that they are the owner's to change.
 REPLACED: dict[str, tuple[tuple[Edit, ...], set[str]]] = {
     "addresses that begin with the language": (
         (
@@ -159,7 +159,7 @@ REPLACED: dict[str, tuple[tuple[Edit, ...], set[str]]] = {
             f"{ACCOUNTS}::test_the_admins_own_page_for_passwords_is_the_sites",
             f"{ACCOUNTS}::test_an_open_session_of_staff_changes_no_account_without_the_password",
             f"{ACCOUNTS}::test_what_staff_changes_is_told_to_the_address_that_was",
-            # By staff; pytest's summary is read up to the first space.
+            # The parametrized name is cut off: `red` reads pytest's summary up to the first space.
             f"{ACCOUNTS}::test_a_reset_password_ends_all_sessions[by",
             f"{PAGES}::test_a_page_that_one_may_not_see_says_so",
             f"{PAGES}::test_the_home_page_leads_staff_to_the_admin",
@@ -170,13 +170,13 @@ REPLACED: dict[str, tuple[tuple[Edit, ...], set[str]]] = {
 
 @pytest.fixture
 def project(render: Render, environments: Environments) -> Project:
-    """A project, installed, and the variables under which its programs are found."""
+    """An installed project, and environment variables with its programs on the path."""
     folder = render(platform="gunicorn", database="sqlite", ci="none")
     return folder, project_environment(environments.install(folder))
 
 
 def red(project: Project, *tests: str) -> tuple[set[str], str]:
-    """Run some of a project's tests; gives those that failed, and all that was printed."""
+    """Run some of a project's tests; return the failed ones, and the output."""
     folder, env = project
     done = subprocess.run(
         ["pytest", "--quiet", "--tb=short", "-p", "no:cacheprovider", *tests],
@@ -191,7 +191,7 @@ def red(project: Project, *tests: str) -> tuple[set[str], str]:
     return set(re.findall(r"(?m)^(?:FAILED|ERROR) (\S+)", done.stdout)), done.stdout
 
 
-# What has nothing to do with each other is done to one project.
+# Independent edits are made together in one project.
 TOGETHER = [
     ("another language", "every template reads the database", "another address for the admin"),
     ("languages of each visitor", "settings of the owner's"),
@@ -232,7 +232,7 @@ def test_a_sign_up_form_that_asks_for_more_names_what_has_to_follow(project: Pro
 
 
 def test_a_migration_that_writes_rows_and_one_that_wants_them_written(project: Project) -> None:
-    """Their code writes to `default`, as Django's documentation has it, whatever database is migrated."""
+    """Their code writes to `default`, as in Django's documentation, whichever database is migrated."""
     edit(
         project[0],
         added({"apps/accounts/migrations/0002_city.py": CITY}),
@@ -250,7 +250,7 @@ def test_a_migration_that_writes_rows_and_one_that_wants_them_written(project: P
 @pytest.mark.parametrize(
     ("page", "line"),
     [
-        # On a page that a test asks for, and on one that none does.
+        # A template that a test renders, and one that no test renders.
         ("templates/base.html", '<link rel="icon" href="{% static \'icn.svg\' %}">'),
         ("templates/account/verification_sent.html", '<img alt="" src="{% static \'icn.svg\' %}">'),
     ],
@@ -268,7 +268,7 @@ def test_a_misspelt_static_file_is_found(project: Project, page: str, line: str)
 
 def test_the_tests_touch_nothing_that_the_environment_names(project: Project) -> None:
     folder, env = project
-    # Nothing listens there: a test that asked would fail. And a file that a test wrote to would be there.
+    # A test that used these services would fail, since none listens. A test that used the database would create its file.
     variables = {
         "DJANGO_SETTINGS_MODULE": "config.settings.production",
         "DATABASE_URL": f"sqlite:///{folder}/production.sqlite3",

@@ -1,4 +1,4 @@
-"""Copying needs nobody's trust, no network and no other program, asks in a terminal, and loses nothing."""
+"""Copying needs no `--trust`, network or other program, asks questions in a terminal, and loses nothing."""
 
 import os
 import shutil
@@ -18,17 +18,17 @@ from tests.support.terminal import CLEAR_LINE, DOWN, ENTER, Terminal
 
 Render = Callable[..., Path]
 
-# Nobody listens there.
+# No server listens on this port.
 CLOSED = "http://127.0.0.1:9"
 PROXIES = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), CLOSED)
 
-# What git itself, a shell script in part, starts.
+# Programs that git's own shell scripts run.
 GITS_OWN = ("basename", "sed", "uname")
 
 
 @pytest.fixture(scope="session")
 def released_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template as a git repository with a release."""
+    """The template as a Git repository with a release."""
     template = template_copy(tmp_path_factory.mktemp("released"))
     for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message=1.0"], ["tag", "v1.0"]):
         run(["git", *command], template)
@@ -37,7 +37,7 @@ def released_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def without_network() -> tuple[str, ...]:
-    """What to start a program with so that it has no network at all, where the machine lets us."""
+    """The start of a command that runs a program without a network; empty if this machine does not allow it."""
     unshare = shutil.which("unshare")
     for namespace in (["--net"], ["--net", "--user", "--map-root-user"]) if unshare else ():
         prefix = (str(unshare), *namespace)
@@ -48,7 +48,7 @@ def without_network() -> tuple[str, ...]:
 
 @pytest.fixture
 def bare_machine(tmp_path: Path) -> dict[str, str]:
-    """The environment of a machine with git and nothing more; its home is empty."""
+    """The environment variables of a machine with only Git and an empty home folder."""
     programs, home = tmp_path / "bin", tmp_path / "home"
     programs.mkdir()
     home.mkdir()
@@ -59,14 +59,14 @@ def bare_machine(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def bound_by_permissions() -> tuple[str, ...]:
-    """What to start a program with so that file permissions hold for it, if it is root's."""
+    """The start of a command that makes file permissions apply to root too; empty for other users."""
     if os.geteuid():
         return ()
     return ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file in a folder, with what it holds."""
+    """Return all files in a folder with their content."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in files(folder)}
 
 
@@ -87,7 +87,7 @@ def test_copying_needs_no_trust_no_network_and_no_program_but_git(
 
 
 def refused(terminal: Terminal, question: str, typed: dict[str, str]) -> None:
-    """Type answers and see that each is refused, and that all of what to do about it is on the screen."""
+    """Type answers, and check that each is refused with the whole message on the screen."""
     for answer, what_to_do in typed.items():
         terminal.type(CLEAR_LINE + answer + ENTER)
         terminal.wait_for(f"Validation error for question '{question}': {what_to_do}")
@@ -97,7 +97,7 @@ def test_a_terminal_shows_why_an_answer_is_refused_and_asks_again(template: Path
     project = tmp_path / "project"
     with closing(Terminal(copier_command(template, project, {}), clean_environment())) as terminal:
         terminal.wait_for("What is the site called, for example Todo List?")
-        # Nothing looks like a default where there is none.
+        # A question without a default must not seem to have one.
         assert terminal.text.count("Todo List") == 1
         names = {
             "": "enter a name, like Todo List",
@@ -126,9 +126,9 @@ def test_a_terminal_shows_why_an_answer_is_refused_and_asks_again(template: Path
         refused(terminal, "heroku_app", {"ab": "use one like todo-list"})
         terminal.type(CLEAR_LINE + "list-2" + ENTER)
         terminal.wait_for("SQLite: one file, for small sites (Heroku keeps no files: use postgresql)")
-        # The choice that is not to be had is stepped over.
+        # Down skips the disabled choice.
         terminal.type(DOWN + ENTER)
-        # Whatever is asked after these has a default.
+        # All further questions have defaults.
         assert terminal.wait(typing=ENTER) == 0
     answers = parse(project / ".copier-answers.yml")
     assert (answers["project_name"], answers["project_slug"]) == ("Todo List", "list-2")

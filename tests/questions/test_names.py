@@ -1,6 +1,6 @@
-"""The site's name, whatever is in it, is said right wherever it appears."""
+"""The site's name appears correctly in each file, whatever characters it has."""
 
-# Names in any script, and such as look like addresses and paths.
+# Names in several scripts, and names that look like addresses and paths.
 # ruff: noqa: RUF001, S104, S108
 
 import ast
@@ -18,7 +18,7 @@ from tests.support.rendering import question_choices
 
 Render = Callable[..., Path]
 
-# All that a language might take for its own, in one name.
+# A name with the special characters of all file formats.
 HOSTILE = """O'Neil & "Sons" #1: {{ 7*7 }} {% raw %} {# x #} <b>*site*</b> \\ $(id) %s ${HOME} `ls` &amp; 日本 ☕"""
 
 ACCEPTED_NAMES = {
@@ -65,7 +65,7 @@ ACCEPTED_NAMES = {
     "100 quotes": "'\"" * 50,
     "100 backslashes": "\\" * 100,
     "100 wide": "語" * 100,
-    # Too long for a line with the variable's name and short enough for one without.
+    # Too long for one line with the variable's name, and short enough without it.
     "55 wide": "語" * 55,
     "109": "x" * 92 + "\\" * 8,
 }
@@ -99,13 +99,13 @@ def test_mails_say_the_name_in_their_subject(client: Client, mailoutbox: list[Em
 
 
 def unescaped(markdown: str) -> str:
-    """What a line of Markdown says, where each sign that means something is escaped."""
+    """Return the text of a line of Markdown whose special characters are escaped."""
     assert not re.search(r"(?<!\\)(?:\\\\)*(?:[*_`\[\]<>$]|&#?\w+;)", markdown), f"not escaped: {markdown}"
     return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", markdown)
 
 
 def names_said(project: Path) -> dict[str, object]:
-    """The site's name as each file of a project says it, read as its language reads it."""
+    """Return the site's name from each file of a project, parsed by the file's format."""
     site = ast.parse((project / "config/settings/site.py").read_text()).body[-1]
     assert isinstance(site, ast.Assign)
     said = {

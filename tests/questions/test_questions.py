@@ -1,6 +1,6 @@
-"""Answers are refused with the reason and an example, or are said right wherever they appear."""
+"""Answers are refused with the reason and an example, or appear correctly everywhere."""
 
-# Names in any script, and such as look like addresses and paths.
+# Names in several scripts, and names that look like addresses and paths.
 
 import re
 from collections.abc import Callable
@@ -19,16 +19,16 @@ from tests.support.terminal import COLUMNS
 
 Render = Callable[..., Path]
 
-# The platform on which a question is asked.
+# The platform for which a question is asked.
 PLATFORM_OF = {"domain": "gunicorn", "heroku_app": "heroku", "pythonanywhere_user": "pythonanywhere"}
 
 
-# What stands before a question, or before a choice, at the prompt.
+# The columns before a question or a choice at the prompt.
 MARK = 3
 
 
 class Refused(NamedTuple):
-    """An answer, and what the message says of it beside the question's name and an example."""
+    """An answer, and the reason in its message, without the question's name and the example."""
 
     question: str
     answer: str
@@ -116,7 +116,7 @@ REFUSED = [
     Refused("pythonanywhere_user", "a" * 31, f'"{"a" * 31}" does not'),
 ]
 
-# One in five for `make check`.
+# One in five runs in `make check`.
 EACH_REFUSED = [
     pytest.param(
         refused,
@@ -145,7 +145,7 @@ ACCEPTED = [
 
 
 def on_its_platform(question: str, answer: str) -> dict[str, str]:
-    """Answers with which `question` is asked."""
+    """Return answers with which `question` is asked."""
     return {"platform": PLATFORM_OF.get(question, "docker"), question: answer}
 
 
@@ -165,14 +165,14 @@ def test_a_bad_answer_is_refused_with_the_reason_and_an_example(
     message = str(refusal.value)
     assert refused.why in message
     assert message.isprintable(), "it is more than one line, or what was typed reaches the terminal raw"
-    # What to do comes first: a terminal cuts a message off where its line ends.
+    # The message starts with what to do, because a terminal cuts it off at the end of the line.
     assert len(message.split(" (")[0]) <= COLUMNS
     assert not any(tmp_path.iterdir()), "something was written"
     answers_of(questions, **on_its_platform(refused.question, example_in(message)))
 
 
 def test_a_name_of_signs_that_nobody_sees_is_refused(questions: Path) -> None:
-    """Perl, which git brings, knows Unicode's list of them; of those that have a width, Unicode has none."""
+    """Perl, which comes with git, knows Unicode's list of invisible characters, except those with a width."""
     program = "for (0..0x10ffff) { print qq($_ ) if chr =~ /[\\p{Default_Ignorable_Code_Point}\\p{Space}]/ }"
     listed = run(["perl", "-e", program], questions).split()
     unseen = [chr(int(number)) for number in listed if chr(int(number)).isprintable()]

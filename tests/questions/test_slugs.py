@@ -1,6 +1,6 @@
-"""The slug that comes from a name is valid, and is nothing else's name."""
+"""The slug that is made from a name is valid, and is not the name of anything else."""
 
-# Names in any script, and such as look like addresses and paths.
+# Names in several scripts, and names that look like addresses and paths.
 # ruff: noqa: RUF001
 
 import itertools
@@ -21,7 +21,7 @@ from tests.support.rendering import ANSWERS, pairwise_combinations
 
 Render = Callable[..., Path]
 
-# Names whose slug is easily made wrong, and the one that it shall be.
+# Names that are hard to make a slug from, and the correct slugs.
 SLUGS = {
     "Todo List": "todo-list",
     "O'Neil & Sons": "oneil-sons",
@@ -52,7 +52,7 @@ SLUGS = {
     "Users of the Cloud": "users-of-the-cloud",
 }
 
-# Beginnings, middles and ends of names, each of which has gone wrong in some program.
+# Beginnings, middles and ends of names that break some programs.
 PIECES = (
     *(
         "",
@@ -79,12 +79,12 @@ PIECES = (
 
 
 UNIT_FOLDERS = (Path("/usr/lib/systemd/system"), Path("/lib/systemd/system"))
-# Packages that every Debian has.
+# Packages that every Debian system has.
 BASE = ("base-files", "base-passwd", "bash", "dpkg", "apt", "adduser", "login", "passwd", "netbase", "sudo", "systemd")
 
 
 def words(unit: str) -> list[str]:
-    """The parts of a unit's name between its dashes, without what is behind its last."""
+    """Return the parts of a unit's name between dashes, without the instance and the suffix."""
     return unit.removesuffix(".service").partition("@")[0].split("-")
 
 
@@ -134,7 +134,7 @@ def test_no_slug_is_a_user_or_group_that_debian_is_born_with(questions: Path) ->
 
 
 def test_no_slug_captures_a_unit_of_the_systems_own(questions: Path) -> None:
-    """A drop-in for `<slug>-` holds for every service whose name starts so, whoever it is of."""
+    """A drop-in for `<slug>-` applies to all services whose names start with it, also the system's."""
     reserved = answers_of(questions)["reserved_slugs"].split()
     units = [path.name for folder in UNIT_FOLDERS for path in folder.glob("*-*.service")]
     prefixes = {"-".join(parts[:number]) for parts in map(words, units) for number in range(1, len(parts))}
@@ -142,7 +142,7 @@ def test_no_slug_captures_a_unit_of_the_systems_own(questions: Path) -> None:
     assert not slugs - set(reserved)
 
 
-# What is captured on a Debian with systemd, a cloud's tools, and a login on a serial console, whichever machine tests run on.
+# Prefixes of units on a Debian with systemd, cloud tools and a serial console. This machine need not have them.
 CAPTURING = "cloud cloud-init console container debug getty initrd kmod rc serial system systemd user user-runtime"
 IN_ETC = "group gshadow hostname hosts networks passwd profile protocols services shadow shells sudoers"
 OF_OTHERS = "all bridge host ingress pgbouncer replication scratch"

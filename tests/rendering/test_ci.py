@@ -1,4 +1,4 @@
-"""The CI of a rendered project is valid by its language's rules, and asks for no more than it needs."""
+"""A rendered project's CI is valid, and has no more permissions than it needs."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from tests.support.workflows import github_workflow
 
 Render = Callable[..., Path]
 
-# The commits that actions are pinned by, each read in the documentation of the action's own repository.
+# The commits that actions are pinned to, each from the action's own repository.
 COMMITS = {"astral-sh/setup-uv": "d31148d669074a8d0a63714ba94f3201e7020bc3 # v8.3.0"}
 BY_VERSION = re.compile(r"v\d+(\.\d+)*$")
 
@@ -26,12 +26,12 @@ every_platform = pytest.mark.parametrize("platform", question_choices("platform"
 
 
 def workflows(project: Path) -> list[Path]:
-    """The workflows of a project."""
+    """Return a project's workflows."""
     return sorted((project / ".github/workflows").iterdir())
 
 
 def names_used(project: Path) -> set[str]:
-    """The secrets and variables that must be set for a project's deploy."""
+    """Return the secrets and variables that a project's deploy needs."""
     used = re.findall(
         r"\b(?:secrets|vars)\.(\w+)", "".join(path.read_text() for path in project.glob(".github/**/*.yml"))
     )
@@ -39,7 +39,7 @@ def names_used(project: Path) -> set[str]:
     own = re.compile(r"CI_|DEPLOY_ENVIRONMENT$|DOCKER_|PWD$|REGISTRY_")
     named = re.findall(r"\$\{?([A-Z][A-Z_]{3,})", gitlab)
     if (project / ".gitlab/deploy-heroku.yml").exists():
-        # Read by the programs that the job starts.
+        # Variables that the job's programs read.
         named += ["HEROKU_API_KEY", "HEROKU_APP"]
     if (project / ".gitlab/deploy-docker.yml").exists():
         named += ["DEPLOY_TO", "DEPLOY_FOLDER"]
@@ -52,7 +52,7 @@ def test_workflows_follow_their_schema_and_are_safe(render: Render, platform: st
     names = [str(path) for path in workflows(project)]
     run_tool("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *names, folder=project)
     run_tool("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml", folder=project)
-    # Below that it dislikes `./` for the repository's own workflows, and programs that no lock file holds.
+    # At lower severities it rejects `./` for the repository's own workflows, and programs that no lock file pins.
     run_tool("zizmor", "--offline", "--quiet", "--min-severity=medium", ".github", folder=project)
     assert actionlint.findings(workflows(project)) == []
 
@@ -90,7 +90,7 @@ def test_a_workflow_may_read_the_code_and_no_more(render: Render, platform: str)
         workflow = github_workflow(project, path.name)
         assert workflow["permissions"] == {"contents": "read"}
         more = {its for job in workflow["jobs"].values() for its in job.get("permissions", {}).items()}
-        # An image goes to the repository's own registry, and comes from there.
+        # Images are pushed to the repository's own registry and pulled from it.
         assert not more - {("contents", "read"), ("packages", "write"), ("packages", "read")}
         assert not more or path.name == "deploy-docker.yml"
         for job in workflow["jobs"].values():
@@ -146,9 +146,9 @@ def test_a_deploy_waits_for_the_tests_and_goes_where_it_is_told(render: Render, 
 
 
 def comes(rules: list[dict[str, str]], **variables: str) -> bool:
-    """Whether GitLab makes what these rules are of: the first that holds decides.
+    """Return True if GitLab runs a job or pipeline with these rules: the first that matches decides.
 
-    Of its conditions it reads what the template's are made of: variables, `==`, `!=`, and `&&` before `||`.
+    It supports the parts of conditions that the template uses: variables, `==`, `!=`, and `&&` before `||`.
     https://docs.gitlab.com/ci/jobs/job_rules/#cicd-variable-expressions
     """
     known = {"CI_DEFAULT_BRANCH": "main", "CI_COMMIT_BRANCH": "", "DEPLOY_ENVIRONMENT": "production", **variables}
@@ -202,7 +202,7 @@ def test_sentry_is_told_of_what_goes_to_production_alone(render: Render, platfor
         (False, {"CI_PIPELINE_SOURCE": "push", "CI_COMMIT_BRANCH": "topic"}),
     ):
         assert comes(sentry["rules"], **{**given, **variables}) == told, variables
-        # It needs the deploy, without which there would be no pipeline.
+        # This job needs the deploy: if that is missing, GitLab refuses the pipeline.
         assert not told or comes(deploy["rules"], **{**given, **variables}), variables
     without_ssh = {**given, "PYTHONANYWHERE_SSH": "", "CI_PIPELINE_SOURCE": "push"}
     assert comes(sentry["rules"], **without_ssh) == comes(deploy["rules"], **without_ssh)
@@ -216,7 +216,7 @@ def test_a_machine_for_staging_takes_commits_of_the_branch_that_its_clone_names(
     run(["git", "switch", "--quiet", "main"], project)
     clone = tmp_path / "clone"
     run(["git", "clone", "--quiet", str(project), str(clone)], tmp_path)
-    # In the place of the deploy itself.
+    # It runs instead of the deploy.
     (tmp_path / "uv").write_text("#!/bin/sh\necho deployed\n")
     (tmp_path / "uv").chmod(0o755)
     asked = {"SSH_ORIGINAL_COMMAND": f"deploy {tried}", "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
@@ -236,7 +236,7 @@ def test_the_pages_name_what_has_to_be_set(render: Render, platform: str, ci: st
     (where,) = re.findall(r"## What it needs to deploy\n(.*?)\n## ", pages[0], re.DOTALL)
     (section,) = re.findall(r"## Deploy from (?:CI|GitHub|GitLab)\b.*?\n(.*?)\n## ", pages[1], re.DOTALL)
     rows = re.findall(r"^\| `([A-Z_]+)` \| \w+", section, re.MULTILINE)
-    # The template's own page says how to get the one that the deploy does not need.
+    # The deploy does not need this token. The template's page says how to get it.
     assert re.findall("`([A-Z_]+)`", where) == ["TEMPLATE_TOKEN"]
     assert {*rows, "TEMPLATE_TOKEN"} == names_used(project)
 

@@ -1,6 +1,6 @@
-"""The environment contract: what is read, what is declared and what the shells set are the same variables.
+"""Environment variables that are read, declared and set by the shells are the same.
 
-They are declared in questions/variables.yml, from which .env.example and docs/environment.md are made.
+They are declared in questions/variables.yml, which .env.example and docs/environment.md are made from.
 """
 
 import ast
@@ -17,14 +17,13 @@ from tests.support.rendering import combination_id, triple_combinations
 
 Render = Callable[..., Path]
 
-# Read by a library or by Django itself, and documented for what they do to the site.
+# Variables that a library or Django itself reads, documented because they affect the site.
 READ_BY_OTHERS = {
     "DJANGO_SETTINGS_MODULE": "django.conf",
     "DJANGO_SUPERUSER_EMAIL": "createsuperuser",
     "DJANGO_SUPERUSER_PASSWORD": "createsuperuser",
 }
-# What the image says, what is for development, what compose.yaml alone reads, and what wants a disk that all machines have
-# in common.
+# Variables of the image, of development, of compose.yaml alone, and those that need a disk that all machines share.
 NOT_ON_A_SWARM = {
     *("DJANGO_SETTINGS_MODULE", "RUN_MIGRATIONS", "SENTRY_RELEASE", "TASKS_IN_WORKER", "TEST_DATABASE_URL"),
     *("DEVELOPMENT_HOSTS", "GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN"),
@@ -46,7 +45,7 @@ NOT_ON_A_SWARM = {
     *("DJANGO_SUPERUSER_EMAIL", "DJANGO_SUPERUSER_PASSWORD"),
     *("BACKUP_BUCKET", "BACKUP_DIR", "BACKUP_KEEP", "LOG_FILE", "MEDIA_ROOT"),
 }
-# Belong to the program that reads them, or are words of a message, and mean nothing to the site.
+# Variables of other programs, and words in messages, which do not affect the site.
 NOT_THE_SITES = {
     "ACME_SERVER",
     "API_TOKEN",
@@ -110,13 +109,13 @@ NOT_THE_SITES = {
 
 
 def sources(project: Path) -> list[Path]:
-    """Return the project's own Python, tests apart."""
+    """Return the project's own Python files, without tests."""
     found = [path for folder in ("config", "apps", "operations") for path in (project / folder).rglob("*.py")]
     return [path for path in found if "tests" not in path.relative_to(project).parts] + [project / "gunicorn.conf.py"]
 
 
 def calls_that_read(files: list[Path]) -> Iterator[tuple[str, ast.expr | None]]:
-    """Yield each variable that Python files read, with the default that they fall back to."""
+    """Yield the variables that Python files read, with their defaults."""
     for source in files:
         for node in ast.walk(ast.parse(source.read_text())):
             if isinstance(node, ast.For) and isinstance(node.iter, ast.Tuple):
@@ -130,14 +129,14 @@ def calls_that_read(files: list[Path]) -> Iterator[tuple[str, ast.expr | None]]:
 
 
 def variable(node: ast.expr) -> str | None:
-    """The variable that an expression names, if it names one."""
+    """Return the variable that an expression names, or None."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch("[A-Z][A-Z0-9_]+", node.value):
         return node.value
     return None
 
 
 def defaults(project: Path) -> dict[str, str]:
-    """Return the default of each variable that the code has one for: production's, where development has another."""
+    """Return the defaults of variables in the code; production's, if development has another."""
     python = sources(project)
     development = [path for path in python if path.name == "development.py"]
     production = [path for path in python if path.name not in ("development.py", "test.py")]
@@ -153,30 +152,30 @@ def defaults(project: Path) -> dict[str, str]:
 
 
 def variables_read(project: Path) -> set[str]:
-    """What the project reads, be it in its own Python, a compose file or through a library."""
+    """Return the variables that the project reads in its Python, in a compose file or through a library."""
     compose = "".join(path.read_text() for path in project.glob("compose*.yaml"))
     entrypoint = "".join(path.read_text() for path in project.glob("docker-entrypoint.sh"))
     return (
         {name for name, _ in calls_that_read(sources(project))}
         | set(READ_BY_OTHERS)
-        # Which compose sets itself.
+        # Compose sets these itself.
         | set(re.findall(r"(?<!\$)\$\{(?!COMPOSE_PROJECT_NAME)([A-Z][A-Z0-9_]+)", compose + entrypoint))
     )
 
 
 class Row(NamedTuple):
-    """What docs/environment.md says about a variable, as written there."""
+    """A variable's row in docs/environment.md, as written there."""
 
     meaning: str
     default: str
 
 
 class Example(NamedTuple):
-    """What .env.example says about a variable."""
+    """A variable's entry in .env.example."""
 
     sentence: str
     in_force: bool
-    # The file that sets it instead, with Docker.
+    # The file that sets it instead on Docker.
     file: str
 
 
@@ -208,7 +207,7 @@ def exampled(project: Path) -> dict[str, Example]:
 
 
 def set_by_compose(project: Path) -> dict[str, str]:
-    """Return the variables that compose.yaml sets whatever `.env` says, each with the file to change instead."""
+    """Return the variables that compose.yaml sets regardless of `.env`, each with the file to change instead."""
     path = project / "compose.yaml"
     if not path.exists():
         return {}
@@ -223,24 +222,24 @@ def set_by_compose(project: Path) -> dict[str, str]:
 
 
 def set_by_the_shell(project: Path) -> set[str]:
-    """The variables that the platform's own files set or name."""
+    """Return the variables that the platform's own files set or name."""
     names: set[str] = set()
     shell = ["Procfile", "app.json", "Dockerfile", "docker-entrypoint.sh", "compose.yaml", "compose.dev.yaml"]
     for path in [*(project / name for name in shell), *project.glob("deploy/**/*")]:
         if path.is_file():
             text = re.sub(r"^\s*#.*", "", path.read_text(), flags=re.MULTILINE)
-            # Python's own names look like variables too.
+            # Python's constants look like variables too.
             python = r"environ(?:\.\w+\(|\[)\"([A-Z][A-Z0-9_]{3,})|\"([A-Z][A-Z0-9_]{3,})(?:=|\":)"
             other = r"\$\{?([A-Z][A-Z0-9_]{3,})|\b([A-Z][A-Z0-9_]{3,})=|[\"\s]([A-Z][A-Z0-9_]{3,})\"?:"
             for match in re.finditer(python if path.suffix == ".py" else other, text):
                 names.add(next(group for group in match.groups() if group))
-    # LOG_FILE is a variable of its own, and no other's file.
+    # LOG_FILE is a variable itself, and not the file with the value of LOG.
     known = documented(project)
     return {name if name in known else name.removesuffix("_FILE") for name in names - NOT_THE_SITES}
 
 
 def named_by_the_runbook(project: Path) -> set[str]:
-    """The variables that the runbook sets, or tells of."""
+    """Return the variables that the runbook sets or mentions."""
     page = project / "docs/deploy.md"
     if not page.exists():
         return set()
@@ -249,7 +248,7 @@ def named_by_the_runbook(project: Path) -> set[str]:
 
 @pytest.fixture(scope="module", params=triple_combinations(), ids=combination_id)
 def project(request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project that is read, for all tests of a combination of answers."""
+    """A project for all tests of a combination of answers, which do not change it."""
     return rendering.render(template, tmp_path_factory.mktemp("environment") / "project", **request.param)
 
 
@@ -277,7 +276,7 @@ def test_the_example_has_in_force_what_is_required(project: Path) -> None:
 
 
 def test_the_example_ends_with_what_every_project_has(project: Path) -> None:
-    # An update could not merge what owners append with a section that comes or goes.
+    # An update could not merge an owner's appended lines with a section that is added or removed.
     lines = (project / ".env.example").read_text().splitlines()
     assert lines[-1] == "# GUNICORN_TIMEOUT=30"
 

@@ -1,6 +1,6 @@
-"""What git would take from a project is what was rendered and the lock: no secret, no database, no environment.
+"""Git tracks only a project's rendered files and the lock file: no secret, no database, no environment.
 
-And what it gives out has the same line ends on every system.
+Files have the same line endings on every system.
 """
 
 import shutil
@@ -19,7 +19,7 @@ def test_a_project_in_use_offers_git_no_secret_and_no_data(
     project = render()
     rendered = {str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()}
     env = project_environment(environments.install(project))
-    # What working with a project leaves in it.
+    # Files that working with a project leaves in it.
     for secret in (
         ".env",
         ".env.production",
@@ -44,7 +44,7 @@ def test_a_project_in_use_offers_git_no_secret_and_no_data(
 
 
 def clone_as_on_windows(repository: Path, destination: Path) -> Path:
-    """Clone a repository as git for Windows does by its default; gives the clone."""
+    """Clone a repository as Git for Windows does by default; return the clone."""
     run(
         ["git", "clone", "--quiet", "--config=core.autocrlf=true", str(repository), str(destination)], repository.parent
     )
@@ -52,7 +52,7 @@ def clone_as_on_windows(repository: Path, destination: Path) -> Path:
 
 
 def with_crlf(clone: Path) -> list[str]:
-    """Return the files of a clone in which a line ends in CRLF."""
+    """Return the files of a clone that have a line with CRLF."""
     listed = run(["git", "ls-files", "-z"], clone)
     return [name for name in filter(None, listed.split("\0")) if b"\r\n" in (clone / name).read_bytes()]
 
@@ -62,7 +62,7 @@ def test_a_project_on_windows_has_the_line_ends_that_containers_and_shells_read(
 ) -> None:
     project = tracked(render())
     assert with_crlf(clone_as_on_windows(project, tmp_path / "clone")) == []
-    # Without the file there would be some.
+    # Without .gitattributes there would be some.
     (project / ".gitattributes").unlink()
     commit(project, "Without")
     assert with_crlf(clone_as_on_windows(project, tmp_path / "without"))

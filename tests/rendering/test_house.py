@@ -1,4 +1,4 @@
-"""Everything is in the room where one looks for it: in the template by answer, in a project by whose code it is."""
+"""Files are where people look for them: in the template by answer, in a project by the code's owner."""
 
 import ast
 import re
@@ -22,22 +22,22 @@ from tests.support.rendering import (
 Render = Callable[..., Path]
 
 MINIMAL = {"platform": "docker", "database": "sqlite", "tasks": "none", "extras": [], "ci": "none"}
-# The lines that a project's owner starts with as their own, at most.
+# The maximum of lines that belong to the owner in a new project.
 OWNERS_LINES = 2_500
-# The files of a project with the default answers on Docker, at most.
+# The maximum of files in a project with the default answers on Docker.
 MOST_FILES = 142
 # The part of the template's lines that hold a statement of Jinja's, at most.
 MOST_CONDITIONS = 0.022
 COPIER_YML_LINES = 250
 
-# What is started by its name: by gunicorn, a person, a platform or pytest. What mypy loads, pyproject.toml says.
+# Modules that gunicorn, a person, a platform or pytest starts by name. pyproject.toml names those that mypy loads.
 ENTRY_POINTS = ("manage", "gunicorn.conf", "config.wsgi", "config.celery")
-# What Django imports of each app that is installed, and what it finds by its place.
+# Modules that Django imports from each installed app, and those that it finds by their place.
 OF_AN_APP = re.compile(
     r"\.(apps|admin|models|tasks|migrations(\.\w+)?|management\.commands\.\w+)$|^config\.settings\.\w+$"
 )
 
-# Three of them for `make check`.
+# Three of them run in `make check`.
 every_pair = pytest.mark.parametrize(
     "answers",
     [
@@ -49,7 +49,7 @@ every_pair = pytest.mark.parametrize(
 
 
 def modules(project: Path) -> dict[str, Path]:
-    """Return the modules of a project's own Python, tests apart, by name."""
+    """Return the modules of a project's own Python by name, without tests."""
     found = [project / "manage.py", project / "gunicorn.conf.py"]
     found += [path for folder in ("apps", "config", "operations") for path in (project / folder).rglob("*.py")]
     named = {
@@ -59,7 +59,7 @@ def modules(project: Path) -> dict[str, Path]:
 
 
 def names_in(source: str) -> Iterator[str]:
-    """Yield each dotted name that a module imports, or has in a string, as settings and URLs do."""
+    """Yield the dotted names that a module imports or has in strings, as settings and URLs do."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -71,7 +71,7 @@ def names_in(source: str) -> Iterator[str]:
 
 
 def reached(project: Path) -> set[str]:
-    """Return the modules that an entry point, an installed app, a command, a setting or a URL leads to."""
+    """Return the modules that can be reached from an entry point, an installed app, a command, a setting or a URL."""
     every = modules(project)
     plugins = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["mypy"]["plugins"]
     entries = {*ENTRY_POINTS, *(name.removesuffix(".py").replace("/", ".") for name in plugins)}

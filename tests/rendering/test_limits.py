@@ -1,6 +1,6 @@
-"""The table of limits in docs/security.md says what the files say, on each of the four platforms.
+"""The table of limits in docs/security.md agrees with the files on each of the four platforms.
 
-What a proxy and a server make of them is tried in tests/platforms and tests/sites.
+tests/platforms and tests/sites check that proxies and servers enforce the limits.
 """
 
 import re
@@ -18,13 +18,13 @@ Render = Callable[..., Path]
 
 
 def found(pattern: str, file: Path) -> str:
-    """Return what a file has in the one place that a pattern describes."""
+    """Return the single value that a pattern finds in a file."""
     (value,) = set(re.findall(pattern, file.read_text(), re.MULTILINE))
     return str(value)
 
 
 def production(project: Path, variable: str) -> str:
-    """Return the default of a variable that production's settings read as a number."""
+    """Return the default of a variable that the production settings read as a number."""
     return found(rf'env\.count\("{variable}", (\d+)\)', project / "config/settings/production.py")
 
 
@@ -60,7 +60,7 @@ def test_headers_and_times_are_those_of_the_proxies(projects: dict[str, Path]) -
     table = limits(projects["Docker"])
     caddy, nginx = projects["Docker"] / "deploy/Caddyfile", projects["gunicorn"] / "deploy/nginx.conf"
     assert table["headers of a request"]["Docker"] == found(r"max_header_size (\d+)KiB", caddy) + " KB"
-    # nginx's default, four of 8 KB, is what the table says.
+    # The table's value is nginx's default: four buffers of 8 KB.
     assert "large_client_header_buffers" not in nginx.read_text()
     times = table["time for the headers"]
     assert times["Docker"] == found(r"read_header (\d+)s", caddy) + " s"
@@ -91,7 +91,7 @@ def test_threads_are_gunicorns(projects: dict[str, Path]) -> None:
 
 
 def megabytes(value: Any, **variables: str) -> int:
-    """Return a size in a compose file, in MB, where variables have these values and else their defaults."""
+    """Return a size in a compose file in MB, with these variables and the defaults of others."""
 
     def filled(match: re.Match[str]) -> str:
         return variables.get(match[1], match[2])
@@ -103,7 +103,7 @@ def megabytes(value: Any, **variables: str) -> int:
 
 @pytest.mark.parametrize("tasks", question_choices("tasks"))
 def test_containers_are_held_to_the_table(render: Render, tasks: str) -> None:
-    """And each memory that a container can fill has a size, which with its program's leaves it alive."""
+    """Each tmpfs that a container can fill has a size that leaves enough memory for the program."""
     project = render(tasks=tasks)
     table = limits(project)
     compose = yaml.safe_load((project / "compose.yaml").read_text())["services"]
@@ -122,7 +122,7 @@ def test_containers_are_held_to_the_table(render: Render, tasks: str) -> None:
         assert sum(sizes) <= memory / 2, name
         assert sizes, name
         if name in site:
-            # A scheduler on a swarm starts commands elsewhere.
+            # On a swarm, the scheduler starts commands in other containers.
             assert memory in (512, 256)
             assert sizes == [100]
         else:
@@ -168,7 +168,7 @@ def test_connecting_to_a_database_is_bounded(projects: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("length", [42, 43, 252])
 def test_nginx_is_told_of_a_long_name(render: Render, length: int) -> None:
-    """With `www.` in front of it too. tests/platforms tries it."""
+    """With `www.` in front too. tests/platforms runs nginx with it."""
     labels = ".".join(letter * 48 for letter in "abcde") + ".example"
     domain = labels[-length:]
     assert len(domain) == length

@@ -1,4 +1,4 @@
-"""Every combination of answers renders a project that is whole, clean and the same where it should be."""
+"""Every combination of answers renders a complete and clean project, with the same files where answers do not matter."""
 
 import re
 import shutil
@@ -28,8 +28,8 @@ from tests.support.rendering import (
 
 Render = Callable[..., Path]
 
-# Those in which each two decisions meet, for `make check`; and those in which each three do: no file has a condition
-# about more.
+# Combinations that cover all pairs of decisions, for `make check`, and those that cover all triples. No file depends on more
+# than three decisions.
 every_combination = pytest.mark.parametrize(
     "answers",
     [
@@ -43,20 +43,20 @@ every_combination = pytest.mark.parametrize(
     ids=combination_id,
 )
 
-# What Python there is under these is the project's, and knows no platform.
+# The folders and files with the project's Python, which does not depend on the platform.
 PLATFORM_FREE = ("config", "apps", "operations", "smoke", "tests", "gunicorn.conf.py")
 PLATFORM_NAMES = re.compile(r"heroku|dyno|pythonanywhere|docker|systemd|nginx|uwsgi", re.IGNORECASE)
 
 
 @cache
 def plain_files() -> set[Path]:
-    """Return the paths in projects of the files that Copier copies as they are."""
+    """Return the paths in projects of the files that Copier copies unchanged."""
     listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "template"], ROOT)
     return {Path(rendered_path(name)) for name in listed.split("\0") if name and not name.endswith(".jinja")}
 
 
 def not_copiers(name: Path) -> bool:
-    """Whether braces in a file are its own: those of pages, workflows, and of Python and text that no answer reaches."""
+    """Return True if braces in a file are not Jinja's: in pages, workflows, and Python and text files that are not rendered."""
     return name.suffix in (".html", ".md", ".py", ".yml") and name in plain_files()
 
 
@@ -74,7 +74,7 @@ def test_every_file_is_whole_and_clean(render: Render, answers: Answers) -> None
         assert not re.search(r"\n\n\n\n|\A\n|\n\n\Z", text), f"{name} has a scar of blank lines"
         assert not text or text.endswith("\n"), f"{name} ends without a line end"
         if path.suffix != ".py":
-            # Python that a page shows has two between classes, as anywhere.
+            # Python in a page has two empty lines between classes, as usual.
             prose = re.sub("^```python\n.*?^```$", "(code)", text, flags=re.DOTALL | re.MULTILINE)
             assert "\n\n\n" not in prose, f"{name} has a scar of blank lines"
     assert not [path for path in project.rglob("*") if path.is_dir() and not any(path.iterdir())]
@@ -85,7 +85,7 @@ def test_every_file_is_whole_and_clean(render: Render, answers: Answers) -> None
 
 @pytest.fixture(scope="session")
 def picked(template: Path, once: Once) -> Path:
-    """What the documentation's picker reads."""
+    """The data of the documentation's picker."""
     return once.get("picker", lambda folder: picker.write(Renders(template).files(), folder))
 
 
@@ -94,13 +94,13 @@ def picked(template: Path, once: Once) -> Path:
 def test_the_picker_shows_what_copier_renders(render: Render, template: Path, picked: Path, answers: Answers) -> None:
     project = render(**answers)
     shown = picker.read(picked, answers)
-    # It names the template's own address.
+    # This file has the template's path.
     shown[".copier-answers.yml"] = shown[".copier-answers.yml"].replace(SOURCE, str(template))
     assert {str(path.relative_to(project)): path.read_text() for path in files(project)} == shown
 
 
 def test_pages_are_formatted_and_linted(render: Render) -> None:
-    # No answer reaches a page, so one project stands for all.
+    # Pages do not depend on answers, so one project is enough.
     run_tool("djlint", "--check", "--lint", "--quiet", "templates", folder=render())
 
 
@@ -111,8 +111,8 @@ def test_pages_are_formatted_and_linted(render: Render) -> None:
 def test_the_project_is_the_same_on_every_platform(
     render: Render, database: str, python_version: str, tasks: str
 ) -> None:
-    """Platforms differ in their shell: the project's Python is the same, byte for byte."""
-    # With tasks go extras, so that both meet all platforms.
+    """Platforms differ only in their shell: the project's Python is the same, byte for byte."""
+    # Combine tasks with extras, so that both are rendered for all platforms.
     chosen = {"tasks": tasks, "extras": [] if tasks == "none" else question_choices("extras")}
     seen: dict[str, dict[str, bytes]] = {}
     for platform in question_choices("platform"):
@@ -129,7 +129,7 @@ def test_the_project_is_the_same_on_every_platform(
 
 
 def test_the_template_is_formatted_where_it_lies(template: Path, tmp_path: Path) -> None:
-    """Python that needs no answer is no .jinja file, and has docstrings throughout."""
+    """Python that does not depend on answers is no .jinja file, and has docstrings throughout."""
     copy = tmp_path / "template"
     shutil.copytree(template / "template", copy)
     run_tool(
@@ -149,7 +149,7 @@ def test_the_template_is_formatted_where_it_lies(template: Path, tmp_path: Path)
 
 
 def test_nothing_volatile_is_rendered(render: Render) -> None:
-    """Two renders of the same answers are the same, so an update changes what a release changed."""
+    """Two renders with the same answers are the same, so that an update changes only what a release changed."""
     once, again = render(), render()
     assert [path.relative_to(once) for path in files(once)] == [path.relative_to(again) for path in files(again)]
     for path in files(once):

@@ -1,4 +1,4 @@
-"""What belongs to a platform is valid by the rules of the language it is written in."""
+"""A platform's own files are valid in their format."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def test_scripts_pass_shellcheck(render: Render) -> None:
             run_tool("shellcheck", str(script), folder=project)
 
 
-# What a machine's Docker says of itself, and what is said of it.
+# Versions that a machine's Docker reports, and the script's message.
 DOCKERS = {
     "no plugin": ("docker: 'compose' is not a docker command.", 1, "26.1.5+dfsg1", "has no compose plugin"),
     "old": (
@@ -49,7 +49,7 @@ DOCKERS = {
 def test_a_docker_that_cannot_be_used_is_refused_with_the_reason(
     render: Render, tmp_path: Path, compose: str, code: int, engine: str, told: str
 ) -> None:
-    """By a program that says what such versions say: nobody can install them all."""
+    """A program prints the versions' output, because not all versions can be installed here."""
     project = render(platform="docker")
     (tmp_path / "docker").write_text(
         f"""#!/bin/sh
@@ -71,7 +71,7 @@ esac
     )
     assert told in done.stdout + done.stderr
     assert done.returncode == (0 if "can be deployed" in told else 1)
-    # The page names the same ones.
+    # The page has the same minimum versions.
     page = (project / "docs/deploy.md").read_text()
     assert "Docker 25 or newer and compose 2.24 or newer" in page
 
@@ -107,7 +107,7 @@ def test_the_first_step_on_a_machine_refuses_one_that_is_too_old(
 
 @pytest.mark.skipif(not Path("/usr/bin/systemd-run").exists(), reason="this machine has no systemd")
 def test_a_command_for_the_site_asks_nothing_of_systemd_that_this_machine_does_not_know(render: Render) -> None:
-    """Debian 12, on which the tests run too, has systemd 252. Its manager is out of reach, so that nothing is started."""
+    """Debian 12, where the tests also run, has systemd 252. Its manager cannot be reached, so nothing is started."""
     script = render(platform="gunicorn") / "deploy/run-as-site"
     hidden = 'mount -t tmpfs tmpfs /run 2>/dev/null; exec "$@"'
     done = subprocess.run(
@@ -136,7 +136,7 @@ def test_the_compose_files_follow_the_specification(render: Render, database: st
     [("todo-list", ""), ("profile", "/etc/profile"), ("daemon", "uid="), ("user", "user-runtime-dir@.service")],
 )
 def test_the_first_step_on_a_machine_refuses_a_name_that_is_taken(render: Render, slug: str, taken: str) -> None:
-    """The check as the runbook has it, on the machine that the tests run on, for slugs of an earlier release too."""
+    """Run the runbook's check on this machine, also with slugs that only an earlier release accepted."""
     page = blocks(render(platform="gunicorn") / "docs/deploy.md")
     (check,) = (each.text.replace("todo-list", slug) for each in page if "taken=" in each.text)
     done = subprocess.run(["bash", "-euo", "pipefail", "-c", check], capture_output=True, text=True, check=False)
@@ -145,7 +145,7 @@ def test_the_first_step_on_a_machine_refuses_a_name_that_is_taken(render: Render
 
 
 def test_postgresql_takes_every_slug_as_a_name(render: Render, database: PostgreSQL) -> None:
-    """What the runbook pastes on PythonAnywhere, for a slug that is a word of SQL's."""
+    """Run the runbook's SQL for PythonAnywhere with a slug that is an SQL keyword."""
     page = (render(platform="pythonanywhere", project_slug="order") / "docs/deploy.md").read_text()
     statements = re.findall("^CREATE (?:ROLE|DATABASE) .*;$", page, re.MULTILINE)
     assert len(statements) == 2
@@ -155,7 +155,7 @@ def test_postgresql_takes_every_slug_as_a_name(render: Render, database: Postgre
 
 
 def test_visitors_by_ipv6_are_let_in_only_where_they_keep_their_addresses(render: Render) -> None:
-    """Without IPv6 in its network, Docker relays them under one address, and they would share one limit."""
+    """Without IPv6 in its network, Docker relays all IPv6 visitors from one address, so they would share one limit."""
     project = render(platform="docker")
     compose = yaml.safe_load((project / "compose.yaml").read_text())
     assert "enable_ipv6" not in (compose["networks"]["front"] or {})
@@ -193,13 +193,13 @@ def test_a_swarm_has_the_networks_of_compose(render: Render, tasks: str) -> None
 def test_the_procfile_has_a_release_phase_and_a_web_process(render: Render) -> None:
     processes = parse_procfile((render(platform="heroku") / "Procfile").read_text()).processes
     assert list(processes) == ["release", "web"]
-    # The router keeps an idle connection for 90 s, and a server that closes it earlier loses the request that is on its way.
+    # The router keeps idle connections for 90 s. A server that closes one earlier loses a request that is being sent on it.
     (keep_alive,) = re.findall(r"--keep-alive (\d+)", processes["web"])
     assert int(keep_alive) > 90
 
 
 def test_a_shell_with_a_proxy_in_front_says_so(render: Render) -> None:
-    """Limits on logins count by the visitor's address, which the proxy tells."""
+    """Login limits count by the visitor's address, which the proxy reports."""
     app = json.loads((render(platform="heroku") / "app.json").read_text())
     assert app["env"]["TRUSTED_PROXY_COUNT"]["value"] == "1"
     unit = (render(platform="gunicorn") / "deploy/systemd/site.conf").read_text().splitlines()
@@ -215,7 +215,7 @@ def test_sqlite_on_a_network_disk_is_not_in_wal_mode(render: Render, environment
 
 
 def test_every_answer_is_used(render: Render) -> None:
-    """An answer that no file depends on would be a question asked for nothing."""
+    """A question whose answer no file uses would be useless."""
     for platform, answer in {
         "heroku": "heroku_app",
         "pythonanywhere": "pythonanywhere_user",
@@ -229,7 +229,7 @@ def test_every_answer_is_used(render: Render) -> None:
 
 
 def test_no_name_of_the_other_system_is_left_for_an_account_in_europe(render: Render) -> None:
-    """Except those of pages that both have in common."""
+    """Except in the pages that both have."""
     project = render(platform="pythonanywhere", pythonanywhere_site="eu.pythonanywhere.com", ci="github")
     common = r"https://(www|help)\.pythonanywhere\.com/(pricing|forums|pages)"
     for path in [project / "docs/deploy.md", project / "docs/environment.md", project / ".env.example"]:

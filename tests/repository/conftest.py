@@ -1,4 +1,4 @@
-"""What tests of this repository can ask for."""
+"""Fixtures for the tests of this repository."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.rendering import ROOT
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A clone of this repository with the working tree's files, and nothing that has been installed."""
+    """A clone of this repository with the working tree's files, and nothing installed."""
     folder = tmp_path / "clone"
     run(["git", "clone", "--quiet", str(ROOT), str(folder)], tmp_path)
     listed = run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], ROOT).splitlines()

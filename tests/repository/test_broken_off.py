@@ -1,4 +1,4 @@
-"""A run of the tests leaves nothing behind, whether it ends or is broken off."""
+"""A test run leaves nothing behind, whether it ends or is interrupted."""
 
 import json
 import os
@@ -13,8 +13,8 @@ from tests.support.environments import clean_environment
 from tests.support.rendering import ROOT
 from tests.support.servers import HANGS, eventually, running
 
-# What a test may have at work when it is broken off: a process that does not hear, and has left its family, in namespaces
-# of its own; a server of a database; a file; and things on an engine.
+# What a test may leave when it is interrupted: a detached process in its own namespaces that ignores SIGTERM, a database
+# server, a file, and objects of a Docker engine.
 AT_WORK = """
 import json, os, subprocess, sys, time
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_at_work(tmp_path, ENGINE):
         away = f"import os, subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {DEAF!r}], start_new_session=True, stdout=subprocess.DEVNULL).pid)"
         namespaces = ["unshare", "--mount", "--net"] if os.geteuid() == 0 else []
         deaf = int(subprocess.run([*namespaces, sys.executable, "-c", away], stdout=subprocess.PIPE, text=True, check=True).stdout)
-        # One that has lost its parent and ends is gone, as it would be without a run around it.
+        # An orphan that ends must not remain as a zombie.
         orphan = "import subprocess; print(subprocess.Popen(['true'], stdout=subprocess.DEVNULL).pid)"
         ended = int(subprocess.run([sys.executable, "-c", orphan], stdout=subprocess.PIPE, text=True, check=True).stdout)
         while Path(f"/proc/{ended}").exists():
@@ -47,14 +47,14 @@ def test_at_work(tmp_path, ENGINE):
 
 
 def run_of(folder: Path, *, with_engine: bool) -> list[str]:
-    """The command of a run that has one test, which is at work for long."""
+    """Return the command of a run with one long test."""
     (folder / "test_it.py").write_text(AT_WORK.replace("ENGINE", "engine" if with_engine else "monkeypatch"))
     options = ["-p", "tests.conftest", "-c", os.devnull, "--rootdir", str(folder)]
     return [sys.executable, "-m", "scripts.run_tests", *options, str(folder)]
 
 
 def is_there(process: int) -> bool:
-    """Whether a process is there."""
+    """Return True if a process exists."""
     return Path(f"/proc/{process}").exists()
 
 
@@ -63,7 +63,7 @@ def is_there(process: int) -> bool:
     [
         ("SIGINT", 128 + signal.SIGINT, True),
         ("SIGTERM", 128 + signal.SIGTERM, False),
-        # One of its processes vanishes, and pytest goes on to the end.
+        # One of its worker processes ends abruptly, and pytest goes on to the end.
         ("FAILS", 1, False),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a new project and each request cost stays small."""
+"""A new project and each request cost little time."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from tests.support.sites import Site
 
 
 def test_the_request_id_and_line_cost_little_beside_a_bare_request(site: Site) -> None:
-    # A ratio, since microseconds say more of the machine: on one where they cost 77, the ratio is 1.84.
+    # A ratio, since microseconds depend on the machine. Where they are 77, the ratio is 1.84.
     assert measured(site.bin / "python", site.project, rounds=60)["ratio"] <= 2.2
 
 
 def test_the_benchmark_goes_the_way_to_the_first_page(tmp_path: Path) -> None:
-    """How long it takes is for `make benchmark` to say, on a machine with nothing else to do."""
+    """The times are measured by `make benchmark`, on an idle machine."""
     assert set(one_run(tmp_path / "project", template_copy(tmp_path / "template"))) == {"render", "first page"}

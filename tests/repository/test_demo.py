@@ -1,4 +1,4 @@
-"""`make demo` renders a project, serves it, says where, and stops at Ctrl-C."""
+"""`make demo` renders a project, serves it, prints its URL, and stops at Ctrl-C."""
 
 import re
 import signal
@@ -17,18 +17,18 @@ COMPILERS = re.compile(r"(^|-)(cc|c89|c99|gcc|g\+\+|c\+\+|clang|clang\+\+|tcc|ld
 
 
 def demo(**variables: str) -> dict[str, str]:
-    """The environment of `make demo` as a user's shell has it."""
+    """Return the environment variables of `make demo` in a user's shell."""
     return clean_environment(UV=uv(), **variables)
 
 
 def address_of(server: Running) -> str:
-    """Wait for the demonstration's address, and return it."""
+    """Wait for the demonstration's URL, and return it."""
     said = re.compile(r"Serving at (http://127\.0\.0\.1:\d+/)")
 
     def is_over() -> bool:
         return said.search(server.output()) is not None or server.process.poll() is not None
 
-    # A slow network may need for the packages as long as ten things that hang.
+    # On a slow network, the download of the packages may take ten times as long as any other wait.
     any(eventually(is_over) for _ in range(10))
     found = said.search(server.output())
     assert found, server.output()
@@ -36,15 +36,15 @@ def address_of(server: Running) -> str:
 
 
 def test_the_demonstration_serves_a_fresh_project_and_leaves_it(tmp_path: Path) -> None:
-    # Signs that a shell, a URL and a format string would take for their own.
+    # Characters that have a meaning in shells, URLs and format strings.
     folder = tmp_path / "todo #1 (50%)?"
     env = demo(DEST=str(folder))
     with running(["make", "demo"], ROOT, env, tmp_path / "log") as server:
         address = address_of(server)
-        # It says so when the site answers, and not before.
+        # The URL is printed only when the site answers.
         answer = requests.get(address, timeout=HANGS)
         assert (answer.status_code, "Todo List" in answer.text) == (200, True)
-        # Ctrl-C reaches make too, which then ends by it.
+        # Ctrl-C reaches make too, which then ends by the signal.
         assert server.stop(signal.SIGINT) == -signal.SIGINT
     assert f"The project is in {folder}" in server.output()
     assert (folder / "manage.py").exists()
@@ -53,20 +53,20 @@ def test_the_demonstration_serves_a_fresh_project_and_leaves_it(tmp_path: Path) 
 
 
 def test_a_new_clone_needs_no_compiler_and_says_at_once_what_it_does(clone: Path, tmp_path: Path) -> None:
-    """With empty caches, and without a program that compiles."""
+    """Run with empty caches, and without a compiler."""
     programs = tmp_path / "bin"
     programs.mkdir()
     for program in Path("/usr/bin").iterdir():
         if not COMPILERS.search(program.name):
             (programs / program.name).symlink_to(program)
-    # The one that pyenv or uv has brought, and not what starts it.
+    # The interpreter that pyenv or uv installed, and not a script that starts it.
     (programs / "python3").unlink(missing_ok=True)
     (programs / "python3").symlink_to(Path(sys.base_prefix, "bin/python3"))
     env = demo(DEST=str(tmp_path / "todo"), UV_CACHE_DIR=str(tmp_path / "cache"), CC="false", CXX="false")
     env = {**env, "PATH": str(programs), "UV": ""}
     with running(["make", "demo"], clone, env, tmp_path / "log") as server:
         assert eventually(lambda: bool(server.output()))
-        # Said before anything is there.
+        # Printed before anything is installed.
         assert server.output().startswith("Installing")
         address_of(server)
     said = server.output()
@@ -83,7 +83,7 @@ def test_a_new_clone_needs_no_compiler_and_says_at_once_what_it_does(clone: Path
         ({"DEST": str(ROOT)}, "is there already and not empty"),
         ({"RUN": "fast"}, "RUN=fast is nothing that can be run"),
         ({"RUN": "real", "PLATFORM": "heroku"}, "make demo PLATFORM=docker RUN=real"),
-        # No engine is at this address.
+        # No engine listens at this address.
         ({"RUN": "real", "DOCKER_HOST": "tcp://127.0.0.1:9"}, "RUN=real needs"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The documentation is built from the template, leads nowhere wrong, and works by keyboard and without a network."""
+"""The documentation is built from the template, has no broken links, and works by keyboard and without a network."""
 
 import json
 import re
@@ -49,7 +49,7 @@ def repository(once: Once) -> Path:
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """Serves files, and says nothing."""
+    """A file server without log output."""
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -57,19 +57,19 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @dataclass
 class Documentation:
-    """The site while it is served, and what a browser complained about."""
+    """The served site, and the browser's errors."""
 
     url: str
     browser: Browser
     complaints: list[str] = field(default_factory=list)
 
     def on_console(self, message: ConsoleMessage) -> None:
-        """Keep what the browser complains of."""
+        """Record an error of the browser."""
         if message.type in ("error", "warning"):
             self.complaints.append(message.text)
 
     def on_request(self, request: Request) -> None:
-        """Keep what is asked of other sites."""
+        """Record a request to another site."""
         if not request.url.startswith((self.url, "data:", "blob:")):
             self.complaints.append(request.url)
 
@@ -85,7 +85,7 @@ class Documentation:
 
 @pytest.fixture(scope="module")
 def served(repository: Path) -> Iterator[Documentation]:
-    """The site, served on loopback as any web server would, and a browser."""
+    """The site, served on loopback, and a browser."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(repository / "site"))) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -99,7 +99,7 @@ def served(repository: Path) -> Iterator[Documentation]:
 
 @pytest.fixture
 def documentation(served: Documentation) -> Iterator[Documentation]:
-    """The site, whose pages complain of nothing and ask no other site for anything."""
+    """The site; after the test, check that no page had an error or sent a request to another site."""
     served.complaints.clear()
     yield served
     assert served.complaints == []
@@ -117,7 +117,7 @@ def test_a_link_that_leads_nowhere_is_an_error(repository: Path, tmp_path: Path)
 
 
 def test_pages_have_what_is_made_from_the_template(repository: Path) -> None:
-    """The questions, a runbook a platform, and what an update changes."""
+    """The questions, a runbook for each platform, and the changes of an update."""
     pages = repository / "build/docs"
     questions = (pages / "questions.md").read_text()
     for name in CHOSEN:
@@ -130,7 +130,7 @@ def test_pages_have_what_is_made_from_the_template(repository: Path) -> None:
         assert "](../compose.yaml)" not in runbook
         changes = (pages / f"changes/{platform}.md").read_text()
         assert newest in changes
-        # What it says of a file is what git says of it.
+        # The page's diff of a file is git's diff.
         assert (pages / f"changes/{platform}.diff.txt").read_text().count("diff --git") == changes.count("\n| `")
 
 
@@ -172,7 +172,7 @@ def test_the_picker_works_by_keyboard_and_its_address_brings_it_back(
 ) -> None:
     page = documentation.open("picker/")
     page.get_by_role("radio", name="Heroku").focus()
-    # SQLite cannot be on Heroku, and is not offered there.
+    # SQLite does not work on Heroku, so it is not offered there.
     page.get_by_role("radio", name="PythonAnywhere").press("ArrowLeft")
     assert page.get_by_role("radio", name="SQLite").is_disabled()
     page.keyboard.press("ArrowRight")
@@ -206,13 +206,13 @@ def test_the_picker_works_by_keyboard_and_its_address_brings_it_back(
 
 def test_the_readme_is_short_and_says_what_the_documentation_says() -> None:
     readme = (ROOT / "README.md").read_text()
-    # Two screens, at most.
+    # The page is two screens long at most.
     assert len(readme.splitlines()) <= 60
     for link in re.findall(r"\]\((?!https?://)([^)]+)\)", readme):
         assert (ROOT / link).exists(), link
     table = re.findall(r"^\|.+$", readme, re.MULTILINE)
     assert table == re.findall(r"^\|.+$", (ROOT / "docs/comparison.md").read_text(), re.MULTILINE)
-    # Each cell about a project has its source.
+    # Each cell about a project links to its source.
     assert all("](https://github.com/" in cell for row in table[2:] for cell in row.strip("| ").split(" | ")[1:])
 
 
@@ -223,7 +223,7 @@ def test_pictures_load_fast() -> None:
 
 
 def names(page: Page) -> set[str]:
-    """Return what everything on a page is called to a screen reader, in parts that no script can look into too."""
+    """Return the accessible names of all elements, including those in parts that scripts cannot read."""
     nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
     return {node.get("name", {}).get("value", "") for node in nodes}
 
@@ -236,7 +236,7 @@ def test_search_needs_no_network(documentation: Documentation) -> None:
     assert eventually(lambda: "Roll back" in names(page))
 
 
-# A page of each kind: the theme, what is made from the template, and the picker.
+# One page of each kind: a plain page, one made from the template, and the picker.
 KINDS = ("", "questions/", "picker/", "runbooks/docker/", "changes/docker/", "sizes/", "comparison/")
 
 

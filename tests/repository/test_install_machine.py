@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.rendering import ROOT
 
-# What a machine has that has little more than a shell.
+# The programs of a minimal machine.
 PROGRAMS = [
     "awk",
     "bash",
@@ -37,7 +37,7 @@ PROGRAMS = [
 
 
 class Bare:
-    """A copy of the scripts on a machine with few programs, beside which others can be put."""
+    """A copy of the scripts on a machine with few programs, to which others can be added."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "repository"
@@ -48,18 +48,18 @@ class Bare:
         for name in PROGRAMS:
             if program := shutil.which(name):
                 (self.programs / name).symlink_to(program)
-        # One who is nobody comes here too.
+        # The user nobody must be able to enter too.
         for each in (folder, self.folder):
             each.chmod(0o755)
 
     def has(self, *names: str) -> None:
-        """Let it have programs that do nothing, and do it well."""
+        """Add programs that do nothing and succeed."""
         for name in names:
             (self.programs / name).write_text("#!/bin/sh\n")
             (self.programs / name).chmod(0o755)
 
     def install(self, *arguments: str, before: tuple[str, ...] = ()) -> tuple[int, str]:
-        """Run the script; gives its code, and what it said."""
+        """Run the script; return its exit code and output."""
         variables = {
             "PATH": str(self.programs),
             "HOME": str(self.folder),
@@ -78,7 +78,7 @@ class Bare:
 
 @pytest.fixture
 def bare() -> Iterator[Bare]:
-    """A machine with little, in a folder that everybody may enter, unlike pytest's own."""
+    """A minimal machine in a folder that all users may enter, unlike pytest's own."""
     with tempfile.TemporaryDirectory() as folder:
         yield Bare(Path(folder))
 

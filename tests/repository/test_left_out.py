@@ -1,4 +1,4 @@
-"""A test that cannot run here is named in one line, and fails where CI is set."""
+"""A test that cannot run here is named in one line, and fails if CI is set."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ import pytest
 def test_in_a_browser():
     pytest.skip("no Chromium")
 """
-# Other ways to leave a test out: by a mark, and by what it is given.
+# Other ways to skip a test: by a mark, and in a fixture.
 OTHERWISE = (
     """
 import pytest

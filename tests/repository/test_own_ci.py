@@ -1,4 +1,4 @@
-"""The template's own CI: valid, safe, and made of the commands that people run; `make check` sees what a change broke."""
+"""This repository's CI is valid, safe, and runs the commands that people run; `make check` finds what a change broke."""
 
 import os
 import re
@@ -35,7 +35,7 @@ def test_workflows_follow_their_schema_and_are_safe() -> None:
 
 
 def test_they_run_what_people_run() -> None:
-    """What a step runs is a target of the Makefile, a script, or brings what these need."""
+    """Each step runs a make target or a script, or installs what these need."""
     targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
     steps: list[dict[str, Any]] = [
         step
@@ -58,13 +58,13 @@ def test_the_levels_are_the_workflows_jobs_and_the_folders_of_tests() -> None:
     assert set(matrix) == set(LEVELS)
     page = (ROOT / "CONTRIBUTING.md").read_text()
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(LEVELS)
-    # No test stands anywhere else.
+    # There are no tests elsewhere.
     assert not [path for path in ROOT.glob("tests/**/test_*.py") if path.parent.parent != ROOT / "tests"]
     assert chosen("sites", changed=False) == ["tests/sites"]
 
 
 def test_nothing_is_compiled_where_the_tools_are_installed() -> None:
-    """A machine may have no compiler: each package comes as a wheel, or is Python alone."""
+    """A machine may have no compiler: each package has a wheel, or is pure Python."""
     packages = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
     assert {package["name"] for package in packages if "sdist" in package and "wheels" not in package} <= {"docopt"}
 
@@ -76,7 +76,7 @@ def test_a_level_that_there_is_not_is_refused() -> None:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A copy of this repository's working tree, to break."""
+    """A copy of this repository's working tree that the test may break."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
     copy = tmp_path / "repository"
@@ -89,19 +89,19 @@ def repository(tmp_path: Path) -> Path:
 
 
 def make(repository: Path, *words: str, **variables: str) -> str:
-    """Run `make` in a copy, with the packages that these tests run on and these variables."""
+    """Run `make` in a copy, with these tests' packages and these variables."""
     variables |= {
         "UV": uv(),
         "UV_NO_SYNC": "1",
         "UV_PROJECT_ENVIRONMENT": sys.prefix,
-        # What the copies before have found out of the same files.
+        # Share the caches of earlier copies of the same files.
         "MYPY_CACHE_DIR": str(repository.parents[1] / "mypy"),
     }
     return run(["make", *words], repository, env=clean_environment(**variables))
 
 
 def appended(name: str, lines: str) -> Change:
-    """Let a file end with these lines."""
+    """Append lines to a file."""
     return lambda copy: (copy / name).write_text((copy / name).read_text() + lines)
 
 
@@ -110,7 +110,7 @@ CAUGHT = {
     "format": (appended("scripts/demo.py", "\nx  =  1\n"), "would be reformatted"),
     "types": (appended("scripts/demo.py", '\nx: int = ""\n'), "Incompatible types in assignment"),
 }
-# Each by a test or a project of its own, so that one run says all of it.
+# Each fault affects another test or project, so that one run finds all of them.
 CAUGHT_BY_TESTS = {
     "a blank line too many": (
         text("template/README.md.jinja", "## Work\n", "## Work{{ '\\n\\n' if platform == 'docker' else '' }}\n"),

@@ -1,4 +1,4 @@
-"""What the tests themselves keep to."""
+"""The tests keep to their own rules."""
 
 import ast
 
@@ -10,7 +10,7 @@ CLOCKS = {"monotonic", "perf_counter", "time"}
 
 
 def bounds(source: str) -> set[int]:
-    """The lines that compare a reading of a clock with a number."""
+    """Return the lines that compare a clock's time with a number."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Compare):
@@ -22,7 +22,7 @@ def bounds(source: str) -> set[int]:
 
 
 def test_no_test_asserts_seconds() -> None:
-    """Beside others a test may take long, so that what counts is what happens before what: `HANGS` is the only bound."""
+    """A test may be slow beside others. Tests assert the order of events, and `HANGS` is the only time limit."""
     found = {
         f"{path.relative_to(ROOT)}:{line}"
         for folder in ("tests", "stand_ins", "template")

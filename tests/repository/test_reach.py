@@ -1,4 +1,4 @@
-"""`make test CHANGED=1` runs what a change can break, and little else."""
+"""`make test CHANGED=1` runs the tests that a change can break, and few others."""
 
 import shutil
 from pathlib import Path
@@ -24,7 +24,7 @@ from tests.support.rendering import ROOT
         ("template/{{github}}/.github/workflows/ci.yml", "tests/updates/test_update_workflow.py", "tests/sites"),
         ("template/apps/pages/views.py", "tests/sites", "tests/platforms/test_heroku.py"),
         ("copier.yml", "tests/questions", "tests/sites"),
-        # By what a module imports, however many steps away.
+        # Found by a module's imports, direct or indirect.
         ("tests/support/object_storage.py", None, "tests/rendering"),
         ("stand_ins/object_storage.py", "tests/sites/test_s3.py", "tests/rendering"),
         ("stand_ins/heroku/router.py", "tests/platforms/test_heroku_stand_in.py", "tests/platforms/test_gunicorn.py"),
@@ -46,7 +46,7 @@ def test_what_all_tests_stand_on_reaches_all() -> None:
 
 
 def test_every_file_of_this_repository_reaches_something() -> None:
-    """But for those that nothing depends on."""
+    """Except the files that nothing depends on."""
     names = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], ROOT).split("\0")
     dead = {name for name in names if name and (ROOT / name).exists() and not reached_by([name], ROOT)}
     assert dead <= {

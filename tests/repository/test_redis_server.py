@@ -1,4 +1,4 @@
-"""The Redis of the tests stops, hangs and comes back as a real one does."""
+"""The tests' Redis server can be stopped, made to hang, and restarted, and keeps its data."""
 
 import signal
 

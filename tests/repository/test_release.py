@@ -1,4 +1,4 @@
-"""`make release` makes what a release is, or says all that prevents it; `make tags` brings the tags that a clone lacks."""
+"""`make release` makes a release, or lists all that prevents it; `make tags` makes the tags that a clone lacks."""
 
 import os
 import re
@@ -18,7 +18,7 @@ VERSION = "900.0.0"
 
 @pytest.fixture
 def repository(clone: Path) -> Path:
-    """A clone with something to release and no tags."""
+    """A clone with unreleased changes and without tags."""
     for name in run(["git", "tag"], clone).split():
         run(["git", "tag", "--delete", name], clone)
     run(["git", "checkout", "--quiet", "-B", "main"], clone)
@@ -32,9 +32,9 @@ def repository(clone: Path) -> Path:
 
 
 def release(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run what `make release` runs, by the Python of these tests."""
+    """Run the program of `make release` with the Python of these tests."""
     command = [sys.executable, "-m", "scripts.release", *arguments]
-    # Whatever PYTHONPATH the tests have is this repository's.
+    # A PYTHONPATH of the tests would lead to this repository instead of the clone.
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(command, cwd=repository, env=env, capture_output=True, text=True, check=False)
 
@@ -52,7 +52,7 @@ def test_a_release_is_a_tagged_commit_with_its_section_and_its_place_in_the_tabl
     released = run(["git", "show", f"{tag(VERSION)}:pyproject.toml"], repository)
     assert tomllib.loads(released)["project"]["version"] == VERSION
     assert "Something is better." in section(run(["git", "show", f"{tag(VERSION)}:CHANGELOG.md"], repository), VERSION)
-    # The repository's own tests take it for one.
+    # The repository's own test on releases accepts it.
     names = ["test_every_release_has_its_section_in_the_changelog_and_its_commit_in_the_table", "test_the_version_is"]
     command = [
         sys.executable,

@@ -1,4 +1,4 @@
-"""A run of the tests tells where its time went, with that of the programs that tests start."""
+"""A test run prints where its time went, including the programs that tests start."""
 
 import json
 import os
@@ -17,7 +17,7 @@ import pytest
 @pytest.mark.parametrize("number", range(25))
 def test_many(number):
     if number == 7:
-        # Busy for as long as it takes to count so far, on whatever machine.
+        # Counting takes processor time on any machine.
         subprocess.run([sys.executable, "-c", "for _ in range(20_000_000): pass"], check=True)
 """
 

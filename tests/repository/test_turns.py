@@ -1,4 +1,4 @@
-"""Tests that are marked `alone` have the machine to themselves, and no stream of others keeps them out."""
+"""Tests that are marked `alone` run without others, and do not wait forever for them."""
 
 from pathlib import Path
 from threading import Event, Thread
@@ -6,12 +6,12 @@ from threading import Event, Thread
 from tests.support.servers import HANGS
 from tests.support.turns import turn
 
-# Seconds in which one that may come in would have.
+# Seconds after which a test that may run would have started.
 AT_ONCE = 0.3
 
 
 class Someone:
-    """A test that wants its turn."""
+    """A test that waits for its turn."""
 
     def __init__(self, folder: Path, *, alone: bool = False) -> None:
         self.folder, self.alone = folder, alone
@@ -20,13 +20,13 @@ class Someone:
         self.thread.start()
 
     def be(self) -> None:
-        """Come in, stay until told, and go."""
+        """Wait for the turn, run until `leaves` is called, and end."""
         with turn(self.folder, alone=self.alone):
             self.came_in.set()
             self.may_go.wait(HANGS)
 
     def leaves(self) -> None:
-        """Let it go, and wait until it has."""
+        """End it, and wait until it has ended."""
         self.may_go.set()
         self.thread.join(HANGS)
 

@@ -1,4 +1,4 @@
-"""A project with a language model answers its members, and a model that hangs keeps nobody else waiting."""
+"""A project with a language model answers its users, and a model that hangs does not block other pages."""
 
 import json
 import secrets
@@ -30,7 +30,7 @@ def assisted_site(template: Path, tmp_path_factory: pytest.TempPathFactory, envi
 
 
 def member(site: Site) -> Visitor:
-    """Someone who has signed up, from an address of their own."""
+    """Return a visitor with a new account and an IP address of their own."""
     visitor = Visitor(site.port, **{"X-Forwarded-For": f"2001:db8:{secrets.token_hex(2)}::1"})
     address = f"{secrets.token_hex(6)}@example.com"
     assert visitor.post("/accounts/signup/", email=address, password1=PASSWORD, password2=PASSWORD).status == 302
@@ -63,7 +63,7 @@ def test_a_model_that_hangs_keeps_nobody_else_waiting(assisted_site: Site, tmp_p
             asking = [threading.Thread(target=ask, args=[each]) for each in members]
             for thread in asking:
                 thread.start()
-            # More ask than the worker has threads, and it goes on serving: these are told at once that nobody answers.
+            # More users ask than the worker has threads. It goes on serving, because the others are refused at once.
             assert eventually(lambda: len(pages) == 4)
             assert assisted_site.get("/health/").status_code == 200
             assert assisted_site.get("/").status_code == 200

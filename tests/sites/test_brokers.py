@@ -1,4 +1,4 @@
-"""The site and Celery's broker: what its address may be, and what becomes of pages while it is down."""
+"""The site accepts valid URLs of Celery's broker, and its pages work while the broker is down."""
 
 import signal
 import subprocess
@@ -17,7 +17,7 @@ from tests.support.redis import Redis
 from tests.support.servers import PATIENCE, eventually
 from tests.support.workers import WorkingSite
 
-# Seconds for which the broker is away.
+# Seconds for which the broker is down.
 DOWN = 10
 
 
@@ -58,7 +58,7 @@ def test_production_refuses_to_start_without_a_broker_and_says_what_to_write(
 
 
 def ask_for_a_task(site: WorkingSite, number: int) -> requests.Response:
-    """What is answered to the visitor of that number who asks for a task."""
+    """Return the answer to visitor `number`, who starts a task."""
     address = {"X-Forwarded-For": f"192.0.2.{number}"}
     page = site.get("/accounts/login/", **address)
     token = page.text.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
@@ -75,7 +75,7 @@ def test_pages_go_on_while_the_broker_is_down_and_no_task_that_was_taken_is_lost
         back = Timer(DOWN, site.redis.start)
         back.start()
         try:
-            # Without the broker, and then until it does its work again.
+            # While the broker is down, and then until it accepts tasks again.
             while back.is_alive() or answers[-1].status_code != 202:
                 pages.append(site.get("/").status_code)
                 answers.append(ask_for_a_task(site, len(answers)))
@@ -84,9 +84,9 @@ def test_pages_go_on_while_the_broker_is_down_and_no_task_that_was_taken_is_lost
         finally:
             back.join()
         assert set(pages) == {200}
-        # A page that waited for the broker would have been the only one meanwhile.
+        # If a page waited for the broker, there would have been only one meanwhile.
         assert [answer.status_code for answer in answers].count(503) > 1
-        # Whoever asked was told, or has it done.
+        # Each visitor got an error, or their task runs.
         assert {answer.status_code for answer in answers} == {202, 503}
         keys = [answer.json()["key"] for answer in answers if answer.status_code == 202]
         assert eventually(lambda: all(site.get(f"/tasks/answer/?key={key}").json()["done"] for key in keys))
@@ -106,7 +106,7 @@ def test_a_broker_that_is_full_takes_no_more_and_is_emptied(site: WorkingSite) -
             site.wait_for(5)
             assert site.redis.connections() - asked <= 6
             assert site.redis.ask("CONFIG SET maxmemory 1") == "+OK"
-            # The visitor is told, as where there is no broker.
+            # The visitor gets the same error as without a broker.
             assert ask_for_a_task(site, 1).status_code == 503
             assert set(site.wait_for(30)) == set(range(30)), worker.output()
             assert site.redis.ask("CONFIG SET maxmemory 0") == "+OK"
@@ -119,7 +119,7 @@ def test_a_broker_that_hangs_costs_who_asks_some_seconds_and_nobody_else_any(sit
         assert ask_for_a_task(site, 1).status_code == 202
         site.redis.send(signal.SIGSTOP)
         try:
-            # It hangs until both are answered, and longer.
+            # The broker hangs until after both answers.
             assert ask_for_a_task(site, 2).status_code == 503
             assert site.get("/").status_code == 200
         finally:
@@ -127,18 +127,18 @@ def test_a_broker_that_hangs_costs_who_asks_some_seconds_and_nobody_else_any(sit
 
 
 def test_a_task_that_is_not_done_when_the_time_to_end_is_over_is_given_back(site: WorkingSite) -> None:
-    # Far from a task's limit, so that what was given back is what the next worker does.
+    # Longer than the test: the next worker must run the tasks that were returned to the queue, not tasks whose limit is over.
     site.variables |= {"TASK_TIME_LIMIT_SECONDS": "600", "CELERY_SHUTDOWN_SECONDS": "2"}
     site.prepare()
     site.ask_for("tasks.write_down.enqueue(0)\ntasks.write_down.enqueue(1, 12)")
     with site.worker("before") as worker:
         site.wait_for(1)
         time.sleep(0.5)
-        # As Heroku does.
+        # Heroku sends SIGTERM to all processes of a dyno, so the main one gets it twice.
         for _ in range(2):
             worker.process.send_signal(signal.SIGTERM)
         worker.process.wait(PATIENCE)
-    # It has ended before its task has.
+    # The worker ended before its task did.
     assert site.done() == {0: 1}
     with site.worker("after") as worker:
         assert site.wait_for(2) == {0: 1, 1: 1}, worker.output()
@@ -153,16 +153,16 @@ def test_a_task_that_ends_its_process_each_time_is_given_up_and_shows_nothing(si
         def given_up() -> bool:
             return "Task handler raised error: WorkerLostError" in worker.output()
 
-        # Celery notices within five seconds each time that a process is gone.
+        # Celery notices a lost process within five seconds.
         assert eventually(given_up) or eventually(given_up), worker.output()
-        # Nothing of it is left to be done.
+        # The task does not run again.
         site.ask_for("tasks.write_down.enqueue(2)")
         assert site.wait_for(3) == {0: 5, 1: 1, 2: 1}, worker.output()
         assert "s3cret" not in worker.output()
 
 
 def test_a_task_of_the_next_release_waits_for_its_worker(site: WorkingSite) -> None:
-    # Half of it is how long it waits at most.
+    # The longest wait is half of this limit.
     site.variables["TASK_TIME_LIMIT_SECONDS"] = "10"
     site.prepare()
     site.ask_for("tasks.write_down.enqueue(0)")

@@ -1,4 +1,4 @@
-"""With CACHE_URL the cache is in Redis, and a Redis that is down makes the site slower and nothing else."""
+"""With CACHE_URL the cache is in Redis, and while Redis is down the site is only slower."""
 
 import secrets
 import signal
@@ -15,7 +15,7 @@ from tests.support.servers import HANGS
 from tests.support.sites import Site
 from tests.support.visitors import Visitor
 
-# Seconds that a page may take while Redis hangs, on a machine that has other things to do.
+# Seconds that a page may take while Redis hangs, on a busy machine.
 BOUND = 5.0
 
 
@@ -28,12 +28,12 @@ def cached_site(site: Site, redis_server: Redis, tmp_path: Path) -> Iterator[Sit
 
 
 def somebody(site: Site) -> Visitor:
-    """A visitor from an address that no other has."""
+    """Return a visitor with an IP address of their own."""
     return Visitor(site.port, **{"X-Forwarded-For": f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}::1"})
 
 
 def wrong_passwords_are_limited(site: Site) -> bool:
-    """Whether an account's sixth try is refused, whichever worker is asked, and another account's first is not."""
+    """Return True if an account's sixth login is refused by each worker, and another account's first is not."""
     email = account(site)
     for _ in range(5):
         assert TOO_MANY not in somebody(site).log_in(email, "wrong").text
@@ -58,13 +58,13 @@ def test_without_redis_logins_and_their_limits_go_on(
         redis_server.stop()
     else:
         redis_server.send(signal.SIGSTOP)
-    # Redis is away until all this is answered, and longer.
+    # Redis is down until after all these answers.
     assert somebody(cached_site).log_in(account(cached_site), PASSWORD).status == 302
     assert wrong_passwords_are_limited(cached_site)
     ready = requests.get(f"{cached_site.url}/ready/", timeout=HANGS)
     assert (ready.status_code, ready.json()["checks"]["cache"]) == (200, True)
     log = (tmp_path / "log").read_text()
-    # A line for each of the two workers, and no traceback.
+    # Each of the two workers writes one line at most, without a traceback.
     assert 1 <= log.count("Redis does not answer") <= 2
     assert "Traceback" not in log
 
@@ -75,7 +75,7 @@ def test_redis_is_used_again_when_it_is_back(cached_site: Site, redis_server: Re
         somebody(cached_site).log_in("nobody@example.com", "wrong")
     redis_server.start()
     deadline = time.monotonic() + 80
-    # A process that was not asked meanwhile has noticed nothing, and has nothing to say.
+    # Only a worker that got a request meanwhile has noticed that Redis was down.
     while "Redis answers again" not in (log := (tmp_path / "log").read_text()):
         assert time.monotonic() < deadline, log
         somebody(cached_site).log_in(f"{secrets.token_hex(6)}@example.com", "wrong")
@@ -84,7 +84,7 @@ def test_redis_is_used_again_when_it_is_back(cached_site: Site, redis_server: Re
 
 
 def test_a_restart_of_redis_is_not_noticed(cached_site: Site, redis_server: Redis, tmp_path: Path) -> None:
-    """A kept connection that the restart has cut is replaced, without falling back."""
+    """A connection that the restart has cut is replaced, without the fallback."""
     for _ in range(6):
         somebody(cached_site).log_in(f"{secrets.token_hex(6)}@example.com", "wrong")
     redis_server.stop()

@@ -1,4 +1,4 @@
-"""A `.env` in the project's folder reaches every process, and what is set already wins."""
+"""A `.env` in the project's folder sets the variables of each process, unless they are set already."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ def test_the_server_reads_dotenv_too(template: Path, environments: Environments,
     site = Site(render(template, tmp_path / "project", database="sqlite"), environments, "sqlite:///db.sqlite3")
     site.prepare()
     variables = {**site.variables, "WEB_CONCURRENCY": "1"}
-    # As they are: a shell would eat what stands behind the $.
+    # Values are read literally: a shell would expand `$tail` and `${x}`.
     variables["SECRET_KEY"] += "$tail ${x} 'and' more"
     (site.project / ".env").write_text("".join(f'{name}="{value}"\n' for name, value in variables.items()))
     site.variables = {}

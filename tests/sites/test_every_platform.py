@@ -17,22 +17,22 @@ from tests.support.redis import Redis
 from tests.support.rendering import ANSWERS, TEMPLATE, Answers, combination_id, pairwise_combinations
 from tests.support.smoke import CHECKS, REDIRECT
 
-# Its fixtures are this module's alone: by itself the plugin would change how each test of this repository meets git.
+# The plugin's fixtures are imported only here: loaded as a plugin, it would change Git's settings for all tests.
 __all__ = ["copier", "copier_defaults", "copier_template", "copier_template_root"]
 
 
 @pytest.fixture(scope="session")
 def copier_template_paths() -> list[str]:
-    """What Copier reads of this repository."""
+    """The files of this repository that Copier reads."""
     return [*TEMPLATE]
 
 
 @pytest.fixture(scope="session")
 def default_gitconfig(nobodys_machine: None) -> None:
-    """Git as all tests here have it, in the place of the plugin's own."""
+    """Use the Git settings of all tests here instead of the plugin's."""
 
 
-# Heroku, PythonAnywhere, Docker and gunicorn, each with what a project can have: each two answers meet.
+# Heroku, PythonAnywhere, Docker and gunicorn with combinations that cover all pairs of answers.
 @pytest.mark.parametrize("answers", pairwise_combinations(), ids=combination_id)
 def test_a_platform_is_rendered_and_passes_its_smoke_suite(
     copier: CopierFixture,
@@ -47,6 +47,6 @@ def test_a_platform_is_rendered_and_passes_its_smoke_suite(
     broker = ["--broker-url", redis_server.url] if answers["tasks"] == "celery" else []
     said = project.run(shlex.join(["pytest", "smoke", "-p", "no:cacheprovider", *broker]), env=env)
     table = [(check, word) for word, check in re.findall(r"^(PASS|FAIL|SKIP)  (.+?)(?:  .*)?$", said, re.MULTILINE)]
-    # "Force HTTPS" redirects on PythonAnywhere, before the server is asked.
+    # PythonAnywhere's setting "Force HTTPS" redirects, before the request reaches the server.
     skipped = {REDIRECT} if answers["platform"] == "pythonanywhere" else set()
     assert table == [(check, "SKIP" if check in skipped else "PASS") for check in CHECKS]

@@ -1,4 +1,4 @@
-"""docs/operations.md's four steps change a large table under traffic, and the same change in one step is found out."""
+"""The four steps in docs/operations.md change a large table under traffic; in one step, the same change is refused."""
 
 import copy
 import re
@@ -21,12 +21,12 @@ from tests.support.traffic import Traffic, callers, steady_traffic
 
 Render = Callable[..., Path]
 
-# So many that writing to each takes a second.
+# Enough rows that an update of all takes a second.
 FILL = """
 INSERT INTO accounts_user (password, is_superuser, first_name, last_name, is_staff, is_active, date_joined, email)
 SELECT '!', false, '', '', false, true, now(), 'visitor' || n || '@example.com' FROM generate_series(1, 60000) n
 """
-# A page that reads the table and writes to it.
+# A page that reads from the table and writes to it.
 VISIT = '''"""A page for the test."""
 
 import uuid
@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
 
 
 class Large:
-    """A site with a large table, served on one socket by one release after the other."""
+    """A site with a large table, whose releases are served one after the other on one socket."""
 
     def __init__(self, site: Site, folder: Path) -> None:
         self.site = site
@@ -71,7 +71,7 @@ class Large:
 
     @contextmanager
     def traffic(self) -> Iterator[Traffic]:
-        """Visitors, until the end of the block."""
+        """Send traffic until the end of the block."""
         with self.listening, self.serving:
             self.start()
             with steady_traffic(*callers(2, "127.0.0.1", "localhost", "/visit/", port=self.port)) as seen:
@@ -79,13 +79,13 @@ class Large:
                 yield seen
                 count = seen.succeeded.total()
                 assert eventually(lambda: seen.succeeded.total() > count + 10), seen.failures
-                # The visitors go before the server does.
+                # The traffic ends before the server does.
 
     def start(self) -> None:
-        """Serve the release beside the one that serves, and then end that one."""
+        """Start serving this release beside the previous one, then stop the previous one."""
         log = self.folder / f"{self.site.project.name}.log"
         takes_over = f"exec 3<&{self.listening.fileno()}; export LISTEN_PID=$$; exec gunicorn"
-        # Each answer closes its connection, so that none is left to the release that goes.
+        # Each answer closes its connection, so that the previous release has none left when it stops.
         env = self.site.environment(LISTEN_FDS="1", WEB_CONCURRENCY="1", GUNICORN_CMD_ARGS="--keep-alive=0")
         with ExitStack() as stack:
             server: Running = stack.enter_context(
@@ -96,7 +96,7 @@ class Large:
             self.serving = stack.pop_all()
 
     def release(self, name: str, files: dict[str, str], *changes: Callable[[Path], object]) -> None:
-        """Migrate by a new release while the one before serves, and then serve the new one."""
+        """Run a new release's migrations while the previous one serves, then serve the new one."""
         before = self.site.project
         self.site.project = Path(shutil.copytree(before, self.folder / name, ignore=shutil.ignore_patterns("*.pyc")))
         for path, content in files.items():
@@ -111,7 +111,7 @@ class Large:
 def large(
     render: Render, environments: Environments, database: PostgreSQL, tmp_path: Path
 ) -> Iterator[Callable[[str], Large]]:
-    """Makes a site with a large table of its own, by its name."""
+    """Make a site with a large table of its own: `large(name)`."""
     options = ["--host=127.0.0.1", f"--port={database.port}", "--username=site"]
 
     def server(program: str, *arguments: str) -> None:
@@ -142,7 +142,7 @@ def large(
 
 
 def of_the_page(project: Path) -> tuple[dict[str, str], str]:
-    """The migrations that docs/operations.md shows, each with its path, and what it adds to the account's class."""
+    """Return the migrations in docs/operations.md by their paths, and the lines that it adds to the user model."""
     shown = {}
     for block in blocks(project / "docs/operations.md"):
         if block.language == "python":
@@ -164,7 +164,7 @@ def test_four_steps_change_a_large_table_under_traffic(large: Callable[[str], La
         four.release("fill", {second: migrations[second]})
         required = text("apps/accounts/models.py", ", null=True)  # noqa: DJ001 - until all rows have one", ")")
         four.release("contract", {path: migrations[path] for path in last}, required)
-        # Nothing is left to migrate, and nothing to say of what was.
+        # All migrations are applied, and the lint finds nothing.
         four.site.manage("makemigrations", "--check", "--dry-run")
         four.site.manage("lintmigrations")
     assert not seen.failures

@@ -1,4 +1,4 @@
-"""Limits that the site keeps by itself, where no proxy in front does: on Heroku, and behind a proxy that lets a body through."""
+"""The site enforces limits by itself if no proxy does: on Heroku, and behind a proxy that does not buffer bodies."""
 
 import json
 import socket
@@ -19,13 +19,13 @@ Render = Callable[..., Path]
 
 
 def connecting(site: Site) -> Callable[[], socket.socket]:
-    """Return what connects to the site as a proxy does that lets everything through."""
+    """Return a function that connects to the site as a proxy does that passes everything on."""
     return lambda: socket.create_connection(("127.0.0.1", site.port))
 
 
 @pytest.mark.parametrize("read", [True, False], ids=["that the site reads", "that the site refuses unread"])
 def test_slow_bodies_stop_no_page(site: Site, tmp_path: Path, read: bool) -> None:
-    """Sixteen of them against eight threads, on connections that are kept, as Heroku's router does."""
+    """Sixteen slow bodies against eight threads, on persistent connections like those of Heroku's router."""
     with site.started(tmp_path / "log", ["gunicorn", "--keep-alive=95"]):
         accepted = form_of(site.get(FORM)) if read else {}
         slow = {"sent": 1000, "length": MEGABYTE, "X_Forwarded_Proto": "https", **accepted}
@@ -51,7 +51,7 @@ def test_a_form_is_accepted_again_after_slow_ones(site: Site, tmp_path: Path) ->
 def test_a_body_over_the_limit_is_refused_before_it_is_read(
     platform: str, render: Render, environments: Environments, tmp_path: Path
 ) -> None:
-    """By the platform's own server: no proxy of ours is in front of it."""
+    """The platform's server refuses it: no proxy of the template is in front."""
     site = Site(render(platform=platform), environments, "sqlite:///nothing.sqlite3")
     site.manage("collectstatic", "--noinput")
     start = tomllib.loads((site.project / "pyproject.toml").read_text())["tool"]["smoke"]["start"]
@@ -92,12 +92,12 @@ def test_a_statement_is_bounded_for_pages_and_not_for_commands(
     visitor = {"Cookie": f"__Host-sessionid={'x' * 32}"}
     with site.started(tmp_path / "log", DATABASE_TIMEOUT_SECONDS="1") as server:
         assert site.get("/admin/", **visitor).status_code == 302
-        # As a migration holds a table. A command waits for it beyond the second.
+        # Lock the table as a migration does. A command waits for it longer than a page's limit of a second.
         with database.holding("django_session"):
             for _ in range(3):
                 late = site.get("/admin/", **visitor)
                 assert (late.status_code, late.headers.get("Retry-After")) == (503, "10"), server.output()
-            # The statements do not go on without a visitor: only the holder's own is left, which is this one.
+            # The statements of refused pages have ended: only this connection's own is left.
             assert database.ask("SELECT count(*) FROM pg_locks WHERE NOT granted") == "0"
         assert site.get("/admin/", **visitor).status_code == 302
     code = "from django.db import connection as c; k = c.cursor(); k.execute('SELECT pg_sleep(1.5)'); print('waited')"

@@ -1,4 +1,4 @@
-"""Wrong passwords are limited for an account and for an address, across workers, and whatever a visitor claims to be."""
+"""Wrong passwords are limited by account and by IP address, across workers, and visitors cannot forge their address."""
 
 import secrets
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ PASSWORD = "correct horse battery staple"
 
 @pytest.fixture(params=["tcp", "unix"])
 def where(request: pytest.FixtureRequest, site: Site, tmp_path: Path) -> Iterator[int | str]:
-    """The site served by two workers behind a proxy, by port or by unix socket."""
+    """The port or the Unix socket of the site, which two workers serve behind a proxy."""
     socket = tmp_path / "socket"
     command = (
         ["gunicorn"]
@@ -27,19 +27,19 @@ def where(request: pytest.FixtureRequest, site: Site, tmp_path: Path) -> Iterato
 
 
 def account(site: Site) -> str:
-    """The address of a new account, which may use the admin."""
+    """Return the email address of a new account, which may use the admin."""
     email = f"{secrets.token_hex(6)}@example.com"
     site.manage("createsuperuser", "--noinput", "--email", email, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
     return email
 
 
 def address() -> str:
-    """An address that no other test uses, in a network of its own: an IPv6 /64 counts as one."""
+    """Return an IPv6 address that no other test uses, in a /64 of its own, because the limit counts by /64."""
     return f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}::1"
 
 
 def refused(where: int | str, addresses: list[str]) -> list[bool]:
-    """Say of a login from each address, each time for another account, whether it was not even tried."""
+    """Log in from each address to a new account each; return for each whether the limit refused it."""
     answers = [
         Visitor(where, **{"X-Forwarded-For": each}).log_in(f"{secrets.token_hex(6)}@example.com", "?")
         for each in addresses
@@ -53,20 +53,20 @@ def test_an_accounts_wrong_passwords_are_counted_wherever_they_come_from(site: S
     for _ in range(5):
         answer = Visitor(where, **{"X-Forwarded-For": address()}).log_in(email, "wrong")
         assert (answer.status, TOO_MANY in answer.text) == (200, False)
-    # By now the right password is refused too, on the admin's login as on the site's.
+    # Now the right password is refused too, on the site's login and on the admin's.
     visitor = Visitor(where, **{"X-Forwarded-For": address()})
     assert TOO_MANY in visitor.log_in(email, PASSWORD).text
     admins = visitor.ask("GET", "/admin/login/?next=/admin/")
     assert (admins.status, admins.headers["Location"]) == (302, "/accounts/login/?next=%2Fadmin%2F")
     assert TOO_MANY in visitor.post("/accounts/login/?next=/admin/", login=email, password=PASSWORD).text
-    # Another account is free to log in.
+    # Another account can still log in.
     assert Visitor(where, **{"X-Forwarded-For": address()}).log_in(account(site), PASSWORD).status == 302
 
 
 def test_an_addresss_wrong_passwords_are_counted_whatever_it_forges(site: Site, where: int | str) -> None:
     mine = address()
     for number in range(10):
-        # The proxy puts the address that it saw last; what stands before it, the visitor wrote.
+        # The proxy appends the address that it saw; the visitor wrote the part before it.
         forger = Visitor(where, **{"X-Forwarded-For": f"198.51.100.{number}, {mine}"})
         assert TOO_MANY not in forger.log_in(f"{secrets.token_hex(6)}@example.com", "wrong").text
     email = account(site)
@@ -96,13 +96,13 @@ def test_without_a_proxy_nothing_that_a_visitor_claims_counts(site: Site, tmp_pa
         assert Visitor(site.port, **{"X-Forwarded-For": mine}).log_in(email, PASSWORD).status == 302
 
 
-# What may be told of a visitor, in the letters that HTTP has for headers.
+# Values that X-Forwarded-For may have, in the characters that HTTP allows in headers.
 TOLD = ("", " ", ",", "unknown", "192.0.2.1:", "[2001:db8::1", "fe80::1%eth0", "%", "1" * 4000, "\xc3\xa9", "a, b, c")
 
 
 @pytest.mark.parametrize("count", ["0", "5"])
 def test_a_wrong_count_of_proxies_is_no_error_and_no_limit_for_all(site: Site, tmp_path: Path, count: str) -> None:
-    """Behind a proxy on a unix socket that sets the header to the visitor's address, as nginx does on the machine."""
+    """The proxy is on a Unix socket and sets the header to the visitor's address, as nginx does on the machine."""
     socket = str(tmp_path / "socket")
     command = ["gunicorn", f"--bind=unix:{socket}", f"--bind=127.0.0.1:{site.port}"]
     with site.started(tmp_path / "log", command, TRUSTED_PROXY_COUNT=count):
@@ -117,7 +117,7 @@ def test_an_ipv6_visitor_is_limited_by_its_network_and_an_ipv4_one_alone(where: 
     network = address().removesuffix("1")
     assert refused(where, [f"{network}{number:x}:1" for number in range(12)]) == [False] * 10 + [True] * 2
     assert refused(where, [f"[{network}{number:x}:2]:443" for number in range(2)]) == [True] * 2
-    # As a socket that listens for both tells it: they have nothing in common.
+    # IPv4 addresses as a dual-stack socket reports them: they are not one network.
     assert refused(where, [f"::ffff:198.51.100.{number}" for number in range(12)]) == [False] * 12
 
 

@@ -34,7 +34,7 @@ REQUEST_KEYS = {
 
 
 def lines(server: Running) -> list[dict[str, Any]]:
-    """What the server wrote so far; fails on a line that is no JSON object."""
+    """Return the server's log lines so far; fail on a line that is not a JSON object."""
     found = []
     for line in server.output().splitlines():
         try:
@@ -45,12 +45,12 @@ def lines(server: Running) -> list[dict[str, Any]]:
 
 
 def request_lines(server: Running) -> list[dict[str, Any]]:
-    """The lines that requests wrote."""
+    """Return the log lines of requests."""
     return [line for line in lines(server) if line["logger"] == "requests"]
 
 
 def test_every_line_is_json_whatever_happens(site: Site, tmp_path: Path) -> None:
-    # Access lines asked for, as one platform does, and Python told to warn of everything.
+    # With gunicorn's access log, as on one platform, and with all of Python's warnings.
     variables = {"GUNICORN_CMD_ARGS": "--access-logfile -", "PYTHONWARNINGS": "default", "WEB_CONCURRENCY": "2"}
     with site.started(tmp_path / "log", **variables) as server:
         site.get("/")
@@ -74,7 +74,7 @@ def test_every_line_is_json_whatever_happens(site: Site, tmp_path: Path) -> None
     assert [line["status_code"] for line in request_lines(server)] == [200, 400, 404, 403, 200, 200]
     assert "secretkey" not in server.output()
     assert "Traceback" not in server.output()
-    # A line a request, and none beside it but why a form was refused, which no other line says.
+    # One line for each request, and one more with the reason if a form was refused.
     others = {line["logger"] for line in lines(server) if line["logger"].startswith("django")}
     assert others == {"django.security.csrf"}
 
@@ -89,7 +89,7 @@ def test_a_requests_line_says_who_what_and_how_long(site: Site, tmp_path: Path) 
     assert (line["level"], line["message"]) == ("INFO", "GET / 200")
     assert (line["method"], line["path"], line["status_code"]) == ("GET", "/", 200)
     assert (line["request_id"], line["user_id"]) == ("from-the-proxy.7", None)
-    # Part of what the visitor waited for, in milliseconds: no bound that a busy machine could break.
+    # Less than the time that the visitor waited, in milliseconds, which holds on a busy machine too.
     assert 0 < line["duration_ms"] < 1000 * (answered - asked)
 
 
@@ -143,7 +143,7 @@ def test_three_processes_lose_no_line_of_a_log_file(site: Site, tmp_path: Path) 
         for number in range(4000):
             log.info("%s-%05d %s", sys.argv[1], number, "x" * 1000)
     """)
-    # Twelve times a million bytes: the file is rotated while all three write to it.
+    # Twelve million bytes, so that the file is rotated while all three write to it.
     script = tmp_path / "writer.py"
     script.write_text(program)
     env = {**site.environment(LOG_FILE=str(log)), "PYTHONPATH": str(site.project)}
@@ -151,7 +151,7 @@ def test_three_processes_lose_no_line_of_a_log_file(site: Site, tmp_path: Path) 
         list(pool.map(lambda name: run(["python", str(script), name], site.project, env=env), "abc"))
     files = [path for path in tmp_path.glob("site.log*") if path.stat().st_size]
     assert len(files) == 2
-    # The line that reaches the limit is the file's last.
+    # The line that reaches the limit is the last in its file.
     assert max(path.stat().st_size for path in files) < 10_010_000
     written = [json.loads(line)["message"][:7] for path in files for line in path.read_text().splitlines()]
     assert sorted(written) == [f"{name}-{number:05d}" for name in "abc" for number in range(4000)]

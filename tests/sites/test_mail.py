@@ -1,4 +1,4 @@
-"""With a mail server addresses are confirmed by mail; without one the site works, and says what does not."""
+"""With a mail server, email addresses are confirmed; without one, the site works and says what does not."""
 
 import re
 import secrets
@@ -14,7 +14,7 @@ PASSWORD = "correct horse battery staple"
 
 
 def sign_up(visitor: Visitor, address: str) -> str:
-    """Send the sign-up page's form; gives where the answer leads."""
+    """Send the sign-up form; return the URL that the answer redirects to."""
     answer = visitor.post("/accounts/signup/", email=address, password1=PASSWORD, password2=PASSWORD)
     assert answer.status == 302, answer.text
     return answer.headers["Location"]
@@ -31,7 +31,7 @@ def test_with_a_mail_server_an_address_is_confirmed_and_a_password_reset_by_mail
         assert postbox.text().endswith("\nTodo List\nlocalhost\n")
         assert postbox.mails[-1]["Auto-Submitted"] == "auto-generated"
         (link,) = re.findall(r"https://localhost(/accounts/confirm-email/\S+)", postbox.text())
-        # Until the address is confirmed, nobody logs in with it.
+        # The account cannot log in until its address is confirmed.
         assert Visitor(site.port).log_in(address, PASSWORD).headers["Location"] == "/accounts/confirm-email/"
         assert visitor.post(link).status == 302
         assert Visitor(site.port).log_in(address, PASSWORD).headers["Location"] == "/"
@@ -43,7 +43,7 @@ def test_with_a_mail_server_an_address_is_confirmed_and_a_password_reset_by_mail
         assert stranger.post(form, password1=f"new {PASSWORD}", password2=f"new {PASSWORD}").status == 302
         assert Visitor(site.port).log_in(address, f"new {PASSWORD}").headers["Location"] == "/"
 
-        # Whether an address has an account is told by mail alone.
+        # Only an email tells whether an address has an account.
         known = f"{secrets.token_hex(6)}@example.com"
         site.manage("createsuperuser", "--noinput", "--email", known, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
         assert sign_up(Visitor(site.port), known) == "/accounts/confirm-email/"
@@ -83,7 +83,7 @@ def test_a_test_mail_arrives_or_the_command_says_why_not(site: Site) -> None:
         said = site.manage("sendtestemail", "admin@example.com", EMAIL_URL=postbox.url, **sender, **hosts)
         assert said.startswith("Sent, from site@example.com.")
         assert postbox.recipients == ["admin@example.com"]
-        # And not with a container's ID, which strict servers refuse.
+        # The greeting is not a container's ID, which strict servers refuse.
         assert postbox.greeting == "example.com"
         assert postbox.mails[-1]["Message-ID"].endswith("@example.com>")
         for url, reason in {

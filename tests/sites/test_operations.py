@@ -1,4 +1,4 @@
-"""docs/operations.md: its commands say of real log lines and a real site what the page says they do."""
+"""The commands in docs/operations.md give the described results for real log lines and a real site."""
 
 import json
 import re
@@ -21,7 +21,7 @@ OF_A_REQUEST = {"method", "path", "status_code", "duration_ms", "user_id"}
 
 
 def block(project: Path, heading: str, word: str) -> str:
-    """The bash block under a heading of the page that has a word in it."""
+    """Return the bash block under a heading of the page that contains a word."""
     (found,) = [
         each.text
         for each in blocks(project / "docs/operations.md")
@@ -31,7 +31,7 @@ def block(project: Path, heading: str, word: str) -> str:
 
 
 def pasted(text: str, folder: Path, env: dict[str, str] | None = None) -> tuple[int, list[str]]:
-    """Run a block; gives its exit code and the lines that it printed."""
+    """Run a block; return its exit code and the lines of its output."""
     done = subprocess.run(
         ["bash", "-euc", text], cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False
     )
@@ -40,7 +40,7 @@ def pasted(text: str, folder: Path, env: dict[str, str] | None = None) -> tuple[
 
 @pytest.fixture(scope="module")
 def logged(site: Site, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, object]]]:
-    """A folder with the log of a site that was asked for pages, and its lines."""
+    """A folder with the log of a site that has served pages, and the log's lines."""
     if shutil.which("jq") is None:
         pytest.skip("no jq")
     folder = tmp_path_factory.mktemp("logged")
@@ -55,7 +55,7 @@ def test_log_lines_answer_when_to_scale(site: Site, logged: tuple[Path, list[dic
     folder, lines = logged
     requests = [line for line in lines if "duration_ms" in line]
     assert len(requests) == 21
-    # As they would be had one request failed, and one been slow; all in one minute.
+    # Change the lines as if one request had failed and one had been slow, all in one minute.
     for line in requests:
         line |= {"timestamp": "2026-11-21T10:00:00.000+00:00", "duration_ms": 100.0}
     requests[0] |= {"status_code": 500}
@@ -65,7 +65,7 @@ def test_log_lines_answer_when_to_scale(site: Site, logged: tuple[Path, list[dic
     code, said = pasted(block(site.project, "When to scale", "duration_ms"), folder)
     assert code == 0
     p95, errors, threads, *rest = said
-    # The 20th of 21.
+    # The 95th percentile of 21 values is the 20th.
     assert float(p95) == 900
     assert float(errors) == pytest.approx(100 / 21)
     assert float(threads) == pytest.approx((19 * 100 + 2000 + 900) / 60_000 / 8 * 100)
@@ -94,12 +94,12 @@ def test_the_share_of_connections_in_use_is_told(site: Site) -> None:
 
 def test_three_bad_answers_in_a_row_are_an_alarm(site_copy: Site, tmp_path: Path) -> None:
     alarm = block(site_copy.project, "Uptime", "curl")
-    # The real /ready/ stands in front of all addresses. Slow is longer than five seconds.
+    # Other URLs: the real /ready/ is answered before all routes. Slow means more than five seconds.
     slow = "__import__('time').sleep(6 if how == 'slow' else 0)"
     view = f"lambda request, how: {slow} or HttpResponse(status=503 if how == 'bad' else 200)"
     route("^(?P<how>good|bad|slow)/ready/$", view)(site_copy.project)
     env = {"pause": "0", "PATH": "/usr/bin:/bin"}
-    # Plain http, as behind the proxy that ends https.
+    # Plain HTTP, as behind a proxy that terminates TLS.
     with site_copy.started(tmp_path / "log", SECURE_SSL_REDIRECT="false"):
         for how, code in {"good": 0, "bad": 1, "slow": 1}.items():
             url = f"http://127.0.0.1:{site_copy.port}/{how}"
@@ -124,5 +124,5 @@ def test_unused_uploads_are_listed_and_deleted_as_the_page_says(site_copy: Site,
     uploads = tmp_path / "uploads"
     uploads.mkdir()
     assert pasted(commands, site_copy.project, site_copy.environment(MEDIA_ROOT=str(uploads)))[0] == 0
-    # No model of a fresh project takes any.
+    # No model of a fresh project has uploads.
     assert (site_copy.project / "unused.txt").read_text() == ""

@@ -161,12 +161,12 @@ def test_the_admin_works_under_the_policy(site: Site, served: tuple[str, Postbox
     assert len(sections) == len(set(sections)) > 1
     tour.visit("/admin/accounts/user/")
     page.click("#result_list th.field-email a")
-    # Who changes an account gives the password again, unless that was just now.
+    # Account changes ask for the password again, unless it was given recently.
     page.wait_for_load_state("load")
     if "reauthenticate" in page.url:
         tour.send(password=PASSWORD)
     page.wait_for_url("**/change/")
-    # The calendar that the admin's own script draws beside a date.
+    # The calendar that the admin's script draws beside a date.
     page.click("#calendarlink0")
     assert page.is_visible("#calendarbox0")
     page.keyboard.press("Escape")

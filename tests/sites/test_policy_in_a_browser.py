@@ -1,4 +1,4 @@
-"""What the Content-Security-Policy blocks is printed by `make dev` with a line, and with that line it is not blocked."""
+"""`make dev` prints what the Content-Security-Policy blocks, with the settings line that allows it."""
 
 import re
 import threading
@@ -15,10 +15,10 @@ from tests.support.edits import added, behind, edit
 from tests.support.environments import Environments, project_environment
 from tests.support.servers import HANGS, Running, eventually, free_port, running
 
-# Chromium gives up what it is loading when the machine gets or loses a network, as each container brings one.
+# Chromium aborts a page load when a network interface comes or goes, as with each container.
 pytestmark = pytest.mark.alone
 
-# What another site has: a CDN, an API, a payment service.
+# Paths of another site: a CDN, an API, a payment service.
 ELSEWHERE = {
     "/a.js": ("text/javascript", "window.cdn = 1"),
     "/a.css": ("text/css", "@font-face { font-family: F; src: url(/f.woff) } body { font-family: F }"),
@@ -46,7 +46,7 @@ fetch("ELSEWHERE/api").then(() => { window.fetched = 1 }, () => {});
 try { window.evaluated = eval("1") } catch {}
 try { new Worker(URL.createObjectURL(new Blob(["postMessage(1)"]))).onmessage = () => { window.worked = 1 } } catch {}
 """
-# What an editor does.
+# JavaScript like an editor's.
 ATTRIBUTES = """<!DOCTYPE html>
 <title>Attributes</title>
 <p id="styled" style="display: flex">Text</p>
@@ -65,7 +65,7 @@ class Elsewhere(BaseHTTPRequestHandler):
     """Another site."""
 
     def do_GET(self) -> None:
-        """Give what everybody may have."""
+        """Send a file that any origin may load."""
         kind, text = ELSEWHERE[self.path]
         self.send_response(200)
         self.send_header("Content-Type", kind)
@@ -74,12 +74,12 @@ class Elsewhere(BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Write nothing."""
 
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[str]:
-    """The origin of another site."""
+    """Another site's origin."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -89,14 +89,14 @@ def elsewhere() -> Iterator[str]:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    """A page of a browser."""
+    """A browser's page."""
     with chromium() as browser:
         yield browser.new_page()
 
 
 @pytest.fixture
 def project(render: Callable[..., Path], elsewhere: str) -> Path:
-    """A project with pages that need more than the policy allows."""
+    """A project with pages that load more than the policy allows."""
     pages = {"templates/needs.html": NEEDS, "templates/attributes.html": ATTRIBUTES}
     scripts = {"static/needs.js": SCRIPT, "static/attributes.js": MAKES_A_STYLE, "static/a.ogg": ""}
     routes = f"""
@@ -116,7 +116,7 @@ def project(render: Callable[..., Path], elsewhere: str) -> Path:
 
 
 def add(project: Path, lines: list[str], url: str) -> None:
-    """Add lines where the settings have the policy, the site's first, and wait until the server has taken them in."""
+    """Add lines to the policy in the settings, those for all pages first, and wait until the server has reloaded."""
     behind(
         "config/settings/base.py",
         "SECURE_CSP_BY_PREFIX: dict[str, dict[str, list[str]]] = defaultdict(dict)",
@@ -133,7 +133,7 @@ def add(project: Path, lines: list[str], url: str) -> None:
 
 
 def reported(server: Running, *words: str) -> bool:
-    """Whether the terminal has told of all of this."""
+    """Return True if the terminal shows all of these words."""
     return eventually(lambda: all(word in server.output() for word in words))
 
 
@@ -173,7 +173,7 @@ def test_what_is_blocked_is_printed_with_the_line_that_allows_it(
         needs = project / "templates/needs.html"
         for tag in ("script", "style"):
             needs.write_text(needs.read_text().replace(f"<{tag}>", f'<{tag} nonce="{{{{ csp_nonce }}}}">'))
-        # Fonts wait for the style sheet that names them.
+        # Fonts are blocked only once the style sheet that names them is allowed.
         add(project, [*expected, f'SECURE_CSP["font-src"] += ["{elsewhere}"]'], f"{url}/needs/")
         refused.clear()
         page.goto(f"{url}/needs/")

@@ -11,12 +11,12 @@ import pytest
 from tests.support.databases import PostgreSQL, pgbouncer, programs
 from tests.support.sites import Site
 
-# Fewer than there are visitors, so that each statement may meet another connection.
+# Fewer connections than visitors, so that each statement may use another one.
 CONNECTIONS = 3
 VISITORS = 8
-# A page whose list of permissions comes by a cursor of the server's.
+# A page that reads permissions with a server-side cursor.
 PAGE = "/admin/auth/group/add/"
-# An account that may see it, and the key of its session.
+# Prints the session key of an account that may see the page.
 LOG_IN = """
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
@@ -29,7 +29,7 @@ session.update({SESSION_KEY: str(user.pk), BACKEND_SESSION_KEY: backend, HASH_SE
 session.create()
 print(session.session_key)
 """
-# One process for all three, which take a second each to start.
+# All three commands in one process, because each process takes a second to start.
 COMMANDS = """
 from django.core.management import call_command
 call_command("migrate", "admin", "0002")
@@ -41,7 +41,7 @@ call_command("restore", "--force")
 
 @pytest.fixture
 def pooled(site: Site, database: PostgreSQL, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The variables of the site where its pages use a pooler, and a database of their own."""
+    """The variables of a site whose pages use a pooler, with its own database."""
     direct = database.create("pooled")
     with pgbouncer(database, CONNECTIONS) as port:
         yield {
@@ -64,7 +64,7 @@ def test_pages_and_commands_work_beside_each_other_behind_a_pooler(
         assert set(visitors.map(visit, range(VISITORS * 3))) == {200}, server.output()
         commands = visitors.submit(site.manage, "shell", "--verbosity=0", "--command", COMMANDS, **pooled)
         while not commands.done():
-            # Where a table is being replaced, they wait.
+            # They wait while a table is locked.
             assert set(visitors.map(visit, range(CONNECTIONS))) == {200}, server.output()
             time.sleep(0.5)
         assert "Restored" in commands.result()

@@ -1,4 +1,4 @@
-"""Health and readiness tell the truth while the database is up, hangs, or is down."""
+"""Health and readiness are correct while the database is up, hangs, or is down."""
 
 import signal
 import time
@@ -18,7 +18,7 @@ READY = {"database": True, "cache": True, "migrations": True}
 
 def test_probes_answer_any_prober(site: Site, tmp_path: Path) -> None:
     with site.started(tmp_path / "log"):
-        # Plain http, a foreign Host: elsewhere the one is redirected and the other refused.
+        # Plain HTTP and an unknown Host: other URLs redirect the first and refuse the second.
         for path, said in (("/health/", {"status": "ok"}), ("/ready/", {"status": "ready", "checks": READY})):
             answer = requests.get(
                 f"{site.url}{path}", headers={"Host": "10.0.0.7"}, allow_redirects=False, timeout=HANGS
@@ -36,10 +36,10 @@ def test_a_database_that_hangs_or_is_down_shows_in_readiness_alone(
     with postgresql() as database:
         site = Site(render(template, tmp_path / "project"), environments, database.url)
         site.prepare()
-        # One worker with four threads, three of which will hang.
+        # One worker with four threads. Three will hang.
         with site.started(tmp_path / "log", WEB_CONCURRENCY="1", GUNICORN_THREADS="4") as server:
             assert site.get("/ready/").json() == {"status": "ready", "checks": READY}
-            # A kept connection in each thread, which is what hangs for longest.
+            # Each thread has a persistent connection, which hangs longest.
             for _ in range(8):
                 assert site.get("/accounts/login/").status_code == 200
 
@@ -47,13 +47,13 @@ def test_a_database_that_hangs_or_is_down_shows_in_readiness_alone(
             with ThreadPoolExecutor(3) as visitors:
                 hanging = [visitors.submit(visit_admin, site) for _ in range(3)]
                 time.sleep(1.2)
-                # The database hangs until these are answered, and longer.
+                # The database hangs until after these answers.
                 answer = site.get("/ready/")
                 assert answer.status_code == 503, server.output()
                 assert answer.json() == {"status": "not ready", "checks": dict.fromkeys(READY, False)}
                 for _ in range(5):
                     assert site.get("/health/").status_code == 200
-                # Nobody waits as long as the database hangs.
+                # The requests end while the database still hangs.
                 for visit in hanging:
                     answer = visit.result()
                     assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "10"), server.output()
@@ -82,10 +82,10 @@ def test_a_migration_that_is_not_applied_shows(template: Path, environments: Env
 
 
 def visit_admin(site: Site) -> requests.Response:
-    """Ask for a page that reads the session, and so the database."""
+    """Request a page that reads the session, and so the database."""
     return site.get("/admin/", Cookie=f"__Host-sessionid={'x' * 32}")
 
 
 def becomes(site: Site, status: int) -> bool:
-    """Whether readiness comes to answer with `status`; an answer is kept for a second."""
+    """Wait until readiness answers with `status`, which is cached for a second; return False if it does not."""
     return eventually(lambda: site.get("/ready/").status_code == status)

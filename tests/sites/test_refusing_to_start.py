@@ -1,4 +1,4 @@
-"""Production does not start on an environment that is wrong: one message, a line a variable, exit code 3, no secret."""
+"""Production refuses to start with wrong variables: one message with a line for each, exit code 3, no secret."""
 
 import subprocess
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from tests.support.environments import Environments, clean_environment, project_
 from tests.support.rendering import render
 from tests.support.sites import Site
 
-# What starts the project, each in its own way.
+# The commands that start the project.
 MANAGE = ["python", "manage.py", "migrate", "--noinput"]
 GUNICORN = ["gunicorn"]
 UWSGI = [
@@ -21,7 +21,7 @@ UWSGI = [
     "--die-on-term",
 ]
 
-# Each variable with a value that is wrong, as if a secret had been written into it; "hunter2" is the secret.
+# A wrong value for each variable, with a secret written into it: "hunter2".
 WRONG = {
     "SECRET_KEY": "hunter2-too-short",
     "SECRET_KEY_FALLBACKS": "hunter2-old",
@@ -59,7 +59,7 @@ WRONG = {
 
 @pytest.fixture(scope="session")
 def project(template: Path, tmp_path_factory: pytest.TempPathFactory, environments: Environments) -> Site:
-    """A project whose shell has all three ways to start."""
+    """A project whose shell has all three start commands."""
     home = tmp_path_factory.mktemp("refusing")
     folder = render(template, home / "project", platform="pythonanywhere", database="sqlite", project_slug="project")
     site = Site(folder, environments, f"sqlite:///{home / 'db.sqlite3'}")
@@ -68,7 +68,7 @@ def project(template: Path, tmp_path_factory: pytest.TempPathFactory, environmen
 
 
 def refused(site: Site, command: list[str], **variables: str) -> list[str]:
-    """Start the project, see that it refuses as it should, and give back the problems it names."""
+    """Start the project, check that it refuses correctly, and return the problems that it lists."""
     env = site.environment(**variables)
     done = subprocess.run(
         command,
@@ -192,7 +192,7 @@ def test_development_refuses_where_its_tools_are_not_installed(render: Callable[
 
 
 def test_collectstatic_needs_no_real_secret(render: Callable[..., Path], environments: Environments) -> None:
-    """The image build's own line works with nothing from the environment."""
+    """The command from the image build works without any variables."""
     folder = render()
     dockerfile = (folder / "Dockerfile").read_text().replace("\\\n", "")
     (line,) = [line for line in dockerfile.splitlines() if "collectstatic --noinput" in line]

@@ -1,4 +1,4 @@
-"""A project with an object store keeps uploads and backups in it, and one that is down takes no page with it."""
+"""A project with an object store keeps uploads and backups in it, and pages work while it is down."""
 
 import copy
 import re
@@ -20,7 +20,7 @@ from tests.support.rendering import render
 from tests.support.servers import HANGS
 from tests.support.sites import Site
 
-# A view that keeps what it is sent, and one whose page shows where that is.
+# A view that stores an upload, and one that shows its URL.
 UPLOAD = "csrf_exempt(lambda request: HttpResponse(default_storage.save('notes/a note.html', request.FILES['file'])))"
 SHOW = "lambda request: HttpResponse(default_storage.url('notes/a note.html'))"
 PAGE = b"<script>alert(1)</script>"
@@ -28,7 +28,7 @@ PAGE = b"<script>alert(1)</script>"
 
 @pytest.fixture(scope="module")
 def storing_site(template: Path, tmp_path_factory: pytest.TempPathFactory, environments: Environments) -> Site:
-    """A site that takes uploads."""
+    """A site that accepts uploads."""
     project = render(template, tmp_path_factory.mktemp("s3") / "project", platform="gunicorn", extras=["s3"])
     route("^upload/", UPLOAD)(project)
     route("^show/", SHOW)(project)
@@ -49,7 +49,7 @@ def storage(tmp_path: Path) -> Iterator[ObjectStorage]:
 
 
 def upload(site: Site) -> requests.Response:
-    """Send a file, as a form does."""
+    """Upload a file with a form."""
     headers = {"X-Forwarded-Proto": "https"}
     return requests.post(f"{site.url}/upload/", files={"file": ("a note.html", PAGE)}, headers=headers, timeout=60)
 
@@ -74,7 +74,7 @@ def test_a_store_that_is_down_takes_no_page_with_it(storing_site: Site, storage:
     with storing_site.started(tmp_path / "log", **storage.variables):
         assert upload(storing_site).status_code == 200
         storage.server.stop()
-        # Addresses are signed here, and nobody is asked.
+        # URLs are signed locally, without a request to the store.
         assert storing_site.get("/show/").text.startswith(storage.url)
         assert requests.get(f"{storing_site.url}/ready/", timeout=HANGS).status_code == 200
         assert upload(storing_site).status_code == 500
@@ -90,7 +90,7 @@ def test_a_check_says_in_words_what_a_bucket_lacks(storing_site: Site, storage: 
         return run_failing(storing_site, {**variables, **more}, "teststorage")
 
     assert "BACKUP_BUCKET: cannot list files: the store has no bucket of this name" in said(BACKUP_BUCKET="elsewhere")
-    # From here on it knows who may do what.
+    # From here on the store checks permissions.
     key = storage.only_allow("s3:PutObject", "s3:GetObject")
     missing = re.findall("S3_BUCKET: cannot (.*?): .* the permission (.*)", said(**key))
     assert missing == [("list files", "s3:ListBucket"), ("delete a file", "s3:DeleteObject")]
@@ -108,7 +108,7 @@ MODELS = """from django.db import models
 class Picture(models.Model):
     file = models.FileField(upload_to="pictures/%Y")
 """
-# What a row has, what one has left behind, and what was never in the folder of a field.
+# A file that a row refers to, one that no row refers to any more, and one outside all fields' folders.
 STORED = """
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -117,7 +117,7 @@ Picture(file=default_storage.save("pictures/2020/live.jpg", ContentFile(b"a"))).
 for name in ("pictures/2020/left.jpg", "rich/2020/text.jpg"):
     default_storage.save(name, ContentFile(b"a"))
 """
-# At once: in a bucket nothing can be made older than it is.
+# Without a minimum age: the time of an object in a bucket cannot be changed.
 UNUSED = """
 from django.conf import settings
 from django.core.management import call_command
@@ -165,7 +165,7 @@ def test_without_a_bucket_uploads_are_in_a_folder_or_refused(storing_site: Site,
 def test_what_was_dropped_comes_back_from_the_bucket(
     storing_site: Site, storage: ObjectStorage, database: PostgreSQL, tmp_path: Path, kind: str
 ) -> None:
-    """Backup, drop, restore: the same rows. The site is serving meanwhile."""
+    """Back up, drop, restore: the rows are the same. The site keeps serving meanwhile."""
     url = f"sqlite:///{tmp_path}/db.sqlite3"
     if kind == "postgresql":
         run_on(database, "createdb")
@@ -198,7 +198,7 @@ def test_what_was_dropped_comes_back_from_the_bucket(
     manage("restore", name, **variables)
     assert manage("dumpdata", "accounts", "auth", "contenttypes", **variables) == rows
 
-    # One that was damaged on its way changes nothing.
+    # A damaged backup changes nothing.
     whole = storage.client.get_object(Bucket="backups", Key=name)["Body"].read()
     for damaged in (whole[: len(whole) // 2], b""):
         storage.client.put_object(Bucket="backups", Key=name, Body=damaged)
@@ -211,13 +211,13 @@ def test_what_was_dropped_comes_back_from_the_bucket(
 
 
 def run_on(database: PostgreSQL, program: str) -> None:
-    """Make or drop the database `site` by PostgreSQL's own program."""
+    """Create or drop the database `site` with PostgreSQL's own program."""
     command: list[str | Path] = [programs() / program, f"--maintenance-db={database.url}", "site"]
     subprocess.run(command, check=True, cwd="/")
 
 
 def run_failing(site: Site, variables: dict[str, str], *command: str) -> str:
-    """Run one of Django's commands that shall fail; gives what it said."""
+    """Run one of Django's commands, which must fail; return its output."""
     done = subprocess.run(
         ["python", "manage.py", *command],
         cwd=site.project,

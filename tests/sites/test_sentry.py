@@ -1,4 +1,4 @@
-"""A project with Sentry reports an error with what mends it and nothing personal, and no page waits for Sentry."""
+"""A project with Sentry reports errors with the details to fix them and nothing personal, and no page waits for Sentry."""
 
 import json
 import os
@@ -20,15 +20,15 @@ from tests.support.workflows import Runner, github_workflow, gitlab_job
 Render = Callable[..., Path]
 
 SECRET = "hunter2"
-# What a visitor sends along; a report may hold none of it.
+# A visitor's personal data, which no report may contain.
 PERSONAL = (SECRET, "member@example.com", "203.0.113.9", "cookie-value")
-# Pages that are asked for while Sentry does not answer.
+# The number of pages that are requested while Sentry does not answer.
 PAGES = 20
 
 
 @pytest.fixture(scope="module")
 def reporting_site(template: Path, tmp_path_factory: pytest.TempPathFactory, environments: Environments) -> Site:
-    """A site one of whose pages fails, over a form's fields and a mail address."""
+    """A site with a page that fails with a form's fields and an email address in its variables."""
     project = render(template, tmp_path_factory.mktemp("sentry") / "project", platform="gunicorn", extras=["sentry"])
     failing = "csrf_exempt(lambda request: open('/nowhere/' + request.POST['email']))"
     route("^fails/", failing)(project)
@@ -39,7 +39,7 @@ def reporting_site(template: Path, tmp_path_factory: pytest.TempPathFactory, env
 
 
 def fail(site: Site) -> int:
-    """Ask for the page that fails; gives the status."""
+    """Request the page that fails; return the status."""
     headers = {"X-Forwarded-For": "203.0.113.9", "User-Agent": "Test", "X-Request-ID": "an-id"}
     visitor = Visitor(site.port, **headers)
     visitor.cookies["name"] = "cookie-value"
@@ -49,7 +49,7 @@ def fail(site: Site) -> int:
 
 
 def items(service: StandIn) -> list[tuple[str, Any]]:
-    """What the envelopes held: each item with its type. https://develop.sentry.dev/sdk/data-model/envelopes/"""
+    """Return the items of all envelopes, each with its type: https://develop.sentry.dev/sdk/data-model/envelopes/."""
     found = []
     for request in service.requests:
         lines = request.body.decode().splitlines()
@@ -66,7 +66,7 @@ def test_an_error_is_reported_once_and_names_nobody(reporting_site: Site, tmp_pa
         with reporting_site.started(tmp_path / "log", **variables):
             assert fail(reporting_site) == 500
             assert eventually(lambda: bool(sentry.requests))
-            # A page that is well, and one that is not there, are nobody's business.
+            # A page that works and a page that does not exist are not reported.
             assert reporting_site.get("/").status_code == 200
             assert reporting_site.get("/nowhere/").status_code == 404
         assert {request.path for request in sentry.requests} == {"/api/42/envelope/"}
@@ -106,12 +106,12 @@ def test_no_page_waits_for_sentry(reporting_site: Site, tmp_path: Path, how: str
             for _ in range(PAGES):
                 assert fail(reporting_site) == 500
             if how == "hanging":
-                # A page that waits for its report would have sent it. One thread sends all, and is held by the first.
+                # If pages waited for their reports, more would have been sent. One thread sends them all, and the first blocks it.
                 assert len(sentry.requests) <= 1
             assert reporting_site.get("/").status_code == 200
             if how != "down":
                 assert eventually(lambda: bool(sentry.requests))
-            # Nor does a process that is told to end, for long: `stop` does not.
+            # A process that is told to end does not wait for long either: `stop` would fail.
             server.stop()
 
 
@@ -153,7 +153,7 @@ def test_a_deploy_is_told_to_sentry_by_its_own_program(render: Render, ci: str) 
         assert json.loads(told[0].body)["version"] == commit
         assert json.loads(told[-1].body)["environment"] == "production"
         assert told[-1].path.endswith(f"/releases/{commit}/deploys/")
-        # Until there is a token, nobody is told, and no pipeline fails.
+        # Without a token nothing is reported to Sentry, and the pipeline does not fail.
         sentry.requests.clear()
         expressions["secrets.SENTRY_AUTH_TOKEN"] = ""
         code, printed = runner.script('deploy/sentry.sh "$COMMIT"', {})

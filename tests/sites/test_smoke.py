@@ -1,4 +1,4 @@
-"""The smoke suite passes on what is rendered, and each of its checks fails where the site fails at it."""
+"""The smoke suite passes on rendered projects, and ends with the right result and nothing left behind."""
 
 import contextlib
 import json
@@ -39,7 +39,7 @@ Render = Callable[..., Path]
 
 @pytest.fixture
 def render(render: Render) -> Render:
-    """Render a project whose static files are soon there."""
+    """Render a project that collects its static files quickly."""
 
     def render_quick(**answers: Any) -> Path:
         project = render(**answers)
@@ -50,7 +50,7 @@ def render(render: Render) -> Render:
 
 
 def processes_in(folder: Path) -> list[str]:
-    """The command lines of the processes that work in a folder."""
+    """Return the command lines of the processes whose current folder is `folder`."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -140,7 +140,7 @@ def test_a_live_site_passes_and_keeps_no_account(site_copy: Site, tmp_path: Path
     log = (tmp_path / "log").read_text()
     assert '"path": "/accounts/signup/", "status_code": 302' in log
     asked = [line for line in map(json.loads, log.splitlines()) if line["logger"] == "requests"]
-    # One is the test's own, which waits for the server. The suite's docstring says how many, and that static files come on top.
+    # One request is the test's own, which waits for the server. The suite's docstring has the number, without static files.
     assert len(asked) - 1 <= 45
 
 
@@ -152,7 +152,7 @@ def test_a_sign_up_that_waits_for_mail_is_told_as_such(site_copy: Site, tmp_path
     (address,) = mail.recipients
     assert re.fullmatch(r"smoke-\w+@example\.com", address)
     assert f"waits for the mail to {address}" in outcome.remarks[ACCOUNT]
-    # What could not be followed left nothing behind.
+    # The account whose sign-up could not be finished is deleted.
     assert accounts(site_copy) == []
 
 
@@ -181,7 +181,7 @@ def test_a_site_that_is_down_fails_every_check(site_copy: Site) -> None:
 def test_a_certificate_that_nobody_trusts_fails(site_copy: Site, tmp_path: Path) -> None:
     with site_copy.started(tmp_path / "log"), behind_tls(site_copy, tmp_path / "ca.pem") as options:
         outcome = smoke(site_copy.project, site_copy.environment(), *options[:2])
-        # The redirect is plain http.
+        # The redirect from plain HTTP.
         assert outcome.having("PASS") == {REDIRECT}, outcome.output
         assert "certificate verify failed" in outcome.remarks[HOME]
         env = site_copy.environment(REQUESTS_CA_BUNDLE=str(tmp_path / "ca.pem"))
@@ -189,7 +189,7 @@ def test_a_certificate_that_nobody_trusts_fails(site_copy: Site, tmp_path: Path)
 
 
 def start_command(project: Path) -> str:
-    """What `[tool.smoke]` names."""
+    """Return the start command in `[tool.smoke]`."""
     command: str = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["smoke"]["start"]
     return command
 
@@ -201,7 +201,7 @@ def test_the_start_command_is_the_procfiles(render: Render) -> None:
 
 def test_the_start_command_is_the_images(render: Render) -> None:
     project = render(platform="docker")
-    # The last stage is the image that serves.
+    # The last stage is the image that serves the site.
     dockerfile = (project / "Dockerfile").read_text().rpartition("\nFROM ")[2]
     (entrypoint,) = json.loads(re.findall("^ENTRYPOINT (.*)$", dockerfile, re.MULTILINE)[0])
     (workdir,) = set(re.findall("^WORKDIR (.*)$", dockerfile, re.MULTILINE))
@@ -220,6 +220,6 @@ def test_the_start_command_serves_the_file_that_is_installed(render: Render) -> 
     project = render(platform="pythonanywhere")
     (file,) = re.findall(r"--wsgi-file (\S+)", start_command(project))
     assert (project / file).is_file()
-    # The file looks for the project where the command has put it.
+    # The WSGI file expects the project in the folder where the command has put it.
     assert 'Path.home() / "todo-list" / "current"' in (project / file).read_text()
     assert 'ln -s "$PWD" "$TMPDIR/todo-list/current"' in start_command(project)

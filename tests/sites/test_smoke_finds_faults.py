@@ -1,4 +1,4 @@
-"""Each check of the smoke suite fails where the site fails at it, and no other does."""
+"""Each check of the smoke suite fails on its own fault, and no other check does."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -37,14 +37,14 @@ from tests.support.smoke import (
 
 @dataclass
 class Break:
-    """Something that a site fails at.
+    """A fault of a site.
 
     Attributes:
-        check: the one check that says so.
-        changes: what is done to the project.
-        variables: what is set in the environment.
-        says: what the check's row names, all of it.
-        leaves_account: whether the suite can then not delete the account that it made.
+        check: the only check that fails.
+        changes: the changes to the project.
+        variables: the environment variables to set.
+        says: texts that the check's row contains, all of them.
+        leaves_account: True if the suite cannot delete its test account then.
     """
 
     check: str
@@ -57,7 +57,7 @@ class Break:
 def breaks(
     check: str, *changes: Change, says: Sequence[str] = (), leaves_account: bool = False, **variables: str
 ) -> Break:
-    """A `Break`, written shortly."""
+    """Return a `Break`, in a short notation."""
     return Break(check, changes, variables, tuple(says), leaves_account)
 
 
@@ -89,7 +89,7 @@ BREAKS = {
         known(member_pages=["/members/"]),
         says=["after logging in, GET /members/ is answered 500", "`member_pages`"],
     ),
-    # A name that `{% static %}` does not see.
+    # A file name that does not come from `{% static %}`.
     "a static file is missing": breaks(
         STATIC,
         text("templates/base.html", "</head>", '<script src="/static/lost.js"></script></head>'),
@@ -108,7 +108,7 @@ BREAKS = {
     "CSP open from the start": breaks(CSP, settings("SECURE_CSP['default-src'] = [CSP.SELF]")),
     "CSP with inline styles": breaks(CSP, settings("SECURE_CSP['style-src'] = [CSP.UNSAFE_INLINE]")),
     "CSP that forms escape": breaks(CSP, settings("SECURE_CSP.pop('form-action')"), says=["form-action"]),
-    # One row names all that is wrong with them.
+    # One row lists all faults of the headers.
     "headers": breaks(
         HEADERS,
         settings(
@@ -194,7 +194,7 @@ def test_a_check_fails_where_the_site_does_and_the_others_pass(site_copy: Site, 
     remark = outcome.remarks[broken.check]
     assert remark
     assert [word for word in broken.says if word not in remark] == [], remark
-    # An account that cannot be deleted is named; any other is deleted, also when a step fails.
+    # The suite names an account that it cannot delete, and deletes any other, even if a step fails.
     left = accounts(site_copy)
     assert bool(left) == broken.leaves_account
     assert all(f"{email} may be left" in remark for email in left)

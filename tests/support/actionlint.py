@@ -1,4 +1,4 @@
-"""What actionlint says of GitHub's workflows."""
+"""Check GitHub workflows with actionlint."""
 
 import re
 import shutil
@@ -11,12 +11,12 @@ import pytest
 from tests.support.rendering import ROOT
 
 FOLDER = ROOT / ".tools/actionlint"
-# The package's actionlint is older than these: the settings of a repository, and a runner's image.
+# Findings to ignore: the packaged actionlint is older than repository variables and this runner image.
 YOUNGER = re.compile(r'undefined variable "vars"\.|label "ubuntu-24\.04" is unknown\.')
 
 
 def findings(workflows: Iterable[Path]) -> list[str]:
-    """What actionlint finds, a line each, but for what came after it.
+    """Return actionlint's findings, one line each, without those that only a newer version understands.
 
     Raises:
         pytest.skip.Exception: it is not installed.

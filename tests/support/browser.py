@@ -1,4 +1,4 @@
-"""Chromium, driven by Playwright."""
+"""Control Chromium by Playwright."""
 
 import contextlib
 import shutil
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-# What it would ask of networks by itself, and fail to get.
+# Options that stop Chromium's own requests to the network, which would fail.
 QUIET = [
     "--no-sandbox",
     "--disable-quic",
@@ -19,10 +19,10 @@ QUIET = [
 
 @contextlib.contextmanager
 def chromium(*options: str) -> Iterator[Browser]:
-    """Start Chromium without a screen, with more options, until the end of the block.
+    """Run headless Chromium, with more options, until the end of the block.
 
     Raises:
-        pytest.skip.Exception: it is not installed. With CI set the test fails by that: tests/support/left_out.py.
+        pytest.skip.Exception: it is not installed. If CI is set, the test then fails: tests/support/left_out.py.
     """
     program = shutil.which("chromium")
     if not program:

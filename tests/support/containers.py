@@ -1,4 +1,4 @@
-"""Docker as the tests use it: an engine that this process keeps running, and deployments of a project on it."""
+"""Use Docker in tests: an engine that this process keeps running, and deployments of a project on it."""
 
 import contextlib
 import json
@@ -20,45 +20,45 @@ from tests.support.runbooks import PASTED, blocks
 from tests.support.servers import free_port
 
 SCRIPT = ROOT / "scripts/docker-engine"
-# In the folder of a run: what was made on the engine.
+# The file in a run's folder that records what was made on the engine.
 RECORDS = "made-on-the-engine"
 
 
 class NoEngineError(Exception):
-    """There is no Docker engine, and none can be started; the text says why."""
+    """Raised if there is no Docker engine and none can be started; the text says why."""
 
 
 class Engine:
-    """The `docker` program, told which engine to talk to.
+    """The `docker` program with the variables of an engine.
 
-    What is made on it is written down first, so that whoever runs the tests can remove it when they are broken off.
+    Everything that a test makes on the engine is recorded first, so that an interrupted run can be cleaned up.
     """
 
     def __init__(self, environment: Mapping[str, str], records: Path | None = None) -> None:
-        """Take the variables that the program needs, and the file to write into."""
+        """Set the variables that the program needs, and the file to record in."""
         self.environment = dict(environment)
         self.records = records
 
     def label(self) -> str:
-        """A label of its own for what a test makes."""
+        """Return a new label for everything that a test makes."""
         label = f"test={secrets.token_hex(4)}"
         self.write_down(label)
         return label
 
     def slug(self) -> str:
-        """A project's slug of its own, by which its images are called."""
+        """Return a new slug for a project, which names its images."""
         slug = f"dk-{secrets.token_hex(4)}"
         self.write_down(f"com.docker.compose.project={slug}", f"com.docker.stack.namespace={slug}", images=slug)
         return slug
 
     def write_down(self, *labels: str, images: str = "", last: Sequence[str] = ()) -> None:
-        """Write down what will be made, as `remove` takes it, and one of Docker's commands by which it ends."""
+        """Record what will be made, as arguments of `remove`, and a Docker command to run at the end."""
         if self.records:
             with self.records.open("a") as file:
                 file.write(json.dumps([labels, images, last]) + "\n")
 
     def remove_what_was_written_down(self) -> None:
-        """Remove all of it that is still there."""
+        """Remove everything that was recorded."""
         if self.records and self.records.exists():
             for line in self.records.read_text().splitlines():
                 labels, images, last = json.loads(line)
@@ -74,14 +74,14 @@ class Engine:
         timeout: float = 300,
         variables: Mapping[str, str] | None = None,
     ) -> str:
-        """Run a command that may use Docker; gives what it printed.
+        """Run a command that may use Docker; return its output.
 
         Args:
             command: the program and its arguments.
-            folder: where to run it.
-            code: the exit code that it must have; None for any.
-            timeout: seconds that it may take.
-            variables: what it finds in its environment beside the engine.
+            folder: the folder to run it in.
+            code: the expected exit code; None for any.
+            timeout: the seconds that it may take.
+            variables: environment variables in addition to the engine's.
         """
         done = subprocess.run(
             command,
@@ -110,16 +110,16 @@ class Engine:
         return self.run("docker", *arguments, folder=folder, code=code, timeout=timeout, variables=variables)
 
     def inspect(self, *names: str) -> list[dict[str, Any]]:
-        """What the engine knows of containers, images and the like."""
+        """Return the engine's data on containers, images and other objects."""
         found: list[dict[str, Any]] = json.loads(self.docker("inspect", *names))
         return found
 
     def exit_code(self, container: str, timeout: float = 60) -> int:
-        """How a container ended, once it has."""
+        """Wait until a container has ended; return its exit code."""
         return int(self.docker("wait", container, timeout=timeout).splitlines()[-1])
 
     def remove(self, *labels: str, images: str = "") -> None:
-        """Remove every container, volume and network that has one of these labels, and images by their repository."""
+        """Remove all containers, volumes and networks with one of these labels, and images by their repository."""
         for label in labels:
             for kind, removal in {
                 "container": ["rm", "--force", "--volumes"],
@@ -134,7 +134,7 @@ class Engine:
 
 
 def engine_of(run: Path | None) -> Engine | None:
-    """The engine for a run of tests that has a folder, or for one that has none; None where no test needed it."""
+    """Return the engine of a run with this folder, or of a run without one; None if no test needed it."""
     records = run / RECORDS if run else None
     if records and not records.exists():
         return None
@@ -151,13 +151,13 @@ def engine_of(run: Path | None) -> Engine | None:
 
 @contextlib.contextmanager
 def running_engine() -> Iterator[Engine]:
-    """An engine until the end of the block, or of the run; one that this machine has already goes on after it.
+    """Keep an engine running until the end of the block or of the run; never stop the machine's own.
 
     Raises:
-        NoEngineError: there is none.
+        NoEngineError: there is no engine.
     """
     run = run_folder()
-    # All processes of a run use one, which goes on from the first to the end.
+    # All processes of a run use the same engine, from the first use to the run's end.
     user = run_process() or os.getpid()
     started = subprocess.run(
         [SCRIPT, "start", str(user)], env=clean_environment(), capture_output=True, text=True, timeout=180, check=False
@@ -186,7 +186,7 @@ def make_secrets(project: Path) -> None:
 
 
 class Deployment:
-    """A project on an engine by its compose.yaml, under a name and ports of its own."""
+    """A project that runs on an engine by its compose.yaml, with its own name and ports."""
 
     def __init__(self, engine: Engine, project: Path, **variables: str) -> None:
         self.engine = engine
@@ -206,20 +206,20 @@ class Deployment:
         }
 
     def __enter__(self) -> "Deployment":
-        """The deployment; the end of the block removes what it left on the engine."""
+        """Return the deployment; the end of the block removes it from the engine."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove its containers, volumes, networks and images."""
+        """Remove the deployment's containers, volumes, networks and images."""
         self.engine.remove(f"com.docker.compose.project={self.name}", images=self.name)
 
     def compose(self, *arguments: str, code: int | None = 0, variables: Mapping[str, str] | None = None) -> str:
-        """Run one of compose's commands in the project's folder; gives what it printed."""
+        """Run a compose command in the project's folder; return its output."""
         told = {**self.variables, **(variables or {})}
         return self.engine.run("docker", "compose", *arguments, folder=self.project, code=code, variables=told)
 
     def up(self, *services: str) -> str:
-        """Start all services, or some, and wait until they are well."""
+        """Start all services, or some, and wait until they are healthy."""
         try:
             return self.compose("up", "--detach", "--no-build", "--wait", *services)
         except AssertionError as error:
@@ -227,45 +227,45 @@ class Deployment:
             raise
 
     def container(self, service: str) -> dict[str, Any]:
-        """What the engine knows of a service's container."""
+        """Return the engine's data on a service's container."""
         (name,) = self.compose("ps", "--all", "--quiet", service).split()
         return self.engine.inspect(name)[0]
 
     def way_out(self) -> str:
-        """The address of this machine on the network `front`, by which containers on it reach this machine's servers."""
+        """Return this machine's IP address on the network `front`, where containers reach this machine's servers."""
         (front,) = self.engine.inspect(f"{self.name}_front")
         return str(front["IPAM"]["Config"][0]["Gateway"])
 
     def authority(self) -> str:
-        """A file with the certificate of Caddy's own authority, by which the site is trusted."""
+        """Return a file with the certificate of Caddy's authority, which makes the site trusted."""
         file = self.project.parent / f"{self.name}.pem"
-        # Several visitors may come at once, and `cp` takes away the file that another has just made.
+        # Several threads may call this at once, and `cp` replaces a file that another has just made.
         with self.fetching:
             if not file.exists():
                 self.compose("cp", "caddy:/data/caddy/pki/authorities/local/root.crt", str(file))
         return str(file)
 
     def session(self) -> requests.Session:
-        """A visitor that trusts Caddy's authority."""
+        """Return a visitor that trusts Caddy's authority."""
         visitor = requests.Session()
         visitor.trust_env = False
         visitor.verify = self.authority()
         return visitor
 
     def get(self, path: str, **headers: str) -> requests.Response:
-        """The answer to a visitor who has not been here before."""
+        """Request a page as a new visitor, and return the answer."""
         with self.session() as visitor:
             return visitor.get(f"{self.url}{path}", headers=headers, timeout=60, allow_redirects=False)
 
     def sql(self, statement: str) -> str:
-        """What PostgreSQL answers to a statement."""
+        """Run a statement in PostgreSQL, and return its output."""
         user = self.role = self.role or self.database_user()
         return self.compose(
             "exec", "--no-TTY", "database", "psql", "--username", user, "--tuples-only", "--command", statement
         )
 
     def database_user(self) -> str:
-        """The role that the site uses, and its database."""
+        """Return the site's database role and database."""
         variables = dict(value.split("=", 1) for value in self.container("database")["Config"]["Env"])
         return str(variables["POSTGRES_USER"])
 
@@ -279,7 +279,7 @@ class Projects:
         engine.write_down(images=f"{slug}:*")
 
     def image(self, name: str) -> dict[str, str]:
-        """The variables that name a project's images."""
+        """Return the variables that name a project's images."""
         return {"IMAGE": f"{self.slug}:{self.tag}-{name}", "SMOKE_IMAGE": f"{self.slug}:{self.tag}-{name}-smoke"}
 
     def get(
@@ -289,9 +289,9 @@ class Projects:
         tasks: str = "none",
         extras: tuple[str, ...] = (),
     ) -> tuple[Path, dict[str, str]]:
-        """A project with its secrets, and the variables that name its images.
+        """Return a project with its secrets, and the variables that name its images.
 
-        That of the site is built; that of the smoke suite compose builds when it is run.
+        The site's image is built. The smoke suite's image is built by compose when the suite runs.
         """
         name = "-".join([database, python_version, tasks, *extras])
         if name not in self.made:
@@ -307,13 +307,13 @@ class Projects:
         return self.made[name], self.image(name)
 
     def deployment(self, database: str = "postgresql", tasks: str = "none", **variables: str) -> Deployment:
-        """A new deployment of a shared project, of which only the engine's things are its own."""
+        """Return a new deployment of a shared project, with containers, volumes and networks of its own."""
         project, images = self.get(database, tasks=tasks)
         return Deployment(self.engine, project, **images, **variables)
 
     def copied(
         self, folder: Path, database: str = "postgresql", tasks: str = "none", extras: tuple[str, ...] = ()
     ) -> Deployment:
-        """A new deployment of a copy of a project, to change as a test likes."""
+        """Return a new deployment of a copy of a project, which the test may change."""
         project, images = self.get(database, tasks=tasks, extras=extras)
         return Deployment(self.engine, Path(shutil.copytree(project, folder / "project")), **images)

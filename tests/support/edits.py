@@ -1,4 +1,4 @@
-"""What the owners of a project change in it: the same on a project of any release."""
+"""Make an owner's changes to a project; they apply to projects of any release."""
 
 import json
 import re
@@ -99,7 +99,7 @@ def test_tasks_are_shown(client: Client) -> None:
 ''',
 }
 
-# A field of their own on the template's model, with its migration.
+# An owner's field on the template's model, with its migration.
 NICKNAME_MIGRATION = """from django.db import migrations, models
 
 
@@ -119,7 +119,7 @@ class Migration(migrations.Migration):
 
 
 def added(files: dict[str, str]) -> Edit:
-    """Add files, which the project must not have."""
+    """Add new files."""
 
     def change(project: Path) -> None:
         for name, content in files.items():
@@ -131,12 +131,12 @@ def added(files: dict[str, str]) -> Edit:
 
 
 def behind(name: str, line: str, new: str) -> Edit:
-    """Add a line behind another one."""
+    """Add a line after another one."""
     return text(name, f"{line}\n", f"{line}\n{new}\n")
 
 
 def appended(name: str, line: str) -> Edit:
-    """Add a line at the end of a file."""
+    """Append a line to a file."""
 
     def change(project: Path) -> None:
         with (project / name).open("a") as file:
@@ -146,12 +146,12 @@ def appended(name: str, line: str) -> Edit:
 
 
 def known(**values: object) -> Edit:
-    """Tell the smoke suite of the site, by the table in pyproject.toml that is for it: `known(admin="/office/")`."""
+    """Describe the site to the smoke suite in its table of pyproject.toml: `known(admin="/office/")`."""
 
     def change(project: Path) -> None:
         before, head, table = (project / "pyproject.toml").read_text().partition("\n[tool.smoke.site]\n")
         for key, value in values.items():
-            # A table's keys and values are told apart by =, not by a colon.
+            # TOML separates keys from values by =, not by a colon.
             new = json.dumps(value).replace('": ', '" = ')
             found = re.search(rf"(?m)^{key} = .*$", table)
             assert found, f"{key} is none of the keys"
@@ -161,7 +161,7 @@ def known(**values: object) -> Edit:
     return change
 
 
-# Below the comments by which the template says that the project's own stand apart from its own.
+# Places below the comments with which the template marks the project's own part of a file.
 IN_LISTS: tuple[Edit, ...] = (
     behind(
         "pyproject.toml",
@@ -180,7 +180,7 @@ IN_LISTS: tuple[Edit, ...] = (
         '    path("hello/", include([])),',
     ),
 )
-# There, and at the ends of files.
+# Edits in these places, and at the ends of files.
 APART: tuple[Edit, ...] = (
     *IN_LISTS,
     appended("Makefile", "\nhello: ## Say hello\n\techo hello"),
@@ -189,7 +189,7 @@ APART: tuple[Edit, ...] = (
     appended("README.md", "\nHello."),
 )
 
-# Outside the shell: what an update and a switch keep.
+# Edits outside the platform's shell, which updates and switches keep.
 OF_THE_PROJECT: tuple[Edit, ...] = (
     added(APP),
     behind("config/settings/base.py", '    "apps.pages",', '    "apps.todo",'),
@@ -209,10 +209,10 @@ OF_THE_PROJECT: tuple[Edit, ...] = (
     added({"apps/todo/notes.txt": "Ours.\n"}),
 )
 
-# For a project that is not installed: its lock is as good as another.
+# A lock file for a project that is not installed: its content does not matter.
 LOCK = added({"uv.lock": "version = 1\n"})
 
-# In the shell: what an update keeps, and a switch to another platform deletes.
+# Edits in the platform's shell, which an update keeps and a switch to another platform deletes.
 OF_THE_SHELL: dict[str, Edit] = {
     "heroku": behind(
         "Procfile", "release: python manage.py migrate --noinput", "clock: python manage.py clearsessions"
@@ -227,7 +227,7 @@ OF_THE_SHELL: dict[str, Edit] = {
 }
 
 
-# What a release of the template may bring: an account has one field more. Done to the folder template/.
+# A change that a release may make, to the folder template/: one more field in the user model.
 LOCALE: tuple[Edit, ...] = (
     behind(
         "apps/accounts/models.py",
@@ -239,7 +239,7 @@ LOCALE: tuple[Edit, ...] = (
 
 
 def edit(project: Path, *edits: Edit) -> Path:
-    """Do several edits to a project; gives the project."""
+    """Apply several edits to a project; return the project."""
     for each in edits:
         each(project)
     return project

@@ -1,4 +1,4 @@
-"""Installed environments, one for all projects that depend on the same packages."""
+"""Install virtual environments: one for all projects that depend on the same packages."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-# What a test's own environment would tell a project, and a user's machine would not.
+# Variables that a test's environment has and a user's machine has not.
 FOREIGN = (
     "DJANGO_SETTINGS_MODULE",
     "DATABASE_URL",
@@ -26,43 +26,43 @@ FOREIGN = (
 )
 
 
-# Where mypy keeps what it finds out.
+# The variable that names mypy's cache.
 CACHE = "MYPY_CACHE_DIR"
-# What scripts/run_tests.py tells the tests: the folder of the run, and its own process's number.
+# Variables that scripts/run_tests.py sets: the run's folder, and the ID of its own process.
 RUN_FOLDER, RUN_PROCESS = "TEST_RUN_FOLDER", "TEST_RUN_PROCESS"
 
 
 def run_folder() -> Path | None:
-    """The folder of this run, which goes with all that is in it at the run's end; None where nobody made one."""
+    """Return this run's folder, which is deleted at the run's end; None if there is none."""
     folder = os.environ.get(RUN_FOLDER)
     return Path(folder) if folder else None
 
 
 def run_process() -> int | None:
-    """The process that clears up after this run; None where pytest was started by itself."""
+    """Return the ID of the process that cleans up after this run; None if pytest was started directly."""
     number = os.environ.get(RUN_PROCESS)
     return int(number) if number else None
 
 
 def uv() -> str:
-    """The uv that runs these tests, or the one that `make` brought.
+    """Return the path of the uv that runs these tests, or of the one that `make` installed.
 
     Raises:
-        FileNotFoundError: there is neither.
+        FileNotFoundError: neither exists.
     """
     found = os.environ.get("UV") or shutil.which("uv")
     if not found:
-        raise FileNotFoundError("uv is not at hand: run the tests by `make test`")
+        raise FileNotFoundError("uv was not found: run the tests by `make test`")
     return found
 
 
 def uvx() -> str:
-    """The uvx that came with uv."""
+    """Return the path of the uvx that came with uv."""
     return str(Path(uv()).with_name("uvx"))
 
 
 def clean_environment(**variables: str) -> dict[str, str]:
-    """This process's environment without what is this process's own, with `variables` added."""
+    """Return this process's environment variables without those that are only for the tests, and with `variables`."""
     kept = {name: value for name, value in os.environ.items() if name not in FOREIGN and not name.startswith("COV_")}
     own = str(Path(sys.prefix, "bin"))
     kept["PATH"] = os.pathsep.join(part for part in kept["PATH"].split(os.pathsep) if part != own)
@@ -70,10 +70,10 @@ def clean_environment(**variables: str) -> dict[str, str]:
 
 
 def run(command: list[str], project: Path, *, env: Mapping[str, str] | None = None, timeout: float = 300) -> str:
-    """Run a command in a project and give back what it printed.
+    """Run a command in a project and return its output.
 
     Raises:
-        AssertionError: it failed; the message is what it printed.
+        AssertionError: it failed; the message is its output.
     """
     done = subprocess.run(
         command,
@@ -91,7 +91,7 @@ def run(command: list[str], project: Path, *, env: Mapping[str, str] | None = No
 
 
 def with_cache_of(project: Path, env: Mapping[str, str]) -> dict[str, str]:
-    """Variables by which mypy keeps what it finds out for projects with the same settings, on which its plugin stands."""
+    """Return variables that give projects with the same settings one mypy cache: Django's mypy plugin reads settings."""
     settings = [path for path in sorted(project.glob("config/settings/*.py")) if path.name != "site.py"]
     if not settings or CACHE not in env:
         return dict(env)
@@ -100,13 +100,13 @@ def with_cache_of(project: Path, env: Mapping[str, str]) -> dict[str, str]:
 
 
 class Environments:
-    """Makes and finds environments under one folder, which all test processes share."""
+    """Create and find environments in one folder that all test processes share."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def install(self, project: Path) -> Path:
-        """The `bin` folder of an environment with what `project` needs; its `uv.lock` is written too."""
+        """Return the `bin` folder of an environment with the packages that `project` needs; write its `uv.lock` too."""
         settings = tomllib.loads((project / "pyproject.toml").read_text())
         project_needs = settings["project"]["dependencies"], settings["project"]["requires-python"]
         needs = repr((*project_needs, settings["dependency-groups"], settings["tool"]["uv"]))
@@ -117,7 +117,7 @@ class Environments:
             environment, locked = self._of(needs + lock.read_text(), settings["project"]["name"])
         with FileLock(f"{environment}.lock"):
             if not locked.exists():
-                # Nor does a project's owner need a compiler.
+                # Install only built wheels: a project's owner must not need a compiler.
                 own = {"UV_PROJECT_ENVIRONMENT": str(environment), "UV_NO_BUILD": "1"}
                 run([uv(), "sync", "--quiet"], project, env=clean_environment(**own))
                 take_over(environment, self._like(environment))
@@ -127,35 +127,35 @@ class Environments:
         return environment / "bin"
 
     def _of(self, needs: str, name: str) -> tuple[Path, Path]:
-        """The environment with what is needed, and what projects of a name that have it are locked to."""
+        """Return the environment for these needs, and the `uv.lock` of projects with this name and these needs."""
         environment = self.folder / hashlib.sha256(needs.encode()).hexdigest()[:12]
         return environment, Path(f"{environment}-{name}-uv.lock")
 
     def _like(self, environment: Path) -> Path | None:
-        """The environment of the same Python that has most compiled; None where there is none yet."""
+        """Return the environment of the same Python with most compiled files; None if there is none yet."""
         (python,) = environment.glob("lib/python*")
         others = [other for other in self.folder.glob(f"*/lib/{python.name}") if other != python]
         return max(others, key=lambda other: len(list(other.rglob("*.pyc"))), default=None)
 
     def at_work(self, project: Path) -> dict[str, str]:
-        """The variables of somebody who works on `project`: its `make` finds uv, and what the project needs."""
+        """Return the environment variables of a developer of `project`: its `make` finds uv and the project's packages."""
         environment = self.install(project).parent
         tools = self.folder / "tools"
         with FileLock(f"{tools}.lock"):
             tools.mkdir(exist_ok=True)
             if not (tools / "uv").exists():
-                # Alone: beside uv there may be another Python.
+                # In a folder with nothing else: the folder of uv may have another Python.
                 (tools / "uv").symlink_to(uv())
         path = f"{tools}{os.pathsep}{clean_environment()['PATH']}"
         return clean_environment(PATH=path, UV_PROJECT_ENVIRONMENT=str(environment), **caches(environment))
 
 
 def take_over(environment: Path, other: Path | None) -> None:
-    """Give an environment what Python has compiled of the same packages in another one.
+    """Link the compiled files of another environment's packages into a new one, where they are the same.
 
     Args:
-        environment: a new one.
-        other: the folder of the other's Python, with its packages.
+        environment: the new environment.
+        other: the `lib/python…` folder of the other environment.
     """
     if other is None:
         return
@@ -164,14 +164,14 @@ def take_over(environment: Path, other: Path | None) -> None:
         source = compiled.parents[1] / f"{compiled.name.split('.')[0]}.py"
         target = own / compiled.relative_to(other)
         twin = own / source.relative_to(other)
-        # Which is how Python tells that what it has compiled is of this very file.
+        # Python accepts a compiled file if its source has the recorded size and time.
         if is_same(source, twin) and not target.exists():
             target.parent.mkdir(exist_ok=True)
             os.link(compiled, target)
 
 
 def is_same(file: Path, other: Path) -> bool:
-    """Whether two files are the same to Python, which looks at size and time."""
+    """Return True if two files have the same size and time, as Python compares sources."""
     try:
         one, two = file.stat(), other.stat()
     except FileNotFoundError:
@@ -180,12 +180,12 @@ def is_same(file: Path, other: Path) -> bool:
 
 
 def caches(environment: Path) -> dict[str, str]:
-    """The variables by which tools keep beside environments what they have found out of packages."""
+    """Return the variables that put the tools' caches beside the environments."""
     return {CACHE: str(environment.parent / "mypy")}
 
 
 def project_environment(bin_folder: Path, **variables: str) -> dict[str, str]:
-    """An environment in which the programs of an installed project come first on the path."""
+    """Return environment variables with an installed project's programs first on the path."""
     environment = bin_folder.parent
     clean = clean_environment(**variables, **caches(environment))
     return {**clean, "PATH": f"{bin_folder}{os.pathsep}{clean['PATH']}", "VIRTUAL_ENV": str(environment)}

@@ -1,4 +1,4 @@
-"""Ways to break a rendered project, each in one respect."""
+"""Break a rendered project, each function in one respect."""
 
 import contextlib
 import sqlite3
@@ -9,7 +9,7 @@ Change = Callable[[Path], object]
 
 
 def settings(*lines: str) -> Change:
-    """Let the production settings end with these lines."""
+    """Append lines to the production settings."""
 
     def change(project: Path) -> None:
         with (project / "config/settings/production.py").open("a") as file:
@@ -18,8 +18,8 @@ def settings(*lines: str) -> Change:
     return change
 
 
-# Compression and passwords are slow on purpose: style sheets are enough to see the first, and a hash of the second takes half
-# a second of a processor. Those that were hashed before can be read.
+# Settings that save time. Compressing only style sheets is enough for the tests. Hashing a password takes half a second of
+# processor time; the default hasher is kept for passwords that were hashed before.
 QUICK = settings(
     "WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ('js', 'svg', 'txt', 'md')",
     "PASSWORD_HASHERS = [f'django.contrib.auth.hashers.{name}PasswordHasher' for name in ('MD5', 'PBKDF2')]",
@@ -27,7 +27,7 @@ QUICK = settings(
 
 
 def text(name: str, old: str, new: str) -> Change:
-    """Write `new` for `old` in a file."""
+    """Replace `old` by `new` in a file."""
 
     def change(project: Path) -> None:
         before = (project / name).read_text()
@@ -48,7 +48,7 @@ def without(pattern: str) -> Change:
 
 
 def route(pattern: str, view: str) -> Change:
-    """Let a view answer ahead of all others; it is an expression over what Django and allauth have."""
+    """Put a view before all others; it is an expression that may use the names imported here."""
     return text(
         "config/urls.py",
         "urlpatterns = [",
@@ -61,7 +61,7 @@ def route(pattern: str, view: str) -> Change:
 
 
 def unapplied(project: Path) -> None:
-    """Let the database be one migration behind the code."""
+    """Leave the database one migration behind the code."""
     with contextlib.closing(sqlite3.connect(project / "smoke.sqlite3")) as connection:
         connection.execute("DELETE FROM django_migrations WHERE app = 'sessions'")
         connection.commit()

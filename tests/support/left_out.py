@@ -1,4 +1,4 @@
-"""What a run of the tests left out or did not take seriously: one table at its end."""
+"""Report which tests were skipped or expected to fail: one table at the end of a run."""
 
 import os
 from collections import Counter
@@ -8,21 +8,21 @@ from typing import Any
 import pytest
 
 ADD_WHAT_IS_MISSING = "To add what is missing: sudo scripts/install-machine"
-# Why CI let a test fail that was skipped: a property of its report.
+# The report's property with the reason why a skipped test failed in CI.
 PROPERTY = "left out because"
-# Where a process of several puts the number of tests that were not asked for.
+# The key under which each worker process reports the number of deselected tests.
 COUNT = "not asked for"
 
 
 class LeftOut:
-    """A plugin for pytest: in CI nothing may be left out, and elsewhere it is said."""
+    """A pytest plugin that reports skipped tests, and fails them in CI."""
 
     def __init__(self) -> None:
         self.deselected = 0
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """With CI set, let a test that cannot run fail."""
+        """Fail a skipped test if CI is set."""
         report = yield
         if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI"):
             reason = reason_of(report)
@@ -32,21 +32,21 @@ class LeftOut:
         return report
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
-        """Count the tests that were not asked for."""
+        """Count the deselected tests."""
         self.deselected += len(items)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Let a process of several tell its count."""
+        """Report a worker process's count."""
         if hasattr(session.config, "workeroutput"):
             session.config.workeroutput[COUNT] = self.deselected
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take the count of such a process; each of them has chosen among all tests."""
+        """Take over a worker process's count; each worker selects among all tests, so the counts are the same."""
         self.deselected = getattr(node, "workeroutput", {}).get(COUNT, self.deselected)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print a line for each reason, and one where there is none."""
+        """Print one line for each reason, or a line that says that there is none."""
         stats = terminalreporter.stats
         rows = Counter(("skipped", reason_of(report)) for report in stats.get("skipped", []))
         rows += Counter(
@@ -70,6 +70,6 @@ class LeftOut:
 
 
 def reason_of(report: pytest.TestReport) -> str:
-    """Why a test was skipped."""
+    """Return why a test was skipped."""
     text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     return text.removeprefix("Skipped: ")

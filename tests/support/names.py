@@ -1,4 +1,4 @@
-"""Real host names that lead to this machine, for the commands that are run so and for nobody else."""
+"""Make real host names resolve to this machine, only for commands that are started here."""
 
 import contextlib
 import os
@@ -13,16 +13,16 @@ import pytest
 
 NEEDS_ROOT = "real host names need root"
 
-# A mount that only this command and what it starts can see.
+# The mount is visible only to this command and its children.
 IN_A_NAMESPACE = ["unshare", "--mount", "--propagation", "private"]
 WITH_THE_NAMES = ["sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"']
 
 
 class LoopbackNames:
-    """Host names that lead to one address of loopback, where a test may listen on any port.
+    """Host names that resolve to one loopback address, where a test may listen on any port.
 
     Attributes:
-        address: that address, which no other test has.
+        address: the loopback address, which no other test uses.
     """
 
     def __init__(self, hosts: Path, names: Iterable[str]) -> None:
@@ -33,24 +33,24 @@ class LoopbackNames:
             self.add(name)
 
     def add(self, name: str) -> None:
-        """Add a name, for commands that run already too."""
-        # Written in place: what is mounted is this file, not its name.
+        """Add a name, also for commands that are running."""
+        # Written in place: a new file of the same name would not be the mounted one.
         with self.hosts.open("a") as file:
             file.write(f"{self.address} {name}\n")
 
     def command(self, command: Sequence[str]) -> list[str]:
-        """The command by which `command` runs where the names hold; it takes and gives what that does."""
+        """Return the command that runs `command` with these host names; input, output and exit code are its own."""
         return [*IN_A_NAMESPACE, *WITH_THE_NAMES, str(self.hosts), *command]
 
 
 @contextlib.contextmanager
 def loopback_names(folder: Path, names: Iterable[str]) -> Iterator[LoopbackNames]:
-    """Host names for the commands of a test; `folder` is for what is kept of them meanwhile.
+    """Yield host names for a test's commands; `folder` keeps the hosts file.
 
-    Nothing of this machine is changed, and nothing is left behind.
+    The machine's own hosts file is not changed, and nothing is left behind.
 
     Raises:
-        pytest.skip.Exception: this process may not do that.
+        pytest.skip.Exception: this process may not mount.
     """
     if os.geteuid() != 0 or not shutil.which("unshare"):
         pytest.skip(NEEDS_ROOT)
@@ -68,9 +68,9 @@ def loopback_names(folder: Path, names: Iterable[str]) -> Iterator[LoopbackNames
 
 
 def free_address() -> str:
-    """An address of loopback where nobody listens for https now."""
+    """Return a loopback address whose HTTPS port is free."""
     while True:
-        # No secret: two tests shall only seldom try the same.
+        # Not for security: random addresses make collisions between tests rare.
         address = f"127.{random.randint(1, 254)}.{random.randint(0, 255)}.{random.randint(1, 254)}"  # noqa: S311
         with contextlib.suppress(OSError), socket.create_server((address, 443)):
             return address

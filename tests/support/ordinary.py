@@ -1,4 +1,4 @@
-"""What owners do on an ordinary day to a project as it was rendered."""
+"""Make the ordinary changes that owners make to a rendered project."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from tests.support.faults import text
 
 BASE, URLS = "config/settings/base.py", "config/urls.py"
 
-# As owners write it, or find it in a tutorial.
+# Code as owners write it, or copy it from a tutorial.
 OWN = '''"""What is the owner's."""
 
 from django.http import HttpResponse, HttpResponsePermanentRedirect
@@ -87,22 +87,22 @@ own = added({"apps/own/__init__.py": "", "apps/own/things.py": OWN})
 
 
 def setting(*lines: str) -> Edit:
-    """Set something for development, tests and production alike."""
+    """Add settings for development, tests and production."""
     return appended(BASE, "\n".join(lines))
 
 
 def middleware(name: str, after: str = "django.contrib.auth.middleware.AuthenticationMiddleware") -> Edit:
-    """Add a middleware behind one that is there."""
+    """Add a middleware after an existing one."""
     return behind(BASE, f'    "{after}",', f'    "{name}",')
 
 
 def imported(line: str) -> Edit:
-    """Import something for the URLs."""
+    """Add an import to config/urls.py."""
     return behind(URLS, "from django.urls import include, path", f"\n{line}")
 
 
 def pages(*names: str) -> Edit:
-    """Put other pages in the place of the template's."""
+    """Replace the template's pages by others."""
 
     def change(project: Path) -> None:
         for name in names:
@@ -121,7 +121,7 @@ MORE_TO_FILL_IN = text(
 
     def try_save(""",
 )
-# Languages without English, chosen by each visitor.
+# Languages that visitors choose from, without English.
 LOCALE = (
     setting('LANGUAGE_CODE = "fr"', 'LANGUAGES = [("fr", "Français"), ("ar", "العربية")]'),
     middleware("django.middleware.locale.LocaleMiddleware", "django.contrib.sessions.middleware.SessionMiddleware"),

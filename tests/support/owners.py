@@ -1,4 +1,4 @@
-"""Somebody with a project and a machine of their own, who follows the runbook."""
+"""Follow the runbook as an owner with a project and a Linux machine does."""
 
 import os
 import shutil
@@ -15,53 +15,53 @@ from tests.support.workflows import Runner
 
 SLUG = "todo-list"
 DOMAIN = "todo-list.example.com"
-# What the machine finds itself under: the site, and the domain that the runbook adds.
+# Names that resolve to the machine on the machine itself: the site, and the domain that the runbook adds.
 NAMES = (DOMAIN, f"www.{DOMAIN}")
-# Where the repository's host has it. It is on the machine too, and nothing but its address tells.
+# The folder of the Git host's repository. It is on the same machine, which only its URL shows.
 REPOSITORY = "/srv/git/todo-list.git"
-# Where a user's shell keeps its state between two blocks, on the machine.
+# The folder on the machine where a user's shell keeps its state between two blocks.
 STATE = Path("/var/tmp")  # noqa: S108 - of a machine that is thrown away
-# By the end of a heading, who pastes what stands under it.
+# Who pastes the blocks of a section, by the end of its heading.
 WHO = {"on your own machine": "developer", "as root": "root", "as deploy": "deploy"}
 DEPLOY = f"cd /srv/{SLUG}/repository && uv run --quiet python deploy/machine.py"
 
 
 class Owner:
-    """A developer, the machine's root and the user who deploys, in one person.
+    """One person who is the developer, the machine's root and the deploying user.
 
     Attributes:
-        machine: the machine.
-        project: the project on the host, a repository.
-        reader: the runbook, followed so far.
+        machine: the machine that is deployed to.
+        project: the project's repository, outside the machine.
+        reader: the runbook, and the position in it.
     """
 
     def __init__(self, machine: Machine, project: Path) -> None:
         self.machine = machine
         self.project = project
         self.user = "root"
-        # `repository` is what the runbook asks for.
+        # `repository` is the variable that the runbook asks its reader to set.
         self.reader = Reader(project / "docs/deploy.md", STATE, machine.engine.environment, self.session)
 
     def session(self, command: Sequence[str]) -> list[str]:
-        """The command by which `command` runs for whoever the runbook's heading names."""
+        """Return the command that runs `command` as the user that the runbook's heading names."""
         return self.machine.command(["env", f"repository={REPOSITORY}", *command], self.user)
 
     def follow(self, heading: str) -> str:
-        """Do what stands under a heading, which is the next; gives what was printed."""
+        """Run the blocks of the next section, which must have this heading; return their output."""
         (self.user,) = (user for end, user in WHO.items() if heading.endswith(f", {end}"))
         self.reader.state = STATE / self.user
         self.machine.run(f"mkdir -p {self.reader.state}", self.user)
         return self.reader.follow(heading)
 
     def follow_to_the_first_deploy(self) -> None:
-        """Do what stands before it, and it; but for the rehearsal, which the machine knows nothing of."""
+        """Follow the runbook up to and including the first deploy, without the rehearsal, which is not on the machine."""
         self.reader.left = [block for block in self.reader.left if not block.heading.startswith("Rehearse")]
         while not self.reader.left[0].heading.startswith("Deploy"):
             self.follow(self.reader.left[0].heading)
         self.follow("Deploy, as deploy")
 
     def settle(self) -> None:
-        """Put on the machine what the developer, the repository's host and an authority for certificates have."""
+        """Set up on the machine what the developer, the Git host and the certificate authority have elsewhere."""
         self.machine.trust_its_authority()
         self.machine.run(
             f"git init --quiet --bare --initial-branch=main {REPOSITORY}\n"
@@ -69,7 +69,7 @@ class Owner:
             "useradd --create-home --shell /bin/bash developer"
         )
         self.push()
-        # The developer's terminal is open in the project's folder.
+        # The developer's shell starts in the project's folder.
         ready = f"mkdir -p ~/.local/bin {STATE}/developer && echo ~/project >{STATE}/developer/folder"
         self.machine.run(f"git clone --quiet {REPOSITORY} ~/project && {ready}", "developer")
         self.machine.engine.docker(
@@ -77,7 +77,7 @@ class Owner:
         )
 
     def push(self) -> None:
-        """Push what is committed to the repository's host."""
+        """Push the commits to the Git host."""
         through = f"ext::docker exec -i {self.machine.id} %S {REPOSITORY}"
         env = {**self.machine.engine.environment, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
         run(
@@ -87,37 +87,37 @@ class Owner:
         )
 
     def commit(self, message: str, *changes: Change) -> None:
-        """Change the project, commit and push."""
+        """Apply changes to the project, commit and push them."""
         for change in changes:
             change(self.project)
         commit(self.project, message)
         self.push()
 
     def take_back(self) -> None:
-        """Leave the last commit out of what comes next."""
+        """Drop the last commit."""
         run(["git", "reset", "--quiet", "--hard", "HEAD~1"], self.project)
 
     def deploy(self, code: int = 0) -> str:
-        """Deploy what was pushed, as the runbook says."""
+        """Deploy the pushed commits, as the runbook says."""
         fetch = f"cd /srv/{SLUG}/repository && git fetch --quiet origin && git switch --quiet --detach origin/HEAD"
         return self.machine.run(f"{fetch} && {DEPLOY}", "deploy", code=code)
 
     def ask(self, command: str, code: int = 0) -> str:
-        """Run another of the deploy script's commands."""
+        """Run another command of the deploy script."""
         return self.machine.run(f"{DEPLOY} {command}", "deploy", code=code)
 
 
 class MachineRunner(Runner):
-    """A runner of CI: a user of the machine's with a clone, who reaches the site by its name as everybody does."""
+    """A CI runner: a user of the machine with a clone of the repository, who reaches the site by its host name."""
 
     def __init__(self, owner: Owner, expressions: Mapping[str, str]) -> None:
-        """Take the machine; `expressions` is what stands for the `${{ … }}` of a workflow."""
+        """Run jobs on the owner's machine; `expressions` has the values of the workflow's `${{ … }}`."""
         super().__init__(owner.project, owner.machine.engine.environment, expressions)
         self.machine = owner.machine
 
     @override
     def script(self, text: str, variables: Mapping[str, str]) -> tuple[int, str]:
-        """Run a script as both runners do, with the variables on the other side of docker."""
+        """Run a script as both kinds of runner do, with the variables set inside the machine."""
         words = [f"{name}={value}" for name, value in {"CI": "true", **variables}.items()]
         self.command = lambda command: self.machine.command(
             ["env", "--chdir=/home/runner/project", *words, *command], "runner"

@@ -1,6 +1,6 @@
-"""Django's own first tutorial, an app called polls, part by part as a beginner types it: plain code without types.
+"""The app of Django's first tutorial, polls, part by part as a beginner types it: plain code without types.
 
-Its words are https://docs.djangoproject.com/en/6.1/intro/tutorial01/ and after; an app is in `apps/`, as the README says.
+Source: https://docs.djangoproject.com/en/6.1/intro/tutorial01/ and its next parts. The app is in `apps/`, as the README says.
 """
 
 URLS = """from django.urls import path
@@ -223,7 +223,7 @@ VIEWS_5 = (
 ''',
     )
 )
-# The test that finds the mistake in part 2's model, before it is mended.
+# The test that finds the bug in part 2's model, before it is fixed.
 TESTS_5_FIRST = '''import datetime
 
 from django.test import TestCase
@@ -389,7 +389,7 @@ BASE_SITE_7 = """{% extends "admin/base.html" %}
 """
 
 PAGES = "apps/polls/templates/polls"
-# What is in the files of `apps/polls/` and of templates at the end of each part.
+# The content of the files in `apps/polls/` and `templates/` at the end of each part.
 PARTS: dict[int, dict[str, str]] = {
     1: {"apps/polls/views.py": VIEWS_1, "apps/polls/urls.py": URLS_1},
     2: {"apps/polls/models.py": MODELS_2, "apps/polls/admin.py": ADMIN_2},

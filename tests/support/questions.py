@@ -1,7 +1,7 @@
-"""The questions of copier.yml, and what is answered to them."""
+"""Answer the questions of copier.yml."""
 
 
-# Names in any script, and such as look like addresses and paths.
+# Names in several scripts, and names that look like URLs and paths.
 
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ TYPED = [name for name in ASKED if name not in CHOSEN]
 
 
 def question_id(value: object) -> str:
-    """An answer in a test's id, in letters that every log can hold."""
+    """Return an answer for a test's id, in ASCII, which every log can show."""
     return ascii(value)[1:-1] if len(ascii(value)) < 40 else f"{ascii(value)[1:20]} {len(str(value))}"
 
 
 def answers_of(questions: Path, **data: Any) -> dict[str, Any]:
-    """What the questions make of `data`."""
+    """Return all answers, computed ones included, for `data`."""
     asked = copier.run_copy(str(questions), questions / "nowhere", {**ANSWERS, **data}, defaults=True, quiet=True)
     return dict(asked.answers.user)

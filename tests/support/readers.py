@@ -1,12 +1,12 @@
-"""The table of who reads a variable's value in which way, in a project's docs/environment.md, and values to try it with."""
+"""Read the table in a project's docs/environment.md of how each program reads values, and test it with difficult values."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-# Gives the variables that a program reads of lines `NAME=text`; a name that it cannot read is missing.
+# A reader takes lines `NAME=text` and returns the variables, without those that it cannot read.
 Reader = Callable[[Mapping[str, str]], Mapping[str, str]]
 
-# Twelve values that some reader takes apart.
+# Twelve values that some reader changes.
 VALUES = {
     "DOLLAR": "pa$Sword9",
     "BRACES": "a${HOME}b",
@@ -21,9 +21,9 @@ VALUES = {
     "BACKSLASHES": "a\\b\\n\\\\c",
     "REST": "a=b;c&d|e%s!*{{f}}\u00fc\u2615",
 }
-# What the page calls harmless, with each sign that it names.
+# A value with all characters that the page calls harmless.
 PLAIN = "Az09._-:/@%2F+,="
-# What stands in the table's columns, without quotes around it.
+# The table's columns, without the quotes around values.
 BARE = {
     "`$`": ["pa$Sword9", "a${HOME}b"],
     "`'`, `\"` inside": ["it's", 'a"b'],
@@ -31,7 +31,7 @@ BARE = {
     "spaces inside": ["a b"],
     "`\\`": ["a\\b"],
 }
-# How the last column tells its reader to write any value.
+# Functions that write a value as the last column says.
 QUOTED: dict[str, Callable[[str], str]] = {
     "`'…'` with `\\'` and `\\\\`": lambda value: "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'",
     "`'…'` with `\\'` and `\\`": lambda value: "'" + value.replace("'", "\\'") + "'",
@@ -42,7 +42,7 @@ QUOTED: dict[str, Callable[[str], str]] = {
 
 
 def told(project: Path) -> dict[str, dict[str, str]]:
-    """What the table says of each reader, by the columns' heads."""
+    """Return the table's row for each reader, by the columns' headings."""
     lines = (project / "docs/environment.md").read_text().splitlines()
     (first,) = [number for number, line in enumerate(lines) if line.startswith("| where, and who reads it |")]
     heads = cells(lines[first])[1:]
@@ -57,12 +57,12 @@ def told(project: Path) -> dict[str, dict[str, str]]:
 
 
 def cells(line: str) -> list[str]:
-    """The cells of a line of a table."""
+    """Return the cells of a table's line."""
     return [cell.strip() for cell in line.strip("|").split(" | ")]
 
 
 def assert_read_as_told(row: Mapping[str, str], read: Reader) -> None:
-    """See that a reader does with values what a row of the table says, and what the rules above the table say of all."""
+    """Assert that a reader reads values as its row in the table says, and as the rules above the table say."""
     quoted = QUOTED[row["to write `'` and `\\`"]]
     texts = {name: quoted(value) for name, value in VALUES.items()}
     wanted = dict(VALUES)

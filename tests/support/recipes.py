@@ -1,4 +1,4 @@
-"""The recipes of docs/recipes.md, applied to a project word for word: what stands above a block says where it goes."""
+"""Apply the recipes of docs/recipes.md to a project word for word: the text above a block says where it goes."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -7,13 +7,13 @@ from pathlib import Path
 
 from tests.support.runbooks import PASTED
 
-# What is said above a block: where it goes.
+# The texts above a block, and where its lines go.
 NEW = re.compile(r"New file `(?P<file>[^`]+)`:")
 IN_LIST = re.compile(r"`(?P<file>[^`]+)`, at the end of `(?P<name>\w+)`:")
 AT_END = re.compile(r"`(?P<file>[^`]+)`, at the end:")
 IMPORTS = re.compile(r"`(?P<file>[^`]+)`, with the other imports:")
 CHANGES = re.compile(r"`(?P<file>[^`]+)`, changes:")
-# What a reader does by hand, or in a browser: nothing that a test can do without a network.
+# Steps that a reader does by hand or in a browser. A test without a network cannot do them.
 BY_HAND = {"sh", "text"}
 
 
@@ -22,9 +22,9 @@ class Step:
     """A block of a recipe.
 
     Attributes:
-        above: the paragraph above it.
-        language: what the page says it is written in.
-        text: its lines, each with its end.
+        above: the paragraph above the block.
+        language: the block's language, as the page names it.
+        text: its lines, with line ends.
     """
 
     above: str
@@ -33,7 +33,7 @@ class Step:
 
 
 def recipes(page: Path) -> dict[str, list[Step]]:
-    """Return the steps of each recipe, by its heading, in the page's order."""
+    """Return each recipe's steps by its heading, in the page's order."""
     found: dict[str, list[Step]] = {}
     for section in re.split(r"^## ", page.read_text(), flags=re.MULTILINE)[1:]:
         heading, _, rest = section.partition("\n")
@@ -51,7 +51,7 @@ def steps(section: str) -> Iterator[Step]:
 
 
 def apply(step: Step, project: Path, paste: Callable[[str], object]) -> None:
-    """Do to a project what a step says.
+    """Apply a step to a project.
 
     Args:
         step: the step.
@@ -59,7 +59,7 @@ def apply(step: Step, project: Path, paste: Callable[[str], object]) -> None:
         paste: runs commands in it.
 
     Raises:
-        AssertionError: the page does not say where the block goes, or the project is not as the page takes it to be.
+        AssertionError: the page does not say where the block goes, or the project's files are not as the page assumes.
     """
     if step.language == PASTED:
         paste(step.text)
@@ -74,19 +74,19 @@ def apply(step: Step, project: Path, paste: Callable[[str], object]) -> None:
 
 
 def new(file: Path, block: str, _: str) -> None:
-    """Write a file that is not there yet."""
+    """Write a new file."""
     assert not file.exists(), f"{file} is there already"
     file.write_text(block)
 
 
 def at_end(file: Path, block: str, _: str) -> None:
-    """Add lines at the end of a file."""
+    """Append lines to a file."""
     with file.open("a") as lines:
         lines.write(block)
 
 
 def in_list(file: Path, block: str, name: str) -> None:
-    """Add lines at the end of a list."""
+    """Append lines to a list."""
     before = file.read_text()
     found = re.search(rf"^{name} = \[\n.*?(?=^\]$)", before, flags=re.MULTILINE | re.DOTALL)
     assert found, f"{file} has no list {name}"
@@ -94,7 +94,7 @@ def in_list(file: Path, block: str, name: str) -> None:
 
 
 def with_imports(file: Path, block: str, _: str) -> None:
-    """Add lines below the last import."""
+    """Add lines after the last import."""
     before = file.read_text()
     last = re.findall(r"^(?:from \S+ )?import .*\n", before, flags=re.MULTILINE)[-1]
     head, _, rest = before.rpartition(last)
@@ -102,7 +102,7 @@ def with_imports(file: Path, block: str, _: str) -> None:
 
 
 def changes(file: Path, block: str, _: str) -> None:
-    """Delete and add lines, where the file has those that are deleted or kept, and has them once."""
+    """Delete and add lines; the file must have the deleted and kept lines exactly once."""
     old = "".join(line[1:] for line in block.splitlines(keepends=True) if line[0] in " -")
     changed = "".join(line[1:] for line in block.splitlines(keepends=True) if line[0] in " +")
     before = file.read_text()

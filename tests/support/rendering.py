@@ -1,4 +1,4 @@
-"""Rendering the template, as every test does it: in this process, on plain Copier, without trust."""
+"""Render the template for tests: in this process, with plain Copier and without `--trust`."""
 
 import hashlib
 import shutil
@@ -17,14 +17,14 @@ from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# What Copier reads of this repository.
+# The files and folders of this repository that Copier reads.
 TEMPLATE = ("copier.yml", "questions", "template")
 
-# The answers of a test that is not about them.
+# The answers that tests use if they do not name others.
 ANSWERS = {"project_name": "Todo List", "platform": "docker"}
 
 
-# The options of Jinja by which a text means something else.
+# The Jinja options that change how a template is compiled.
 SYNTAX = (
     *("block_start_string", "block_end_string", "variable_start_string", "variable_end_string"),
     *("comment_start_string", "comment_end_string", "line_statement_prefix", "line_comment_prefix"),
@@ -34,7 +34,7 @@ SYNTAX = (
 
 
 def template_copy(destination: Path) -> Path:
-    """Copy what git would give a user of the template, and nothing that lies beside it, to `destination`."""
+    """Copy the template's files that git knows or does not ignore to `destination`, and return it."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *TEMPLATE]
     listed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
     for name in filter(None, listed.split("\0")):
@@ -45,20 +45,20 @@ def template_copy(destination: Path) -> Path:
 
 
 def render(template: Path, destination: Path, **answers: Any) -> Path:
-    """Render the template with `answers`, defaults for the rest; gives back `destination`."""
+    """Render the template with `answers`, and defaults for the rest; return `destination`."""
     copier.run_copy(str(template), destination, data={**ANSWERS, **answers}, defaults=True, quiet=True)
     return destination
 
 
 def compiling_once(compile_template: Callable[..., Any]) -> Callable[..., Any]:
-    """Jinja's `Environment.compile`, which remembers what it has made of a text.
+    """Return Jinja's `Environment.compile` with a cache.
 
-    Copier asks it for the same texts again in each file of each project, which is half of the time that rendering takes.
+    Copier compiles the same texts again for each file of each project, which takes half of the time of rendering.
     """
     remembered: dict[tuple[object, ...], Any] = {}
 
     def compile_once(environment: jinja2.Environment, source: str, *names: str | None, **options: bool) -> Any:
-        # What else the code depends on: the class, the syntax, and what can be called.
+        # The compiled code also depends on the environment's class, its syntax, and its extensions, filters and tests.
         syntax = tuple(getattr(environment, name) for name in SYNTAX)
         called = (*environment.extensions, *environment.filters, *environment.tests)
         key = (type(environment), syntax, called, source, names, *sorted(options.items()))
@@ -70,22 +70,22 @@ def compiling_once(compile_template: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Once:
-    """What is the same for all tests of a run, made once in a folder that their processes share."""
+    """Make folders once for all tests of a run, in a folder that their processes share."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
 
     def get(self, key: object, make: Callable[[Path], object]) -> Path:
-        """The folder that belongs to a key, for whose representation it stands; `make` fills it where it is new.
+        """Return the folder for a key, which is told by its `repr`; `make` fills a new one.
 
-        Nobody may change what is in it.
+        Tests must not change its files.
         """
         folder = self.folder / hashlib.sha256(repr(key).encode()).hexdigest()[:12]
         done = folder.with_suffix(".done")
         with FileLock(folder.with_suffix(".lock")):
             if not done.exists():
-                # One that failed has left nothing to build on.
+                # Start afresh after an attempt that failed.
                 shutil.rmtree(folder, ignore_errors=True)
                 make(folder)
                 done.touch()
@@ -93,10 +93,10 @@ class Once:
 
 
 def read_questions(template: Path) -> dict[str, Any]:
-    """Return what copier.yml says, with the files that it includes, in order."""
+    """Return the content of copier.yml and of the files that it includes, in order."""
 
     class Loader(yaml.SafeLoader):
-        """Knows Copier's tag for including a file."""
+        """A YAML loader that knows Copier's `!include` tag."""
 
     Loader.add_constructor("!include", lambda _, node: template / str(node.value))
     said: dict[str, Any] = {}
@@ -107,21 +107,21 @@ def read_questions(template: Path) -> dict[str, Any]:
 
 @cache
 def question_choices(name: str) -> list[str]:
-    """The values that can be chosen at a question, in copier.yml's order."""
+    """Return the choices of a question, in copier.yml's order."""
     choices = read_questions(ROOT)[name]["choices"]
     if isinstance(choices, dict):
         return [choice["value"] for choice in choices.values()]
     return list(choices)
 
 
-# The questions with a list of answers, in copier.yml's order; of `extras`, several can be chosen.
+# The questions with choices, in copier.yml's order. `extras` allows several.
 CHOSEN = ("platform", "database", "tasks", "extras", "ci", "python_version")
 
 Answers = dict[str, Any]
 
 
 def all_combinations() -> list[Answers]:
-    """Every combination of the answers that are chosen from a list."""
+    """Return all combinations of choices."""
     # Heroku refuses SQLite.
     choices = [question_choices(name) if name != "extras" else subsets(question_choices(name)) for name in CHOSEN]
     return [
@@ -130,23 +130,23 @@ def all_combinations() -> list[Answers]:
 
 
 def subsets(items: list[str]) -> list[list[str]]:
-    """Each selection of some of the items, from none to all."""
+    """Return all subsets of the items, from the empty one to all of them."""
     return [list(chosen) for size in range(len(items) + 1) for chosen in combinations(items, size)]
 
 
 def decisions(answers: Answers) -> list[tuple[str, Any]]:
-    """What was decided, one by one: an answer a question, and of `extras` whether each was chosen."""
+    """Return the single decisions: the answer to each question, and for each of `extras` whether it was chosen."""
     extras = [(extra, extra in answers["extras"]) for extra in question_choices("extras")]
     return [item for item in answers.items() if item[0] != "extras"] + extras
 
 
 @cache
 def covering(size: int) -> list[Answers]:
-    """Few combinations in which each `size` decisions that are possible together meet."""
+    """Return a small list of combinations that covers all possible sets of `size` decisions."""
     rows = all_combinations()
     met = [set(combinations(decisions(row), size)) for row in rows]
     missing, chosen = set().union(*met), []
-    # What each would add at most: that never grows, so the first whose figure is up to date adds most.
+    # A greedy choice. How much a combination adds never grows, so the first with an up-to-date count adds most.
     adds = [(-len(each), row) for row, each in enumerate(met)]
     heapify(adds)
     while missing:
@@ -161,15 +161,15 @@ def covering(size: int) -> list[Answers]:
 
 
 def pairwise_combinations() -> list[Answers]:
-    """Few combinations in which each two decisions that are possible together meet: those that are installed."""
+    """Return a small list of combinations that covers all possible pairs of decisions; tests install these."""
     return covering(2)
 
 
 def triple_combinations() -> list[Answers]:
-    """The same for each three, which a file's conditions are about at most: those that are rendered."""
+    """Return the same for three decisions, the most that one file depends on; tests render these."""
     return covering(3)
 
 
 def combination_id(answers: Answers) -> str:
-    """The name of a combination in a test's id."""
+    """Return a combination's name for a test's id."""
     return "-".join("+".join(value) if isinstance(value, list) else value for value in answers.values() if value)

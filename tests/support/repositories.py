@@ -1,4 +1,4 @@
-"""A rendered project as a git repository, as its user has it."""
+"""Make a git repository of a rendered project, as its owner has it."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from tests.support.environments import run, uv
 
 
 def repository(project: Path) -> Path:
-    """Make a project a repository with its first commit, `uv.lock` in it; gives the project."""
+    """Make a project a repository with a first commit that includes `uv.lock`; return the project."""
     run([uv(), "lock", "--quiet"], project)
     run(["git", "init", "--quiet", "--initial-branch=main"], project)
     commit(project, "Start")
@@ -14,6 +14,6 @@ def repository(project: Path) -> Path:
 
 
 def commit(project: Path, message: str) -> None:
-    """Commit all that has changed in a project."""
+    """Commit all changes in a project."""
     run(["git", "add", "--all"], project)
     run(["git", "commit", "--quiet", f"--message={message}"], project)

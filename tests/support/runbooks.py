@@ -1,14 +1,14 @@
-"""A rendered project's runbook, followed as a person follows it: block by block, pasted into one shell."""
+"""Follow a rendered project's runbook as a person does: paste block after block into one shell."""
 
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# What a block of commands that are to be pasted is written in.
+# The language of blocks that are pasted.
 PASTED = "bash"
 
-# Keeps for the next block where this one ended and which variables it set, as a terminal would.
+# Saves the current folder and the variables for the next block, as a terminal keeps them.
 SHELL = """
 set -a
 if [ -e "{state}/folder" ]; then cd "$(cat "{state}/folder")"; fi
@@ -24,8 +24,8 @@ class Block:
     """A block of code in a page.
 
     Attributes:
-        heading: the second-level heading that it stands under.
-        language: what the page says it is written in.
+        heading: the second-level heading above the block.
+        language: the block's language, as the page names it.
         text: its lines.
     """
 
@@ -35,7 +35,7 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """The blocks of code in a Markdown page, in its order."""
+    """Return the code blocks of a Markdown page, in order."""
     found: list[Block] = []
     heading, language, lines = "", None, [""]
     for line in page.read_text().splitlines():
@@ -54,7 +54,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 class Reader:
-    """Follows a runbook from its top, each block as it stands."""
+    """Follow a runbook from the top, and paste each block unchanged."""
 
     def __init__(
         self,
@@ -63,13 +63,13 @@ class Reader:
         environment: Mapping[str, str],
         command: Callable[[list[str]], list[str]] = list,
     ) -> None:
-        """Open `page` in the project's folder; `state` is an empty folder to keep the shell's state in.
+        """Open a runbook at its top.
 
         Args:
             page: the runbook; its project's folder is where the first block is pasted.
-            state: where the shell keeps its folder and its variables between two blocks.
-            environment: what the shell starts with.
-            command: wraps a command so that it runs on the machine that the runbook is for.
+            state: an empty folder, where the shell keeps its current folder and variables between two blocks.
+            environment: the variables that the shell starts with.
+            command: wraps a command so that it runs on the runbook's machine.
         """
         self.folder = page.parent.parent
         self.state = state
@@ -78,10 +78,10 @@ class Reader:
         self.left = [block for block in blocks(page) if block.language == PASTED]
 
     def follow(self, heading: str) -> str:
-        """Paste the blocks under a heading, which must be the next that has any; gives what they printed.
+        """Paste the blocks of the next section that has any, which must have this heading; return their output.
 
         Raises:
-            AssertionError: another section comes first, or a command failed; the message is what it printed.
+            AssertionError: another section comes first, or a command failed; the message is its output.
         """
         assert self.left, f"nothing is left to follow under {heading}"
         assert self.left[0].heading == heading, f"the next blocks stand under {self.left[0].heading!r}, not {heading!r}"
@@ -91,7 +91,7 @@ class Reader:
         return "".join(printed)
 
     def paste(self, text: str, code: int = 0) -> str:
-        """Paste lines into the shell; gives what they printed.
+        """Paste lines into the shell; return their output.
 
         Raises:
             AssertionError: the first that failed did not end with `code`.

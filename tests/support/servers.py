@@ -1,4 +1,4 @@
-"""Servers that tests start: on free ports, on loopback, and gone when the test is."""
+"""Start servers for tests: on free ports of loopback, and stopped when the test ends."""
 
 import contextlib
 import os
@@ -11,21 +11,21 @@ from pathlib import Path
 
 import requests
 
-# Seconds for a server to end once it is told to.
+# Seconds to wait for a server to stop.
 PATIENCE = 30.0
-# Seconds after which something hangs, however busy the machine is. No test asserts a shorter time.
+# Seconds after which something counts as hanging, even on a busy machine. No test asserts a shorter time.
 HANGS = 60.0
 
 
 def free_port() -> int:
-    """A port on loopback that nobody listens on now."""
+    """Return a free port of loopback."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
 
 
 def eventually(truth: Callable[[], bool]) -> bool:
-    """Whether something becomes true within HANGS seconds."""
+    """Wait until something is true; return False if it is not within HANGS seconds."""
     deadline = time.monotonic() + HANGS
     while not truth():
         if time.monotonic() > deadline:
@@ -42,14 +42,14 @@ class Running:
         self.log = log
 
     def output(self) -> str:
-        """What it has printed so far, standard error included."""
+        """Return its output so far, with standard error."""
         return self.log.read_text(errors="replace")
 
     def wait_until_it_answers(self, url: str) -> None:
-        """Ask until there is an answer, whatever it says.
+        """Send requests until there is any answer.
 
         Raises:
-            AssertionError: it ended, or gave none within HANGS seconds; the message is its output.
+            AssertionError: it ended, or did not answer within HANGS seconds; the message is its output.
         """
         deadline = time.monotonic() + HANGS
         while time.monotonic() < deadline:
@@ -61,10 +61,10 @@ class Running:
         raise AssertionError(f"no answer from {url}:\n{self.output()}")
 
     def stop(self, sent: signal.Signals = signal.SIGTERM) -> int:
-        """Send its process group a signal and wait until all of it is gone; gives the first one's exit code.
+        """Send its process group a signal and wait until all processes have ended; return the first one's exit code.
 
         Raises:
-            TimeoutError: some of it was still there after PATIENCE seconds.
+            TimeoutError: a process was still running after PATIENCE seconds.
         """
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, sent)
@@ -84,7 +84,7 @@ class Running:
 def running(
     command: list[str] | str, folder: Path, env: Mapping[str, str], log: Path, **options: object
 ) -> Iterator[Running]:
-    """Start a server in a process group of its own, and end the whole group at the end."""
+    """Run a server in its own process group until the end of the block, then end the whole group."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -95,7 +95,7 @@ def running(
             stderr=subprocess.STDOUT,
             shell=isinstance(command, str),
             start_new_session=True,
-            # Whichever of Popen's options a test needs, which its overloads cannot say.
+            # More options for Popen. Its overloads do not accept a plain dictionary.
             **options,  # type: ignore[call-overload]
         )
     server = Running(process, log)

@@ -1,4 +1,4 @@
-"""Visitors who send a form slowly, and a little more of it now and then. They only go to what a test has started."""
+"""Send a form slowly, byte by byte, to a site that a test has started."""
 
 import contextlib
 import re
@@ -16,14 +16,14 @@ FORM = "/accounts/login/"
 
 
 def form_of(page: requests.Response) -> dict[str, str]:
-    """Return the headers by which a form of a page is accepted, so that the site reads all of its body."""
+    """Return the headers with which the site accepts a page's form and reads its whole body."""
     (token,) = re.findall('name="csrfmiddlewaretoken" value="(.*?)"', page.text)[:1]
     cookies = "; ".join(f"{name}={value}" for name, value in page.cookies.items())
     return {"Cookie": cookies, "X-CSRFToken": token}
 
 
 def head(url: str, length: int, **headers: str) -> bytes:
-    """Return what a form of `length` bytes, with a file in it, begins with."""
+    """Return the request line and headers of a form of `length` bytes with a file."""
     host = url.split("://", 1)[1]
     told = {
         "Host": host,
@@ -37,13 +37,13 @@ def head(url: str, length: int, **headers: str) -> bytes:
 
 
 def body(size: int) -> bytes:
-    """Return the first bytes of a body: a file that does not end."""
+    """Return the first `size` bytes of a body with an endless file."""
     start = b'--end\r\nContent-Disposition: form-data; name="file"; filename="file"\r\n\r\n'
     return start + b"x" * (size - len(start))
 
 
 def status_of_announced(connect: Callable[[], socket.socket], url: str, length: int, **headers: str) -> int:
-    """Return how a body of `length` bytes is answered before any of it was sent."""
+    """Return the status of the answer to a body of `length` bytes, none of them sent."""
     with connect() as connection:
         connection.settimeout(HANGS)
         connection.sendall(head(url, length, **headers))
@@ -54,22 +54,22 @@ def status_of_announced(connect: Callable[[], socket.socket], url: str, length: 
 def slow_visitors(
     number: int, connect: Callable[[], socket.socket], url: str, *, sent: int, length: int, **headers: str
 ) -> Iterator[list[socket.socket]]:
-    """Let visitors send the first bytes of a form, and then a byte a second until the end of the block.
+    """Let visitors send the first bytes of a form, then one byte a second, until the end of the block.
 
     Args:
-        number: how many.
-        connect: makes a connection, with TLS where the site has it.
-        url: where the site is.
-        sent: bytes of the body that each sends at once.
-        length: bytes that it says the body has.
-        headers: what else it says.
+        number: how many visitors.
+        connect: makes a connection, with TLS if the site has it.
+        url: the form's URL.
+        sent: the bytes of the body that each sends at once.
+        length: the length of the body in bytes, as each announces it.
+        headers: more headers.
     """
     connections = [connect() for _ in range(number)]
     ended = Event()
 
     def start(connection: socket.socket) -> None:
         connection.settimeout(HANGS)
-        # Some are refused before they have sent all of it.
+        # The site refuses some before they have sent all bytes.
         with contextlib.suppress(OSError):
             connection.sendall(head(url, length, **headers) + body(sent))
 

@@ -1,4 +1,4 @@
-"""A rendered project's own smoke suite: running it, and reading the table that it ends with."""
+"""Run a rendered project's smoke suite, and read the table that it prints."""
 
 import contextlib
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.support.servers import PATIENCE
 from tests.support.sites import Site
 
-# The rows of the table, in its order.
+# The rows of the table, in order.
 REDIRECT = "http leads to https"
 HEALTH = "the process is healthy"
 READY = "what the site needs is ready"
@@ -53,7 +53,7 @@ CHECKS = [
     STATIC,
 ]
 
-# The suite's own stand-in for what ends TLS, kept up until its standard input is closed.
+# Runs the suite's own TLS proxy until its standard input is closed.
 STAND_IN = """
 import sys
 from pathlib import Path
@@ -67,13 +67,13 @@ with stand_in(int(sys.argv[1]), Path(sys.argv[2])) as address:
 
 @dataclass
 class Outcome:
-    """What a run of the suite said.
+    """The result of a run of the suite.
 
     Attributes:
         code: its exit code.
-        rows: what the table says of each check, PASS, FAIL or SKIP, in its order.
-        remarks: what stands behind that.
-        output: all that was printed.
+        rows: each check's result, PASS, FAIL or SKIP, in the table's order.
+        remarks: each check's remark.
+        output: all output.
     """
 
     code: int
@@ -82,12 +82,12 @@ class Outcome:
     output: str
 
     def having(self, word: str) -> set[str]:
-        """The checks that have this word in their row."""
+        """Return the checks with this result."""
         return {name for name, its in self.rows.items() if its == word}
 
 
 def smoke(project: Path, env: Mapping[str, str], *options: str) -> Outcome:
-    """Run the suite with the programs of `env`."""
+    """Run the suite with the environment variables `env`."""
     done = subprocess.run(
         ["pytest", "smoke", "-p", "no:cacheprovider", *options],
         cwd=project,
@@ -110,7 +110,7 @@ def smoke(project: Path, env: Mapping[str, str], *options: str) -> Outcome:
 
 @contextlib.contextmanager
 def behind_tls(site: Site, ca_file: Path) -> Iterator[list[str]]:
-    """Put the suite's stand-in before a site; gives the options by which the suite finds it as if it were live."""
+    """Put the suite's TLS proxy in front of a site; yield the options with which the suite checks it like a live site."""
     process = subprocess.Popen(
         [site.bin / "python", "-c", STAND_IN, str(site.port), str(ca_file)],
         cwd=site.project,
@@ -131,12 +131,12 @@ def behind_tls(site: Site, ca_file: Path) -> Iterator[list[str]]:
 
 
 def checked(site: Site, folder: Path, **variables: str) -> Outcome:
-    """What the suite says of the site, served under `variables`, as of one that is live."""
+    """Serve the site with `variables`, and return the suite's result for it as a live site."""
     with site.started(folder / "log", **variables), behind_tls(site, folder / "ca.pem") as options:
         return smoke(site.project, site.environment(), *options)
 
 
 def accounts(site: Site) -> list[str]:
-    """The addresses of all accounts in the site's database."""
+    """Return the email addresses of all accounts in the site's database."""
     with contextlib.closing(sqlite3.connect(site.project / "smoke.sqlite3")) as connection:
         return [email for (email,) in connection.execute("SELECT email FROM accounts_user")]

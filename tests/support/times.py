@@ -12,16 +12,16 @@ import pytest
 
 # How many of the slowest tests a run lists.
 LISTED = 20
-# The file that a run adds its figures to, where this variable names one.
+# The variable that names a file to which a run appends its figures.
 FILE_VARIABLE = "TEST_TIMES"
 PROPERTY = "processor seconds"
 
 
 @dataclass
 class Times:
-    """Hold what one test, or several, took: seconds including set-up and teardown, and seconds of processor time.
+    """The time that tests took: seconds with set-up and teardown, and seconds of processor time.
 
-    The work of the Docker engine counts in the first and not in the second.
+    The Docker engine's work counts in the first only.
     """
 
     seconds: float = 0
@@ -35,7 +35,7 @@ def processor_seconds() -> float:
 
 
 def busy_seconds() -> float:
-    """Return the seconds that all processors have been busy since the machine started; 0 where Linux does not say."""
+    """Return the seconds that all processors have been busy since the machine booted; 0 on systems other than Linux."""
     try:
         line = Path("/proc/stat").read_text().split("\n", 1)[0]
     except OSError:
@@ -45,11 +45,11 @@ def busy_seconds() -> float:
 
 
 def grouped(times: dict[str, Times], group: Callable[[str], str]) -> dict[str, Times]:
-    """Return the sums of groups of tests, the longest first.
+    """Return the sum of the times of each group of tests, the longest first.
 
     Args:
-        times: what each test took, by its name.
-        group: gives the group of a test by its name.
+        times: each test's times, by its name.
+        group: returns the group of a test's name.
     """
     sums: dict[str, Times] = collections.defaultdict(Times)
     for test, taken in times.items():
@@ -59,13 +59,13 @@ def grouped(times: dict[str, Times], group: Callable[[str], str]) -> dict[str, T
 
 
 def table(title: str, times: Iterable[tuple[str, Times]]) -> str:
-    """Lines with seconds, seconds of processors, and what took them."""
+    """Return lines with seconds, processor seconds, and the name of what took them."""
     lines = [f"{taken.seconds:8.1f} {taken.processor:10.1f}  {name}" for name, taken in times]
     return "\n".join([f"{'seconds':>8} {'processor':>10}  {title}", *lines])
 
 
 class Clock:
-    """A plugin for pytest that keeps each test's times."""
+    """A pytest plugin that measures each test's times."""
 
     def __init__(self) -> None:
         self.times: dict[str, Times] = collections.defaultdict(Times)
@@ -74,16 +74,16 @@ class Clock:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self) -> Generator[None, object, object]:
-        """Note where a test begins, in the process that runs it."""
+        """Record a test's start, in the process that runs it."""
         self.begun = processor_seconds()
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Give a report what processors did for its phase, to take along to the process that prints."""
+        """Add the processor time of a phase to its report, which xdist sends to the process that prints."""
         report = yield
         now = processor_seconds()
-        # A list of its own: pytest hands the same one to all phases of a test.
+        # A new list, because pytest gives all phases of a test the same one.
         report.user_properties = [*report.user_properties, (PROPERTY, now - self.begun)]
         self.begun = now
         return report
@@ -95,7 +95,7 @@ class Clock:
         taken.processor += sum(float(str(value)) for name, value in report.user_properties if name == PROPERTY)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-        """Tell which tests took longest, and add all figures to the file that is asked for."""
+        """Print the slowest tests, and append all figures to the file that the variable names."""
         if hasattr(config, "workerinput") or len(self.times) <= LISTED:
             return
         seconds = time.monotonic() - self.started
@@ -117,11 +117,11 @@ class Clock:
 
 
 def level(test: str) -> str:
-    """Return the folder under `tests/` that has a test, or its file where it is elsewhere."""
+    """Return a test's folder under `tests/`, or its file if it is elsewhere."""
     folders = module(test).split("/")
     return folders[min(1, len(folders) - 1)]
 
 
 def module(test: str) -> str:
-    """Return the file that has a test."""
+    """Return a test's file."""
     return test.split("::")[0]

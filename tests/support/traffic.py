@@ -1,4 +1,4 @@
-"""Steady traffic on a test's own site while something is done to it, and what became of each request."""
+"""Send steady traffic to a test's own site, and record the outcome of each request."""
 
 import contextlib
 import time
@@ -11,7 +11,7 @@ from threading import Event, Lock, Thread
 import requests
 import urllib3
 
-# Seconds between two requests of a client, the most that an answer may take, and the most that a client goes on for.
+# Seconds between two requests of a client, for one answer at most, and for all traffic at most.
 PAUSE = 0.2
 PATIENCE = 60
 LIMIT = 300.0
@@ -19,11 +19,11 @@ LIMIT = 300.0
 
 @dataclass
 class Client:
-    """Somebody who asks again and again.
+    """A client that sends one request after the other.
 
     Attributes:
-        ask: asks once, and gives the status of the answer.
-        expects: the status that is a good answer.
+        ask: sends one request and returns the answer's status.
+        expects: the status of a good answer.
     """
 
     ask: Callable[[], int]
@@ -32,12 +32,12 @@ class Client:
 
 @dataclass
 class Traffic:
-    """What became of the requests so far.
+    """The outcome of the requests so far.
 
     Attributes:
-        succeeded: how many met a good answer, by its status.
-        failures: what each of the others met.
-        slowest: the seconds that the slowest answer took.
+        succeeded: the number of good answers, by their status.
+        failures: a description of each other outcome.
+        slowest: the seconds of the slowest answer.
     """
 
     succeeded: Counter[int] = field(default_factory=Counter)
@@ -48,7 +48,7 @@ class Traffic:
 
 @contextlib.contextmanager
 def steady_traffic(*clients: Client) -> Iterator[Traffic]:
-    """Let clients ask, each one thing after the other, until the end of the block."""
+    """Let clients send requests until the end of the block."""
     seen, ended = Traffic(), Event()
     threads = [Thread(target=_be, args=(client, seen, ended)) for client in clients]
     for thread in threads:
@@ -64,15 +64,15 @@ def steady_traffic(*clients: Client) -> Iterator[Traffic]:
 def callers(
     number: int, address: str, host: str, path: str = "/", *, port: int = 443, ca_file: Path | None = None
 ) -> list[Client]:
-    """Clients that ask for a page, each on a connection that it keeps.
+    """Return clients that request a page, each on one persistent connection.
 
     Args:
-        number: how many.
-        address: the address of loopback or of a container where the site answers.
-        host: its name, as in the certificate.
-        path: the page.
-        port: where it answers.
-        ca_file: the authority of its certificate; without one the requests are plain http, as by a proxy that ended https.
+        number: how many clients.
+        address: the site's IP address: of loopback or of a container.
+        host: the site's host name, as in its certificate.
+        path: the page's path.
+        port: the site's port.
+        ca_file: the authority of its certificate; without one, requests are plain HTTP, as from a proxy that terminates TLS.
     """
 
     def caller() -> Client:
@@ -85,22 +85,22 @@ def callers(
             pool = urllib3.HTTPSConnectionPool(
                 address, port, timeout=PATIENCE, ca_certs=str(ca_file), server_hostname=host, assert_hostname=host
             )
-        # Nothing is tried again: a request that is lost shall be seen.
+        # No retries: a lost request must be counted.
         return Client(lambda: pool.request("GET", path, headers=headers, retries=False).status)
 
     return [caller() for _ in range(number)]
 
 
 def visitors(number: int, session: Callable[[], requests.Session], url: str) -> list[Client]:
-    """Clients that come on a connection of their own each time.
+    """Return clients that open a new connection for each request.
 
-    Every second one sends a form, for which no proxy may ask a second time in its place. It has no token, so that 403
-    is the good answer to it.
+    Every second one sends a form, because proxies must not retry a POST. The form has no CSRF token, so 403 is the
+    expected answer.
 
     Args:
-        number: how many.
-        session: makes a session that trusts the site.
-        url: where the site is.
+        number: how many clients.
+        session: makes a session that trusts the site's certificate.
+        url: the page's URL.
     """
 
     def visit(method: str, path: str) -> int:
@@ -116,7 +116,7 @@ def visitors(number: int, session: Callable[[], requests.Session], url: str) -> 
 
 
 def _be(client: Client, seen: Traffic, ended: Event) -> None:
-    """Ask until all is over."""
+    """Send requests until the block ends."""
     deadline = time.monotonic() + LIMIT
     while not ended.wait(PAUSE):
         started = time.monotonic()

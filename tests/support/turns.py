@@ -1,4 +1,4 @@
-"""Who may run beside whom: tests that are marked `alone` have the machine to themselves, the others share it."""
+"""Let tests that are marked `alone` run without others beside them; the rest run in parallel."""
 
 import contextlib
 import fcntl
@@ -8,7 +8,7 @@ from typing import TextIO
 
 
 class Turn:
-    """The time in which a test may run."""
+    """A test's permission to run."""
 
     def __init__(self, gate: TextIO, room: TextIO) -> None:
         self.gate, self.room = gate, room
@@ -16,7 +16,7 @@ class Turn:
     def begin(self, *, alone: bool) -> None:
         """Wait until the test may run.
 
-        Who wants to be alone closes a gate behind those that are in, so that no stream of others keeps it out.
+        A test that wants to be alone first stops others from starting, so that it does not wait forever.
         """
         fcntl.flock(self.gate, fcntl.LOCK_EX)
         fcntl.flock(self.room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
@@ -24,8 +24,8 @@ class Turn:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Let nobody else run for the length of a block, in a test that otherwise runs beside others."""
-        # Two that both wait for this must not wait for each other.
+        """Run alone until the end of the block, in a test that otherwise runs beside others."""
+        # Release the shared lock first: two tests here would otherwise wait for each other.
         fcntl.flock(self.room, fcntl.LOCK_UN)
         self.begin(alone=True)
         try:
@@ -36,11 +36,11 @@ class Turn:
 
 @contextlib.contextmanager
 def turn(folder: Path, *, alone: bool) -> Iterator[Turn]:
-    """Wait until a test may begin, and let the others know when it has ended.
+    """Wait until a test may start, and make way for others when it has ended.
 
     Args:
-        folder: what all processes of the run share.
-        alone: whether nobody else may be in.
+        folder: a folder that all processes of the run share.
+        alone: True if no other test may run beside this one.
     """
     with (folder / "gate").open("w") as gate, (folder / "room").open("w") as room:
         taken = Turn(gate, room)

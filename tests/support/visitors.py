@@ -1,4 +1,4 @@
-"""A visitor as the server sees one: behind the proxy that ended https, over TCP or a unix socket."""
+"""Visit a site as the proxy that terminates TLS passes requests on: over TCP or a Unix socket."""
 
 import http.client
 import secrets
@@ -12,7 +12,7 @@ from tests.support.servers import HANGS
 
 
 class UnixConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
+    """HTTP over a Unix socket."""
 
     def __init__(self, path: str) -> None:
         super().__init__("localhost", timeout=HANGS)
@@ -27,7 +27,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 @dataclass
 class Answer:
-    """What came back."""
+    """The answer to a request."""
 
     status: int
     text: str
@@ -35,13 +35,13 @@ class Answer:
 
 
 class Visitor:
-    """Keeps cookies as a browser does that reached the site by https.
+    """A visitor who keeps cookies as a browser does that uses HTTPS.
 
     Args:
-        where: a port on loopback, or the path of a unix socket.
-        address: where on loopback the requests to a port come from; one of this visitor's own
-            unless told otherwise, since limits count by it.
-        headers: what the proxy adds to each request.
+        where: a port on loopback, or the path of a Unix socket.
+        address: the loopback address that requests to a port come from; by default one of this
+            visitor's own, since limits count by address.
+        headers: the headers that the proxy adds to each request.
     """
 
     def __init__(self, where: int | str, address: str | None = None, **headers: str) -> None:
@@ -51,7 +51,7 @@ class Visitor:
         self.cookies: dict[str, str] = {}
 
     def ask(self, method: str, path: str, form: dict[str, str] | None = None) -> Answer:
-        """Send a request on a connection of its own, which any worker may take."""
+        """Send a request on a new connection, which any worker may accept."""
         connection = (
             UnixConnection(self.where)
             if isinstance(self.where, str)

@@ -1,4 +1,4 @@
-"""Sites with workers: a project whose tasks leave a trace, a broker, and worker processes that can be killed."""
+"""Run sites with workers: a project whose tasks leave a trace, a broker, and worker processes that can be killed."""
 
 import contextlib
 import re
@@ -14,9 +14,9 @@ from tests.support.redis import Redis
 from tests.support.servers import HANGS, Running, running
 from tests.support.sites import Site
 
-# Seconds that a task may take here: one whose worker was killed is done by another soon after.
+# The tasks' time limit in seconds: soon after it, another worker runs a task whose worker was killed.
 TIME_LIMIT = 2
-# Tasks of a user's own, which write down that they were done.
+# An owner's tasks, which record that they ran.
 TASKS = """
 import os
 import signal
@@ -28,7 +28,7 @@ from django.tasks import task
 @task
 def write_down(number: int, seconds: float = 0.0) -> None:
     time.sleep(seconds)
-    # A line is written in one go, by however many processes at once.
+    # The line is written in a single call, because several processes write to the file.
     with open(os.environ["TRACE"], "a") as file:
         file.write(f"{number}\\n")
 
@@ -40,18 +40,18 @@ def fall_asleep() -> None:
 
 @task
 def take_down(number: int, secret: str) -> None:
-    # As a machine does that is out of memory.
+    # The kernel kills a process like this when memory runs out.
     write_down.call(number)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 class WorkingSite(Site):
-    """A site whose tasks are done by workers.
+    """A site whose tasks are run by workers.
 
     Attributes:
-        kind: how: the answer to the question `tasks`.
-        redis: the broker, where Celery does them.
+        kind: the answer to the question `tasks`.
+        redis: the broker, if Celery runs the tasks.
     """
 
     def __init__(
@@ -66,26 +66,27 @@ class WorkingSite(Site):
         self.trace.touch()
         self.variables |= {"TRACE": str(self.trace), "TASK_TIME_LIMIT_SECONDS": str(TIME_LIMIT)}
         if kind == "celery":
-            # Told to every process of it, as at a test's end, a worker may wait for tasks that none does any more.
+            # At a test's end all of a worker's processes get the signal. The worker may then wait for tasks whose process has
+            # ended, so the wait must be short.
             self.variables |= {"CELERY_BROKER_URL": redis.url, "CELERY_SHUTDOWN_SECONDS": "3"}
 
     @contextlib.contextmanager
     def worker(self, name: str = "worker", **variables: str) -> Iterator[Running]:
-        """A worker, until the end of the block."""
+        """Run a worker until the end of the block."""
         log = self.folder / f"{name}.log"
         with running(["python", "manage.py", "worker"], self.project, self.environment(**variables), log) as process:
             yield process
 
     def ask_for(self, code: str) -> str:
-        """Run some Python of the site, which knows its tasks as `tasks`; gives what it printed."""
+        """Run Python code in the site, with its tasks as `tasks`; return its output."""
         return self.manage("shell", "--verbosity=0", "--command", f"from apps.pages import tasks\n{code}")
 
     def done(self) -> Counter[int]:
-        """How often each task was done so far, by its number."""
+        """Return how often each task has run so far, by its number."""
         return Counter(int(line) for line in self.trace.read_text().splitlines())
 
     def wait_for(self, number: int, seconds: float = HANGS) -> Counter[int]:
-        """Wait until so many different tasks were done, or for so long."""
+        """Wait until `number` different tasks have run, for `seconds` at most."""
         deadline = time.monotonic() + seconds
         while len(self.done()) < number and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -93,7 +94,7 @@ class WorkingSite(Site):
 
 
 def ask_for_a_task(visitor: requests.Session, url: str) -> requests.Response:
-    """The answer to a visitor of a site who asks for a task."""
+    """Start a task as a visitor of the site, and return the answer."""
     page = visitor.get(f"{url}/accounts/login/", timeout=HANGS)
     token = re.findall('name="csrfmiddlewaretoken" value="(.*?)"', page.text)[0]
     fields = {"csrfmiddlewaretoken": token}
@@ -101,5 +102,5 @@ def ask_for_a_task(visitor: requests.Session, url: str) -> requests.Response:
 
 
 def is_done(visitor: requests.Session, url: str, asked: requests.Response) -> bool:
-    """Whether the task that was asked for is done."""
+    """Return True if the task that a visitor started has run."""
     return bool(visitor.get(f"{url}/tasks/answer/?key={asked.json()['key']}", timeout=HANGS).json()["done"])

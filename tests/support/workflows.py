@@ -1,4 +1,4 @@
-"""The jobs of a rendered project's CI, run here as its runner would."""
+"""Run the jobs of a rendered project's CI as a runner does."""
 
 import re
 import subprocess
@@ -8,20 +8,20 @@ from typing import Any
 
 import yaml
 
-# Actions that only bring what a test has already: the checkout, and a tool.
+# Actions whose result is already here: the checkout, and uv.
 BRINGS_WHAT_IS_HERE = re.compile(r"^(actions/checkout|astral-sh/setup-uv)@")
 
 
 def github_workflow(project: Path, name: str) -> dict[str, Any]:
-    """A workflow of a project, by its file's name."""
-    # YAML takes a bare `on` for a truth.
+    """Return a workflow of a project by its file's name."""
+    # YAML reads a bare `on` as true.
     text = re.sub("^on:", "'on':", (project / ".github/workflows" / name).read_text(), flags=re.MULTILINE)
     workflow: dict[str, Any] = yaml.safe_load(text)
     return workflow
 
 
 def gitlab_job(project: Path, name: str) -> dict[str, Any]:
-    """A job of a project's GitLab pipeline, with what its own file and those that it includes say."""
+    """Return a job of a project's GitLab pipeline, with the defaults of its file and of the included files."""
     pipeline: dict[str, Any] = yaml.safe_load((project / ".gitlab-ci.yml").read_text())
     included_files = pipeline.get("include", [])
     for included in [included_files] if isinstance(included_files, str) else included_files:
@@ -31,7 +31,7 @@ def gitlab_job(project: Path, name: str) -> dict[str, Any]:
 
 
 class Runner:
-    """Runs the scripts of jobs in a project's folder."""
+    """A runner of jobs in a project's folder."""
 
     def __init__(
         self,
@@ -40,13 +40,13 @@ class Runner:
         expressions: Mapping[str, str],
         command: Callable[[list[str]], list[str]] = list,
     ) -> None:
-        """Take what the runner's machine has, and what the repository's settings say.
+        """Set the runner's environment and the repository's settings.
 
         Args:
             project: the folder that is checked out.
-            environment: the machine's own variables.
-            expressions: what stands for `${{ … }}`: {"secrets.TOKEN": "…"}.
-            command: wraps a command so that it runs on the machine that the job is for.
+            environment: the machine's variables.
+            expressions: the values of `${{ … }}`, as {"secrets.TOKEN": "…"}.
+            command: wraps a command so that it runs on the job's machine.
         """
         self.project = project
         self.environment = dict(environment)
@@ -54,22 +54,22 @@ class Runner:
         self.command = command
 
     def value(self, text: object) -> str:
-        """A text of the workflow with its expressions evaluated.
+        """Return a text of the workflow with its expressions replaced by their values.
 
         Raises:
-            KeyError: one is not known here.
+            KeyError: an expression has no value here.
         """
         return re.sub(r"\$\{\{\s*(.+?)\s*\}\}", lambda match: self.expressions[match[1]], str(text))
 
     def variables(self, *parts: Mapping[str, Any]) -> dict[str, str]:
-        """The variables that the `env` of a workflow, a job and a step add up to."""
+        """Return the variables from the `env` of a workflow, a job and a step."""
         return {name: self.value(value) for part in parts for name, value in part.get("env", {}).items()}
 
     def github(self, workflow: Mapping[str, Any], job_name: str) -> tuple[int, str]:
-        """Run the steps of a job until one fails; gives the last exit code and all that they printed.
+        """Run the steps of a job until one fails; return the last exit code and all output.
 
         Raises:
-            AssertionError: a step is of a kind that is not known here.
+            AssertionError: a step is of an unknown kind.
         """
         job, printed = workflow["jobs"][job_name], ""
         for step in job["steps"]:
@@ -84,18 +84,18 @@ class Runner:
         return 0, printed
 
     def gitlab(self, job: Mapping[str, Any], variables: Mapping[str, str]) -> tuple[int, str]:
-        """Run the lines of a job until one fails; gives its exit code and all that was printed.
+        """Run the lines of a job until one fails; return its exit code and all output.
 
         Args:
-            job: what the pipeline says of it.
-            variables: those of the project's settings.
+            job: the job's part of the pipeline.
+            variables: the variables of the project's settings.
         """
         lines = [*job.get("before_script", []), *job["script"]]
         own = {name: str(value) for name, value in job.get("variables", {}).items()}
         return self.script("\n".join(lines), {**own, **variables})
 
     def script(self, text: str, variables: Mapping[str, str]) -> tuple[int, str]:
-        """Run a script as both runners do, by bash, ending at its first failure."""
+        """Run a script in bash as both kinds of runner do, up to its first failure."""
         done = subprocess.run(
             self.command(["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", text]),
             cwd=self.project,

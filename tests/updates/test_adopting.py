@@ -1,4 +1,4 @@
-"""A project that django-admin made becomes one that follows the template, with its accounts and its data."""
+"""A project that django-admin made can follow the template, and keeps its accounts and data."""
 
 import json
 import re
@@ -68,7 +68,7 @@ class PollTests(TestCase):
 ''',
 }
 
-# What the site knows before: an account that may do everything and one of a group, each with a password.
+# The data before: a superuser's account and one in a group, each with a password.
 DATA = """
 from django.contrib.auth.models import Group, Permission, User
 from polls.models import Poll
@@ -80,7 +80,7 @@ bob.groups.add(staff)
 Poll.objects.create(owner=bob, question="Why?")
 """
 
-# What it knows after.
+# The data after.
 SEEN = """
 from allauth.account.models import EmailAddress
 from django.contrib.auth import authenticate
@@ -94,7 +94,7 @@ print([address.email for address in EmailAddress.objects.filter(verified=True)])
 """
 
 
-# What lies about in older projects; the last two are in their .gitignore.
+# Files that older projects have. The last two are in their .gitignore.
 OLD_FILES = {
     "requirements.txt": "django\n",
     "runtime.txt": "python-3.12.1\n",
@@ -110,7 +110,7 @@ OLD_FILES = {
 
 @pytest.fixture
 def shop(following: Path, fresh: Callable[..., Path], environments: Environments, once: Once, tmp_path: Path) -> Shop:
-    """A project of django-admin's with an app and data, and an environment in which it works."""
+    """A project that django-admin made, with an app, data, and an environment."""
     (following / "scripts").mkdir()
     shutil.copy(ROOT / "scripts/adopt.py", following / "scripts")
     commit(following, "Adopt")
@@ -125,7 +125,7 @@ def shop(following: Path, fresh: Callable[..., Path], environments: Environments
 
 
 def make_shop(project: Path, env: dict[str, str]) -> None:
-    """Make the project in a new folder, in an environment that has Django."""
+    """Create the project in a new folder, with an environment that has Django."""
     project.mkdir()
     run(["django-admin", "startproject", "shop", "."], project, env=env)
     run(["python", "manage.py", "startapp", "polls"], project, env=env)
@@ -146,7 +146,7 @@ def make_shop(project: Path, env: dict[str, str]) -> None:
 
 
 def move_in(project: Path) -> None:
-    """What the page leaves to an editor."""
+    """Make the changes that the page says to make by hand."""
     edit(
         project,
         text("apps/polls/apps.py", "polls", "apps.polls"),
@@ -164,7 +164,7 @@ def move_in(project: Path) -> None:
 
 @pytest.fixture
 def person(shop: Shop, tmp_path: Path) -> Reader:
-    """Someone who follows the page in the project's folder."""
+    """A reader who follows the page in the project's folder."""
     project, env = shop
     (tmp_path / "state").mkdir()
     (tmp_path / "state/folder").write_text(f"{project}\n")
@@ -172,10 +172,10 @@ def person(shop: Shop, tmp_path: Path) -> Reader:
 
 
 def adopt(shop: Shop, *arguments: str) -> str:
-    """Run the page's program in the project; gives what it printed.
+    """Run the page's program in the project; return its output.
 
     Raises:
-        AssertionError: it did not end well; the message is what it printed.
+        AssertionError: it failed; the message is its output.
     """
     project, env = shop
     return run(["python", str(ROOT / "scripts/adopt.py"), *arguments], project, env=env)
@@ -188,7 +188,7 @@ def shell(shop: Shop, code: str) -> None:
 
 
 def start_green(project: Path) -> None:
-    """Add the page's lines to pyproject.toml, those under a heading that is there already below it."""
+    """Add the page's lines to pyproject.toml; lines of an existing table go into that table."""
     (block,) = [block.text for block in blocks(PAGE) if block.language == "toml"]
     overrides, _, ruff = block.strip().partition("\n\n")
     heading, line = ruff.splitlines()
@@ -216,7 +216,7 @@ def test_the_page_on_adopting_is_followed(shop: Shop, person: Reader, following:
     assert "cannot come" not in said
     assert status(project) == []
 
-    # Listed before it is replaced.
+    # It is listed before it is replaced.
     assert set(re.findall(r"overwrite\S*\s+(\S+)", person.paste(person.left.pop(0).text))) == {
         ".gitignore",
         "manage.py",
@@ -246,7 +246,7 @@ def test_the_page_on_adopting_is_followed(shop: Shop, person: Reader, following:
     assert sorted(status(project)) == [" M .copier-answers.yml", " M templates/404.html"]
 
 
-# Why the data cannot be saved, and what makes it so: of the accounts, and of files.
+# Reasons why the data cannot be saved, and edits that cause them, in accounts and in files.
 ACCOUNTS_REFUSED = {
     "User.objects.create_user('carl')": "these accounts have no email address: ['carl']",
     "User.objects.create_user('rob', 'BOB@example.com')": "have several accounts: ['bob@example.com']",
@@ -283,7 +283,7 @@ def test_nothing_moves_unless_the_data_is_saved(shop: Shop, subtests: pytest.Sub
 
 
 def own_app(shop: Shop, name: str, model: str, *edits: Callable[[Path], object]) -> None:
-    """Add an app to the project, with a database made anew, and commit."""
+    """Add an app to the project, recreate the database, and commit."""
     project, env = shop
     run(["python", "manage.py", "startapp", name], project, env=env)
     (project / name / "models.py").write_text(model)
@@ -294,7 +294,7 @@ def own_app(shop: Shop, name: str, model: str, *edits: Callable[[Path], object])
 
 
 def test_what_clashes_is_named_and_saved_under_another_name(shop: Shop) -> None:
-    """An app with the label of one of the template's, and URLs that the template's would answer."""
+    """An app has the label of one of the template's apps, and URLs that the template's hide."""
     project, _ = shop
     own_app(
         shop,

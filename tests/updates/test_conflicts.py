@@ -1,4 +1,4 @@
-"""A conflict that an update leaves is seen: by its owner, by the project's lint, and by its CI."""
+"""A conflict that an update leaves is reported: to the owner, by the project's lint, and by its CI."""
 
 import shutil
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tests.support.repositories import commit, repository
 from tests.support.updating import render_release, status, tracked, unsettled, update
 from tests.support.workflows import Runner, github_workflow, gitlab_job
 
-# What both change: in what lint reads otherwise, and in what it does not.
+# Files that both change: ones that another lint rule reads too, and ones that none reads.
 BOTH_CHANGE = [
     ("templates/404.html", "There is no page at this address."),
     ("config/settings/base.py", 'LANGUAGE_CODE = "en-us"'),
@@ -25,7 +25,7 @@ BOTH_CHANGE = [
 
 
 def released_with(following: Path, name: str, old: str) -> None:
-    """Release the template with a line changed."""
+    """Release the template with a changed line."""
     template = following / "template"
     (path,) = [*template.glob(f"{name}*"), *template.glob(f"{{{{*}}}}/{name}*")]
     text(path.name, old.replace("3.13", "{{ python_version }}"), "theirs")(path.parent)
@@ -34,7 +34,7 @@ def released_with(following: Path, name: str, old: str) -> None:
 
 @pytest.fixture
 def conflicting(following: Path, tmp_path: Path) -> Callable[..., Path]:
-    """A project in which an update has left a conflict: `conflicting(name, old)` says where."""
+    """A project with a conflict after an update; `conflicting(name, old)` names the file and the line."""
 
     def updated(name: str, old: str, ci: str = "github", start: Callable[[Path], Path] = tracked) -> Path:
         project = start(render_release(following, tmp_path / "project", ci=ci))
@@ -54,7 +54,7 @@ def test_lint_names_a_conflict(conflicting: Callable[..., Path], name: str, old:
     assert f"UU {name}" in status(project)
     with pytest.raises(AssertionError, match=rf"make lint exited 2:\n{name}:\d+:<<<<<<< before updating\n"):
         run(["make", "lint"], project)
-    # Whoever commits it unseen finds it in the next run of lint.
+    # If it is committed by mistake, the next run of lint reports it.
     commit(project, "Update")
     with pytest.raises(AssertionError, match="Settle the conflicts in these lines"):
         run(["make", "conflicts"], project)
@@ -99,7 +99,7 @@ def test_a_project_that_is_no_repository_is_looked_through_too(fresh: Callable[.
     project = fresh()
     run(["make", "conflicts"], project)
     (project / "notes.md").write_text("<<<<<<< before updating\n")
-    # What git ignores is nobody's to settle.
+    # Conflicts in files that git ignores are not reported.
     (project / ".venv").mkdir()
     (project / ".venv/notes.md").write_text("<<<<<<< before updating\n")
     with pytest.raises(AssertionError, match=r"make conflicts exited 2:\nnotes.md:1:<<<<<<< before updating\nSettle"):

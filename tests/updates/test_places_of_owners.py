@@ -1,4 +1,4 @@
-"""What an owner adds where the project says that an update changes nothing is never in an update's way."""
+"""Lines that an owner adds in the documented places never conflict with an update."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.support.rendering import Answers, combination_id, pairwise_combinatio
 from tests.support.repositories import commit
 from tests.support.updating import render_release, tracked, unsettled, update
 
-# The files that owners add to at the end, and the line that each ends in, whatever the answers.
+# The files that owners append to, and their last lines, which are the same for all answers.
 ENDS = {
     "config/settings/base.py": 'X_FRAME_OPTIONS = "DENY"',
     "config/settings/production.py": "LOGGING = logs.configuration(level=LOG_LEVEL, request_level=REQUEST_LOG_LEVEL, "
@@ -26,7 +26,7 @@ ENDS = {
     ".env.example": "# GUNICORN_TIMEOUT=30",
     ".gitignore": ".vscode/",
 }
-# What owners add there.
+# Lines that owners append there.
 OWN = {
     "config/settings/base.py": '\nMIDDLEWARE.insert(0, "django.middleware.gzip.GZipMiddleware")\nWEEK_STARTS = 1',
     "config/settings/production.py": '\nSESSION_COOKIE_SAMESITE = "Strict"',
@@ -39,13 +39,13 @@ OWN = {
     ".gitignore": "/hello.txt",
 }
 AT_THE_END: dict[str, Edit] = {name: appended(name, lines) for name, lines in OWN.items()}
-# Ahead of what ends the reading of the environment.
+# Before the line that ends the reading of environment variables.
 VARIABLE = text("config/settings/production.py", "\nenv.seal()", '\nGREETING = env.str("GREETING", "")\nenv.seal()')
 
 
 @pytest.mark.parametrize("answers", pairwise_combinations(), ids=combination_id)
 def test_files_that_owners_add_to_end_alike_whatever_the_answers(render: Callable[..., Path], answers: Answers) -> None:
-    """An update or a switch could not merge what is added beside lines that come or go."""
+    """An update or a switch could not merge an owner's lines next to lines that are added or removed."""
     project = render(**answers)
     assert {name: (project / name).read_text().splitlines()[-1] for name in ENDS} == ENDS
 
@@ -53,7 +53,7 @@ def test_files_that_owners_add_to_end_alike_whatever_the_answers(render: Callabl
 @pytest.mark.parametrize("version", RELEASES)
 def test_an_update_from_each_release_leaves_what_was_added(released: Path, tmp_path: Path, version: str) -> None:
     project = tracked(render_release(released, tmp_path / "project", version, ci="none"))
-    # The ends of other files have been a place of the owner's since 0.6.0.
+    # The ends of the other files have been places for owners since 0.6.0.
     names = [name for name in OWN if name.startswith("config/") or version >= "0.6.0"]
     assert {name: last_line(project / name) for name in names} == {name: ENDS[name] for name in names}
     edit(project, *(AT_THE_END[name] for name in names), VARIABLE)
@@ -65,7 +65,7 @@ def test_an_update_from_each_release_leaves_what_was_added(released: Path, tmp_p
 
 
 def last_line(path: Path) -> str:
-    """Return how a file ends."""
+    """Return a file's last line."""
     return path.read_text().splitlines()[-1]
 
 

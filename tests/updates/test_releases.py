@@ -1,4 +1,4 @@
-"""Releases are known, and none takes away what projects of an earlier one hold on to."""
+"""Releases are known, and none removes what projects of an earlier one rely on."""
 
 import re
 import tomllib
@@ -29,14 +29,14 @@ from tests.support.updating import answers_of, render_release, status, tracked, 
 
 
 def unknown_releases(changelog: str, tags: dict[str, str], head: str) -> list[str]:
-    """The versions that the changelog has, and the table of releases has not, or another commit for.
+    """Return the changelog's versions that the table of releases lacks or has with another commit.
 
-    A release cannot hold its own commit, so that the newest one joins the table in the commit after it.
+    A release cannot contain its own commit, so the newest one is added to the table in the next commit.
 
     Args:
-        changelog: its text.
-        tags: the commit of each version that is tagged.
-        head: the commit that stands here.
+        changelog: the changelog's text.
+        tags: the commit of each tagged version.
+        head: the current commit.
     """
     sections = re.findall(r"^## ([0-9.]+) - \d{4}-\d{2}-\d{2}$", changelog, re.MULTILINE)
     missing = [version for version in sections if version not in RELEASES]
@@ -83,7 +83,7 @@ def test_a_shallow_clone_is_refused_in_a_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", RELEASES)
 def test_no_question_answer_or_file_of_a_release_has_vanished(released: Path, version: str) -> None:
-    """Copier drops an answer that is no longer one, and edits in a file that is no longer there, without a word."""
+    """Copier silently drops an answer that is no longer a choice, and edits in a file that no longer exists."""
     assert promises(released, version) - promises(released, NEXT) == {
         name for name in GONE if name in promises(released, version)
     }
@@ -96,7 +96,7 @@ def test_what_was_taken_away_is_a_documented_decision() -> None:
 
 
 def test_the_changelog_says_what_to_do_about_the_files_that_moved() -> None:
-    """Copier deletes them, and what their owner changed in them, without a word."""
+    """Copier silently deletes them, with their owner's changes."""
     changelog = (ROOT / "CHANGELOG.md").read_text()
     to_do = (
         changelog[: changelog.index("## 0.5.0 - ")]
@@ -112,7 +112,7 @@ def test_what_vanishes_is_found(following: Path) -> None:
     questions = questions.replace("value: gitlab\n", "value: gitlab-ci\n").replace("\ndomain:\n", "\nhost:\n")
     (following / "copier.yml").write_text(questions.replace('    - "3.12"\n', ""))
     run(["git", "mv", "template/Procfile.dev", "template/Procfile.development"], following)
-    # A file that begins to depend on an answer is still the same file.
+    # A file that becomes a Jinja template is still the same file.
     run(["git", "mv", "template/manage.py", "template/manage.py.jinja"], following)
     release(following, FOLLOWING)
     assert promises(following, NEXT) - promises(following, FOLLOWING) == {
@@ -125,7 +125,7 @@ def test_what_vanishes_is_found(following: Path) -> None:
 
 @pytest.mark.parametrize("slug", ["user", "services"])
 def test_a_project_whose_slug_is_reserved_by_now_keeps_it(released: Path, tmp_path: Path, slug: str) -> None:
-    """Its units, folders and database are called so: an update that renamed it would lose them."""
+    """Its units, folders and database have this name: an update that renamed it would lose them."""
     version = "0.6.0"
     assert slug in reserved_slugs(released, NEXT) - reserved_slugs(released, version)
     project = tracked(render_release(released, tmp_path / "project", version, platform="gunicorn", project_slug=slug))
@@ -136,7 +136,7 @@ def test_a_project_whose_slug_is_reserved_by_now_keeps_it(released: Path, tmp_pa
     update(project, AGAIN, ci="none")
     assert answers_of(project)["project_slug"] == slug
     commit(project, "Update again")
-    # Its owner can give it another, and no other project gets it.
+    # Its owner can change the slug, and no new project can choose it.
     update(project, AGAIN, project_slug=f"{slug}-site")
     assert answers_of(project)["project_slug"] == f"{slug}-site"
     with pytest.raises(ValueError, match="taken: use"):
@@ -149,7 +149,7 @@ def test_the_platform_has_no_default_to_fall_back_to(released: Path, tmp_path: P
 
 
 def test_a_migration_of_a_release_would_ask_for_trust(following: Path, tmp_path: Path) -> None:
-    """Even one with a version, of every project that it is for: so there is none."""
+    """Every project that a migration is for would need `--trust`, so the template has no migrations."""
     with (following / "copier.yml").open("a") as questions:
         questions.write(f'\n---\n_migrations:\n  - version: {FOLLOWING}\n    command: "true"\n')
     release(following, FOLLOWING)

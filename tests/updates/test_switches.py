@@ -1,4 +1,4 @@
-"""A project moves to another platform, database, CI or whatever else was asked, and is as if it had been rendered there."""
+"""A project that switches to other answers equals a project that was rendered with them."""
 
 import subprocess
 import sys
@@ -19,11 +19,11 @@ Fresh = Callable[..., Path]
 
 
 def switches() -> Iterator[tuple[str, Any, Any]]:
-    """Each question but the platform, with each two answers that one can go between, there and back."""
+    """Yield each question except the platform with each pair of its answers, in both directions."""
     pairs: list[tuple[Any, Any]]
     for question in CHOSEN[1:]:
         if question == "extras":
-            # One by one and all at once; each pair of some would find no more.
+            # Each one, and all at once. All pairs of subsets would find no more.
             chosen = subsets(question_choices(question))
             several = [[], *chosen[1 : len(question_choices(question)) + 1], chosen[-1]]
             pairs = [pair for each in several[1:] for pair in ((several[0], each), (each, several[0]))]
@@ -33,7 +33,7 @@ def switches() -> Iterator[tuple[str, Any, Any]]:
 
 
 def named(value: object) -> str:
-    """An answer in a test's id."""
+    """Return an answer's name for a test's id."""
     return ("+".join(value) or "none") if isinstance(value, list) else str(value)
 
 
@@ -51,7 +51,7 @@ def test_a_switch_of_platform_changes_the_shell_and_keeps_the_rest(fresh: Fresh,
 def test_any_other_switch_equals_a_fresh_render_and_keeps_edits(
     fresh: Fresh, question: str, before: Any, after: Any
 ) -> None:
-    # On Docker, most depends on the other answers.
+    # On Docker, most files depend on the other answers.
     edits = (*OF_THE_PROJECT, *APART, OF_THE_SHELL["docker"], LOCK)
     project = edit(fresh(platform="docker", **{question: before}), *edits)
     tracked(project)

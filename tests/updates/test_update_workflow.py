@@ -1,7 +1,7 @@
-"""CI opens a pull request for a newer release of the template: its own steps, against a private repository on this machine.
+"""CI opens a pull request for a newer release of the template. Its steps run against a private repository on this machine.
 
-What is not run: GitHub's program `gh`, in whose place a program writes down what it is asked; and GitLab, whose push options
-are read from what the repository is sent.
+Two programs are not run: GitHub's `gh`, which a program replaces that records its arguments, and GitLab, whose push
+options are read from the push to the repository.
 """
 
 import os
@@ -34,7 +34,7 @@ class Hosted:
     Attributes:
         origin: the bare repository.
         clone: the project's owner's clone.
-        asked: what `gh` was asked, or what the push asked for.
+        asked: a file with the arguments of `gh`, or with the push options.
     """
 
     def __init__(self, folder: Path, machine: dict[str, str], ci: str, version: str) -> None:
@@ -62,11 +62,11 @@ class Hosted:
         (self.origin / "hooks/post-receive").chmod(0o755)
 
     def runs(self, token: str = TOKEN) -> tuple[int, str]:
-        """Let CI run its job on a checkout such as it makes; gives the exit code and what was printed."""
+        """Run the CI job on a checkout like CI's; return the exit code and the output."""
         checkout = self.folder / f"checkout{len(list(self.folder.glob('checkout*')))}"
         run(["git", "clone", "--quiet", "--depth=1", f"file://{self.origin}", str(checkout)], self.folder)
         runner = Runner(checkout, self.machine, {"secrets.TEMPLATE_TOKEN": token})
-        # What was checked out by another token knows none.
+        # Like a checkout with another token, this one has no credentials.
         with hosted(self.origin, TOKEN, PUSH_LOG=str(self.asked)) as address:
             if self.ci == "github":
                 run(["git", "remote", "set-url", "origin", address], checkout)
@@ -75,13 +75,13 @@ class Hosted:
             return runner.gitlab(gitlab_job(checkout, "update"), variables)
 
     def branches(self) -> list[str]:
-        """The branches that the repository has."""
+        """Return the repository's branches."""
         return run(["git", "branch", "--format=%(refname:short)"], self.origin).split()
 
 
 @pytest.fixture
 def machine(following: Path, tmp_path: Path) -> dict[str, str]:
-    """The environment of a machine on which the template's address leads to a copy of this repository."""
+    """The environment variables of a machine where the template's URL leads to a copy of this repository."""
     (tmp_path / "machine").mkdir()
     return owners_machine(following, tmp_path / "machine")
 
@@ -108,11 +108,11 @@ def test_a_newer_release_becomes_one_pull_request(
             f"GIT_PUSH_OPTION_1=merge_request.title=Update from the template to {tag(FOLLOWING)}\n"
         )
     assert TOKEN not in said
-    # A week later nobody has looked at it.
+    # The next week's run changes nothing while the pull request is open.
     project.asked.unlink()
     assert project.runs()[0] == 0
     assert not project.asked.exists()
-    # A token that has run out is no sign that there is no such branch.
+    # A refused token must not be taken for a missing branch.
     code, said = project.runs(token="another")
     assert code == 128
     assert "Authentication failed" in said
@@ -125,7 +125,7 @@ def test_without_a_newer_release_nothing_happens(machine: dict[str, str], tmp_pa
     assert code == 0, said
     assert project.branches() == ["main"]
     if ci == "gitlab":
-        # No other pipeline than a schedule's, and none without the token.
+        # Only in scheduled pipelines, and only with the token.
         rules = gitlab_job(project.clone, "update")["rules"]
         assert rules == [{"if": '$CI_PIPELINE_SOURCE == "schedule" && $TEMPLATE_TOKEN'}]
 

@@ -1,4 +1,4 @@
-"""Projects that were updated or switched, installed for real: their tests and their smoke suite pass."""
+"""Updated and switched projects are installed, and pass their tests and their smoke suite."""
 
 import tomllib
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from tests.support.repositories import commit, repository
 from tests.support.smoke import CHECKS, smoke
 from tests.support.updating import render_release, tracked, unsettled, update
 
-# The oldest release and the newest: test_updates.py holds that what comes of each in between is the same, file by file.
+# The oldest and the newest release. test_updates.py checks that updates from all others give the same files.
 UPDATES = [(next(iter(RELEASES)), "heroku"), (list(RELEASES)[-1], "docker")]
-# Each platform as the one that a project leaves, and as the one that it moves to.
+# Each platform once as the old one and once as the new one.
 SWITCHES = [("heroku", "docker"), ("docker", "gunicorn"), ("gunicorn", "pythonanywhere"), ("pythonanywhere", "heroku")]
 
 
@@ -29,7 +29,7 @@ def test_an_updated_project_passes_its_tests_and_its_smoke_suite(
     edit(project, *OF_THE_PROJECT, OF_THE_SHELL[platform])
     commit(project, "Ours")
     update(project)
-    # What its CI does.
+    # The commands of its CI.
     run(["make", "lint", "check"], project, env=environments.at_work(project))
     env = project_environment(environments.install(project))
     run(["pytest", "--quiet", "-p", "no:cacheprovider"], project, env=env)
@@ -57,7 +57,7 @@ def test_a_switched_project_passes_the_smoke_suite_of_its_new_platform(
 def test_versions_that_a_bot_raised_and_ranges_that_a_release_raised_do_not_meet(
     following: Path, tmp_path: Path
 ) -> None:
-    """Bots own the lock, the template the ranges: see .github/dependabot.yml."""
+    """Bots change the lock file, the template changes the ranges: see .github/dependabot.yml."""
     project = render_release(following, tmp_path / "project")
     run([uv(), "lock", "--quiet", "--resolution=lowest-direct"], project)
     tracked(project)
@@ -66,7 +66,7 @@ def test_versions_that_a_bot_raised_and_ranges_that_a_release_raised_do_not_meet
     raised = (project / "uv.lock").read_text()
     assert raised != before
     commit(project, "Raise versions")
-    # Raised, lowered, new.
+    # A range that is raised, one that is lowered, and a new package.
     template = following / "template"
     text("pyproject.toml.jinja", "environs>=15.2,<16", "environs>=15.2,<17")(template)
     text("pyproject.toml.jinja", "gunicorn>=27.0.1,<28", "gunicorn>=27,<28")(template)
@@ -76,7 +76,7 @@ def test_versions_that_a_bot_raised_and_ranges_that_a_release_raised_do_not_meet
     assert not unsettled(project)
     assert (project / "uv.lock").read_text() == raised
     run([uv(), "lock", "--quiet"], project)
-    # What a bot had raised stays as high, and what is new has come.
+    # Versions that the bot raised stay raised, and the new package is added.
     assert versions((project / "uv.lock").read_text()).items() > versions(raised).items()
 
 
@@ -92,14 +92,14 @@ def test_uv_adds_packages_apart_from_the_templates(fresh: Callable[..., Path], d
 
 
 def versions(lock: str) -> dict[str, str]:
-    """The packages in a lock, and the version of each."""
+    """Return the packages in a lock file with their versions."""
     return {each["name"]: each["version"] for each in tomllib.loads(lock)["package"]}
 
 
 def test_a_release_with_a_migration_reaches_a_project_that_has_data(
     following: Path, environments: Environments, tmp_path: Path
 ) -> None:
-    """Such a release changes each of what 0.2.0 to 0.4.0 did not: a model and its table, beside settings and a package."""
+    """The release changes what 0.2.0 to 0.4.0 did not: a model and its table, together with settings and a package."""
     project = repository(render_release(following, tmp_path / "project"))
     env = project_environment(environments.install(project))
     run(["python", "manage.py", "migrate", "--noinput"], project, env=env)
@@ -119,7 +119,7 @@ def test_a_release_with_a_migration_reaches_a_project_that_has_data(
 
 
 def with_a_migration(following: Path) -> None:
-    """Release a template in which an account has one field more, a setting another value, and packages another range."""
+    """Release a template with a new field in the user model, another value of a setting, and other ranges of packages."""
     template = following / "template"
     edit(template, *LOCALE)
     text("config/settings/base.py.jinja", "BACKUP_KEEP = 7", "BACKUP_KEEP = 14")(template)

@@ -1,4 +1,4 @@
-"""An update loses nothing, churns nothing and asks for nobody's trust: from every release to the newest."""
+"""An update from any release to the newest loses nothing, changes nothing needlessly and needs no `--trust`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_an_update_brings_what_is_new_and_keeps_what_was_edited(
 def test_an_update_on_windows_changes_the_files_that_it_changes_elsewhere(released: Path, tmp_path: Path) -> None:
     project = tracked(render_release(released, tmp_path / "project", "0.6.0"))
     on_windows = tmp_path / "on windows"
-    # As git for Windows does by its default: 0.6.0 had nothing that says otherwise.
+    # Git for Windows's default. 0.6.0 had no .gitattributes to override it.
     run(["git", "clone", "--quiet", "--config=core.autocrlf=true", str(project), str(on_windows)], tmp_path)
     assert b"\r\n" in (on_windows / "manage.py").read_bytes()
     for each in (project, on_windows):

@@ -1,4 +1,4 @@
-"""What the pages on updating and switching say is done as it stands there, by Copier as uvx brings it."""
+"""The pages on updating and switching are followed as written, with Copier as uvx installs it."""
 
 import shutil
 from collections.abc import Callable
@@ -16,20 +16,20 @@ from tests.support.repositories import commit, repository
 from tests.support.runbooks import Reader
 from tests.support.updating import ADDRESS, ANSWERS_FILE, answers_of, owners_machine, status, unsettled
 
-# What a fork releases for its own projects.
+# A change that a fork releases for its own projects.
 FORKED = "1000.2.0"
 
 
 @pytest.fixture
 def machine(following: Path, tmp_path: Path) -> dict[str, str]:
-    """The environment of a machine on which the template's address leads to a copy of this repository."""
+    """The environment variables of a machine where the template's URL leads to a copy of this repository."""
     (tmp_path / "machine").mkdir()
     return owners_machine(following, tmp_path / "machine")
 
 
 @pytest.fixture
 def start(machine: dict[str, str], tmp_path: Path) -> Callable[..., Path]:
-    """A project that was copied from the template's address: `start(version, **answers)`."""
+    """A project that was copied from the template's URL: `start(version, **answers)`."""
 
     def copied(version: str, **answers: str) -> Path:
         project = tmp_path / "project"
@@ -42,7 +42,7 @@ def start(machine: dict[str, str], tmp_path: Path) -> Callable[..., Path]:
 
 
 def reader(page: str, project: Path, state: Path, machine: dict[str, str]) -> Reader:
-    """Someone who follows a page of docs/ in their project's folder."""
+    """Return a reader who follows a page of docs/ in a project's folder."""
     state.mkdir()
     (state / "folder").write_text(f"{project}\n")
     return Reader(ROOT / "docs" / page, state, machine)
@@ -84,7 +84,7 @@ def test_the_page_on_updating_is_followed(
     assert "accounts.0003_merge" in person.follow("Join migrations")
     person.paste("uv run python manage.py makemigrations --check --dry-run")
 
-    # A fork of the template, which has its releases and one of its own.
+    # A fork of the template, with the template's releases and one of its own.
     commit(project, "Join")
     fork = Path(shutil.copytree(following, tmp_path / "fork"))
     text(".editorconfig", "root = true", "# Ours.\nroot = true")(fork / "template")
@@ -97,7 +97,7 @@ def test_the_page_on_updating_is_followed(
     assert answers_of(project)["_commit"] == tag(FORKED)
     assert not unsettled(project)
     assert not person.left
-    # What the page says of a URL that does not end in .git.
+    # The page's case of a URL that does not end in .git.
     commit(project, "Forked")
     text(ANSWERS_FILE, address, address.removesuffix(".git"))(project)
     commit(project, "A URL that Copier takes for a folder")
