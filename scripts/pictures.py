@@ -19,7 +19,7 @@ from stand_ins.heroku.projects import BROKEN_HOME, Developer
 from tests.support.browser import chromium
 from tests.support.databases import postgresql
 from tests.support.environments import Environments, clean_environment, project_environment, run
-from tests.support.faults import LITTLE_TO_COMPRESS
+from tests.support.faults import QUICK
 from tests.support.releases import RELEASES, repository_of_releases, tag
 from tests.support.rendering import ROOT, question_choices, render, template_copy
 from tests.support.repositories import repository
@@ -190,7 +190,7 @@ def deploy_picture(folder: Path, template: Path) -> None:
     """
     with postgresql() as database, heroku(folder / "heroku", database) as platform:
         project = render(template, folder / "project", platform="heroku")
-        LITTLE_TO_COMPRESS(project)
+        QUICK(project)
         repository(project)
         developer = Developer(platform, project, Environments(folder).install(project))
         developer.create()
