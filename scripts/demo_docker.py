@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.support.runbooks import PASTED, blocks
 
-# The headings of the runbook's blocks, and what they have to do with each other here: its first deploy, up to the start.
+# The heading of the runbook's block that creates them.
 SECRETS = "Create the secrets"
 
 

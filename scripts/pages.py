@@ -128,9 +128,11 @@ def typed(renders: Renders, name: str, question: Mapping[str, Any]) -> list[str]
         default = renders.filled(str(question["default"]), {**DEFAULTS, "platform": platforms[0]})
         lines.append(f"For a project called Todo List, Enter takes `{default}`.")
     rules = re.findall(
-        r"\((?:\{\{ shown \}\}|\{\{ .+? \}\}) does not match: (.+?)\)$", question["validator"], re.MULTILINE
+        r"\((?:\{\{ shown \}\}|\{\{ .+? \}\}) does not match: (.+?)\)$", question.get("validator", ""), re.MULTILINE
     )
     lines += [f"What is accepted: {rule}." for rule in rules]
+    if "choices" in question:
+        lines += ["", *(f"- `{value}`: {text.partition(': ')[2] or text}" for value, text in choices(question))]
     if name == "project_name":
         lines.append("Any text of one line, of at most 100 characters. The only question without a default.")
     return lines

@@ -1,8 +1,9 @@
-"""Make the pictures of README.md and of the documentation from the real thing: `make pictures [smoke prompts update site]`.
+"""Make the pictures of README.md and of the documentation from the real thing: `make pictures [smoke prompts update site deploy]`.
 
 What a terminal shows becomes an SVG, which is small and follows light and dark; what a browser shows, a PNG.
 """
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -13,16 +14,23 @@ from tempfile import TemporaryDirectory
 
 from playwright.sync_api import ViewportSize
 
+from stand_ins.heroku.platform import heroku
+from stand_ins.heroku.projects import BROKEN_HOME, Developer
 from tests.support.browser import chromium
+from tests.support.databases import postgresql
 from tests.support.environments import Environments, clean_environment, project_environment, run
+from tests.support.faults import QUICK
 from tests.support.releases import RELEASES, repository_of_releases, tag
 from tests.support.rendering import ROOT, question_choices, render, template_copy
+from tests.support.repositories import repository
 from tests.support.servers import free_port, running
 from tests.support.smoke import CHECKS, smoke
 from tests.support.terminal import Terminal
 
 IMAGES = ROOT / "docs/images"
 LIMIT = 150_000
+# What is longer is cut.
+COLUMNS = 110
 # A character's size in pixels.
 WIDTH, HEIGHT = 8.4, 19
 STYLE = """
@@ -104,7 +112,7 @@ def prompts_picture(folder: Path, template: Path) -> None:
     while not shown[-1]:
         shown.pop()
     lines: list[Line] = [[("$ uvx copier copy gh:copier-django/copier-django todo-list", "grey")]]
-    lines += [[(line[:110], "bold" if "🎤" in line else "")] for line in shown]
+    lines += [[(line[:COLUMNS], "bold" if "🎤" in line else "")] for line in shown]
     drawn("prompts", lines, "Copier's questions in a terminal: the name, the slug, and the choice of a platform.")
 
 
@@ -161,11 +169,47 @@ def site_picture(folder: Path, template: Path) -> None:
             page.screenshot(path=IMAGES / f"site-{name}.png")
 
 
+def coloured(said: str) -> list[Line]:
+    """Return what a command printed, with the words of the smoke suite's table in their colours."""
+    lines: list[Line] = []
+    # What Heroku's build prints is of no interest here, and names folders of this machine.
+    for line in (line for line in said.rstrip().splitlines() if not line.startswith("remote: ")):
+        found = re.match(r"(\s*)(PASS|FAIL)(?=  )(.*)", line[:COLUMNS])
+        if found:
+            kind = {"PASS": "green", "FAIL": "red"}[found[2]]
+            lines.append([(found[1], ""), (found[2], kind), (found[3], "")])
+        else:
+            lines.append([(line[:COLUMNS], "bold" if re.match(r"\d/\d ", line) else "")])
+    return lines
+
+
+def deploy_picture(folder: Path, template: Path) -> None:
+    """Deploy a project by the real heroku program, then one that answers 500, and draw both runs of the deploy command.
+
+    This needs root, and what scripts/install-machine brings.
+    """
+    with postgresql() as database, heroku(folder / "heroku", database) as platform:
+        project = render(template, folder / "project", platform="heroku")
+        QUICK(project)
+        repository(project)
+        developer = Developer(platform, project, Environments(folder).install(project))
+        developer.create()
+        shown: list[Line] = [[("$ uv run python deploy/heroku.py", "grey")]]
+        drawn("deploy", shown + coloured(developer.deploy()), "A deploy: its steps, and the smoke suite, which passes.")
+        developer.commit("Break the home page", BROKEN_HOME)
+        drawn(
+            "rollback",
+            shown + coloured(developer.deploy(code=1)),
+            "A deploy that fails the smoke suite, and its rollback.",
+        )
+
+
 PICTURES: dict[str, Callable[[Path, Path], None]] = {
     "smoke": smoke_picture,
     "prompts": prompts_picture,
     "update": update_picture,
     "site": site_picture,
+    "deploy": deploy_picture,
 }
 
 
