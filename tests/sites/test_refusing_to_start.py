@@ -145,6 +145,14 @@ def test_a_key_that_can_be_guessed_is_refused(project: Site, key: str) -> None:
     assert "secrets.token_urlsafe(50)" in problem
 
 
+def test_a_database_in_memory_is_refused_by_servers_and_not_by_a_build(project: Site) -> None:
+    memory = {"DATABASE_URL": "sqlite:///:memory:"}
+    for server in (GUNICORN, UWSGI):
+        problems = refused(project, server, **memory)
+        assert problems[0].startswith("DATABASE_URL: name a database that stays.")
+    assert "no issues" in project.manage("check", **memory)
+
+
 def test_static_files_that_were_not_collected_are_found_at_start(project: Site) -> None:
     assert refused(project, GUNICORN) == ["Run: python manage.py collectstatic --noinput"]
     assert refused(project, UWSGI) == ["Run: python manage.py collectstatic --noinput"]

@@ -246,7 +246,7 @@ def check_direct(env: Environment, *, pages: dict[str, Any] | None, direct: dict
     """
     if pages is None or direct is None:
         return
-    if not direct and pages["DISABLE_SERVER_SIDE_CURSORS"]:
+    if not direct and pages.get("DISABLE_SERVER_SIDE_CURSORS"):
         env.problem(
             DATABASE_DIRECT_URL="not set. DATABASE_URL is a pooler's (disable_server_side_cursors), and migrate, backup and restore "
             "must go past it. Write the database's own URL here"
@@ -255,7 +255,7 @@ def check_direct(env: Environment, *, pages: dict[str, Any] | None, direct: dict
         env.problem(
             DATABASE_DIRECT_URL="the database is of another kind than the one at DATABASE_URL. Write the same one's URL"
         )
-    elif direct and direct["DISABLE_SERVER_SIDE_CURSORS"]:
+    elif direct and direct.get("DISABLE_SERVER_SIDE_CURSORS"):
         env.problem(
             DATABASE_DIRECT_URL="is a pooler's too (disable_server_side_cursors). Write the database's own URL here"
         )
@@ -355,16 +355,25 @@ def refused_without_database() -> Iterator[None]:
 
 
 def refuse_without_manifest() -> None:
-    """End the process, when a server starts, if pages name static files by a manifest that `collectstatic` has not made.
+    """End the process, when a server starts, if it lacks what a build does without.
+
+    That is the manifest by which production's pages name static files, which `collectstatic` makes, and a database that is not in memory.
 
     Raises:
         SystemExit: with code 3.
     """
     # Settings are read by then, which a command that only refuses does without.
     from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_storage
+    from django.db import connection
 
-    if isinstance(staticfiles_storage, ManifestFilesMixin) and staticfiles_storage.read_manifest() is None:
-        refuse(
-            "Not starting: the static files are not collected, and no page could name its style sheet.",
-            ["Run: python manage.py collectstatic --noinput"],
-        )
+    if not isinstance(staticfiles_storage, ManifestFilesMixin):
+        return
+    reasons, problems = [], []
+    if connection.settings_dict["NAME"] == ":memory:":
+        reasons.append("the database is in memory, where each process has an empty one of its own")
+        problems.append(f"DATABASE_URL: name a database that stays. {parsers.EXAMPLES['DATABASE_URL']}")
+    if staticfiles_storage.read_manifest() is None:
+        reasons.append("the static files are not collected, and no page could name its style sheet")
+        problems.append("Run: python manage.py collectstatic --noinput")
+    if problems:
+        refuse(f"Not starting: {', and '.join(reasons)}.", problems)

@@ -1,5 +1,7 @@
 """What the URL of the database means. A URL that cannot work is refused, without repeating what may be its password."""
 
+import os
+import sqlite3
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +16,9 @@ EXAMPLES = "Examples: postgresql://user:password@host:5432/name or sqlite:////ab
 
 # Options that Django's backend takes itself: https://docs.djangoproject.com/en/6.1/ref/databases/#postgresql-notes
 DJANGOS = {"assume_role", "isolation_level", "pool", "server_side_binding"}
-# libpq learns only when it connects that one of its options is not a number, or not one of its words:
+# What libpq takes, and a site cannot use: a name beside the path's, and a connection that speaks no SQL.
+UNUSABLE = {"dbname", "replication"}
+# libpq learns only when it connects that one of its options is not a number:
 # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 NUMBERS = {
     "connect_timeout",
@@ -24,12 +28,19 @@ NUMBERS = {
     "keepalives_interval",
     "tcp_user_timeout",
 }
+MOST = 2**31 - 1
+# Those whose words are told. What libpq refuses besides is found by libpq itself.
 WORDS = {
     "channel_binding": ("disable", "prefer", "require"),
     "gssencmode": ("disable", "prefer", "require"),
+    # https://www.psycopg.org/psycopg3/docs/api/connections.html#psycopg.IsolationLevel
+    "isolation_level": (1, 2, 3, 4),
     "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
     "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
 }
+# Files that libpq may be told of, and in part ignores where they are missing.
+FILES = ("passfile", "sslcert", "sslcrl", "sslcrldir", "sslkey", "sslrootcert")
+ROOT_CERTIFICATE = ".postgresql/root.crt"
 # https://docs.djangoproject.com/en/6.1/ref/databases/#transaction-pooling-and-server-side-cursors
 WITHOUT_CURSORS = "disable_server_side_cursors"
 # What sqlite3.connect takes, and what Django's backend takes besides.
@@ -44,6 +55,11 @@ SQLITES = {
     "transaction_mode",
     "uri",
 }
+SQLITES_WORDS = {
+    "isolation_level": ("DEFERRED", "IMMEDIATE", "EXCLUSIVE"),
+    "transaction_mode": ("DEFERRED", "IMMEDIATE", "EXCLUSIVE"),
+}
+SQLITES_MAGIC = b"SQLite format 3\0"
 
 
 def is_cut_short(url: str) -> bool:
@@ -75,9 +91,13 @@ def database(text: str) -> dict[str, Any]:
     if settings["NAME"] != settings["NAME"].strip():
         raise EnvError(f"has a space around the database's name. {EXAMPLES}")
     settings.setdefault("OPTIONS", {})
+    if any("\0" in str(value) for value in (*settings.values(), *settings["OPTIONS"].values())):
+        raise EnvError(f"holds a NUL character (%00). {EXAMPLES}")
     if settings["ENGINE"] == "django.db.backends.sqlite3":
         of_sqlite(settings)
     elif settings["ENGINE"] == "django.db.backends.postgresql":
+        if urlsplit(text).port == 0:
+            raise EnvError(f"has the port 0. {EXAMPLES}")
         of_postgresql(settings)
     else:
         raise EnvError(f"neither PostgreSQL nor SQLite, which this project is made for. {EXAMPLES}")
@@ -92,22 +112,56 @@ def of_sqlite(settings: dict[str, Any]) -> None:
     """
     options = settings["OPTIONS"]
     refuse_unknown(options, SQLITES)
-    for name in {"timeout", "cached_statements"} & set(options):
-        if type(options[name]) is not int:
-            raise EnvError(f"its option {name} is not a whole number")
+    refuse_others(
+        options,
+        numbers={"timeout", "cached_statements", "detect_types"},
+        flags={"autocommit", "uri"},
+        words=SQLITES_WORDS,
+    )
     if settings["NAME"] != ":memory:":
         # A relative path counts from the project, not from where a command was started.
         path = BASE_DIR / settings["NAME"]
-        if not path.parent.is_dir():
-            raise EnvError(f"the folder {path.parent} is not there. Make it, or name another")
-        if path.is_dir():
-            raise EnvError(f"{path} is a folder. Add the name of a file to it")
+        try:
+            refuse_file(path)
+        except OSError as error:
+            raise EnvError(f"its file cannot be read ({error.strerror}). Name another") from None
         settings["NAME"] = str(path)
     # Writers queue instead of failing: https://docs.djangoproject.com/en/6.1/ref/databases/#sqlite-notes
     options.setdefault("transaction_mode", "IMMEDIATE")
     options.setdefault("timeout", 20)
     # Readers go on while one writes. Not on a network disk: ?init_command=PRAGMA journal_mode=DELETE
     options.setdefault("init_command", "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
+    memory = sqlite3.connect(":memory:")
+    try:
+        memory.executescript(str(options["init_command"]))
+    except sqlite3.Error:
+        raise EnvError(
+            "its option init_command is no statement of SQLite's. Example: PRAGMA journal_mode=DELETE"
+        ) from None
+    finally:
+        memory.close()
+
+
+def refuse_file(path: Path) -> None:
+    """Refuse a path where SQLite could not read and write its database.
+
+    Raises:
+        EnvError: there cannot be one.
+        OSError: it cannot be read.
+    """
+    if not path.parent.is_dir():
+        raise EnvError(f"the folder {path.parent} is not there. Make it, or name another")
+    if path.is_dir():
+        raise EnvError(f"{path} is a folder. Add the name of a file to it")
+    if path.exists():
+        if not path.is_file():
+            raise EnvError(f"{path} is not a file. Name another")
+        with path.open("rb") as file:
+            if file.read(len(SQLITES_MAGIC)) not in (b"", SQLITES_MAGIC):
+                raise EnvError(f"{path} is a file of another kind, and no SQLite database. Name another")
+    # Its log of writes is beside it.
+    if not all(os.access(each, os.W_OK) for each in (path.parent, path) if each.exists()):
+        raise EnvError(f"{path} or its folder cannot be written. Change its owner, or name another")
 
 
 def of_postgresql(settings: dict[str, Any]) -> None:
@@ -125,16 +179,12 @@ def of_postgresql(settings: dict[str, Any]) -> None:
     # By its name, since projects on SQLite have no psycopg, and their types are checked too.
     libpq = import_module("psycopg.pq")
     libpqs = {option.keyword.decode() for option in libpq.Conninfo.get_defaults()}
-    refuse_unknown(options, libpqs | DJANGOS | {WITHOUT_CURSORS})
-    for name in NUMBERS & set(options):
-        # dj-database-url has made a number of what is one.
-        if type(options[name]) is not int:
-            raise EnvError(f"its option {name} is not a whole number")
-    for name in set(WORDS) & set(options):
-        if options[name] not in WORDS[name]:
-            raise EnvError(f"its option {name} is none of {', '.join(WORDS[name])}")
-    if "pool" in options and flag(options, "pool") and find_spec("psycopg_pool") is None:
+    refuse_unknown(options, (libpqs | DJANGOS | {WITHOUT_CURSORS}) - UNUSABLE)
+    refuse_others(options, numbers=NUMBERS, flags={"pool", "server_side_binding"}, words=WORDS)
+    if options.get("pool") and find_spec("psycopg_pool") is None:
         raise EnvError("its option pool needs a package that is not installed: uv add 'psycopg[pool]'")
+    refuse_server(settings)
+    refuse_libpqs(libpq, {name: value for name, value in options.items() if name in libpqs})
     # A server that hangs, or whose machine is gone without a word, must not hang the site:
     # seconds for a new connection, milliseconds for what a kept one has sent, and seconds
     # after which a silent one is asked whether it is still there.
@@ -145,6 +195,58 @@ def of_postgresql(settings: dict[str, Any]) -> None:
     options.setdefault("keepalives_count", 2)
     # A kept connection may have died since; without this its next request fails.
     settings["CONN_HEALTH_CHECKS"] = True
+
+
+def refuse_server(settings: dict[str, Any]) -> None:
+    """Refuse what names no server or database, and files that are missing.
+
+    Raises:
+        EnvError: there is such a thing.
+    """
+    options = settings["OPTIONS"]
+    for name in ("host", "port", "user", "password"):
+        if name in options and settings[name.upper()]:
+            raise EnvError(f"its option {name} is given twice: ahead of the database's name, and behind the ?")
+    host, ports = str(settings["HOST"]), str(options.get("port", settings["PORT"] or 5432)).split(",")
+    if host != host.strip() or not all(port.isdecimal() and 1 <= int(port) <= 65535 for port in ports):
+        raise EnvError(f"has a space around the host, or a port that is not from 1 to 65535. {EXAMPLES}")
+    if "/" in settings["NAME"] or "&" in settings["NAME"] or len(settings["NAME"]) > 63:
+        raise EnvError(f"its database's name has a / or &, or over 63 characters. Options begin with ?. {EXAMPLES}")
+    for name in FILES:
+        # With a colon it may be a key in hardware.
+        if (
+            name in options
+            and not {"system", ":"} & {options[name], *str(options[name])}
+            and not Path(str(options[name])).exists()
+        ):
+            raise EnvError(f"its option {name} names a file that is not there")
+    verified = str(options.get("sslmode", "")).startswith("verify-")
+    certificate = options.get("sslrootcert") or os.environ.get("PGSSLROOTCERT")
+    if verified and not certificate and not Path(os.environ.get("HOME", "/"), ROOT_CERTIFICATE).exists():
+        raise EnvError("its option sslmode needs a certificate: add sslrootcert=system, or the path of one")
+    if not isinstance(options.get("assume_role", ""), str):
+        raise EnvError("its option assume_role is not the name of a role")
+
+
+def refuse_libpqs(libpq: Any, options: dict[str, Any]) -> None:
+    """Refuse options that libpq itself refuses before it connects, as a value that it does not know.
+
+    Raises:
+        EnvError: there is one; libpq's own words are not repeated, since they hold the value.
+    """
+    # Nobody listens there, so that nothing but the options is looked at.
+    nowhere = {"host": "/", "user": "user", "password": "password"}
+    asked = {**options, **nowhere}
+    for name in ("hostaddr", "passfile", "port"):
+        asked.pop(name, None)
+    text = import_module("psycopg.conninfo").make_conninfo(**asked)
+    tried = libpq.PGconn.connect_start(text.encode())
+    said = tried.error_message.decode(errors="replace")
+    tried.finish()
+    if not said.startswith("connection to server"):
+        named = [name for name in options if name in said]
+        which = f"its option {', '.join(named)} has a value" if named else "it has options"
+        raise EnvError(f"{which} that libpq refuses")
 
 
 def go_direct(connection: Any, direct: dict[str, Any]) -> None:
@@ -170,6 +272,26 @@ def refuse_unknown(options: dict[str, Any], known: set[str]) -> None:
             named = f"option {name}" if name.isidentifier() else "option"
             hint = f" For PgBouncer write {WITHOUT_CURSORS}=true" if name == "pgbouncer" else ""
             raise EnvError(f"its {named} is not known.{hint or f' There are: {", ".join(sorted(known))}'}")
+
+
+def refuse_others(
+    options: dict[str, Any], *, numbers: set[str], flags: set[str], words: dict[str, tuple[Any, ...]]
+) -> None:
+    """Refuse options whose value is of another kind than theirs. dj-database-url has made numbers and flags of what is one.
+
+    Raises:
+        EnvError: there is one.
+    """
+    for name, value in options.items():
+        if name in numbers and (type(value) is not int or value > MOST):
+            raise EnvError(f"its option {name} is not a whole number from 0 to {MOST}")
+        if name in flags:
+            flag(options, name)
+        if (
+            name in words
+            and (value.upper() if words is SQLITES_WORDS and isinstance(value, str) else value) not in words[name]
+        ):
+            raise EnvError(f"its option {name} is none of {', '.join(map(str, words[name]))}")
 
 
 def flag(options: dict[str, Any], name: str) -> bool:

@@ -96,6 +96,22 @@ def test_a_value_is_read(parser: Callable[[Any], Any], text: Any, value: Any) ->
         (parsers.database, "sqlite:///db.sqlite3 ", "a space around the database's name"),
         (parsers.database, "sqlite:///db.sqlite3?s3cret-=1", "its option"),
         (parsers.database, "sqlite:///db.sqlite3?timeout=soon", "its option timeout is not a whole number"),
+        (
+            parsers.database,
+            "sqlite:///db.sqlite3?transaction_mode=s3cret",
+            "its option transaction_mode is none of DEFERRED, ",
+        ),
+        (
+            parsers.database,
+            "sqlite:///db.sqlite3?isolation_level=s3cret",
+            "its option isolation_level is none of DEFERRED, ",
+        ),
+        (parsers.database, "sqlite:///db.sqlite3?detect_types=s3cret", "its option detect_types is not a whole number"),
+        (parsers.database, "sqlite:///db.sqlite3?init_command=s3cret", "its option init_command is no statement"),
+        (parsers.database, "sqlite:///db%00.sqlite3", "holds a NUL character"),
+        (parsers.database, f"sqlite:////tmp/{'x' * 300}", "its file cannot be read"),
+        (parsers.database, "sqlite:////dev/null", "/dev/null is not a file"),
+        (parsers.database, f"sqlite:///{__file__}", "a file of another kind"),
         (parsers.database, "postgresql://user:1/s3cret@host/name", "cut short by a sign in its password"),
         (parsers.database, "postgresql://user:1#s3cret@host/name", "cut short by a sign in its password"),
         (parsers.database, "postgresql://user:1?s3cret@host/name", "cut short by a sign in its password"),
@@ -392,6 +408,10 @@ def test_commands_go_past_a_pooler(direct: dict[str, Any] | None, reason: str) -
     said = "".join(env._errors.get("DATABASE_DIRECT_URL", []))
     assert reason in said
     assert bool(said) == bool(reason)
+
+
+def test_a_build_needs_no_database(production: Production) -> None:
+    assert production(DATABASE_URL="sqlite://:memory:").DATABASE_DIRECT == {}
 
 
 def test_what_is_logged_can_be_set(production: Production, tmp_path: Path) -> None:
