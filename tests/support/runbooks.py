@@ -1,5 +1,6 @@
 """Follow a rendered project's runbook as a person does: paste block after block into one shell."""
 
+import re
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -53,6 +54,11 @@ def blocks(page: Path) -> list[Block]:
     return found
 
 
+def noise(printed: str) -> list[str]:
+    """Return the lines in which a program warns of what nobody can act on: they teach people to look away."""
+    return re.findall(r"(?m)^.*(?:level=warning|WARN\[|variable is not set|ignore names|\[warn\]).*", printed)
+
+
 class Reader:
     """Follow a runbook from the top, and paste each block unchanged."""
 
@@ -94,7 +100,7 @@ class Reader:
         """Paste lines into the shell; return their output.
 
         Raises:
-            AssertionError: the first that failed did not end with `code`.
+            AssertionError: the first that failed did not end with `code`, or one warned of what nobody can act on.
         """
         done = subprocess.run(
             self.command(["bash", "-c", SHELL.format(state=self.state, text=text)]),
@@ -108,4 +114,5 @@ class Reader:
             check=False,
         )
         assert done.returncode == code, f"code {done.returncode} from\n{text}\n\n{done.stdout}"
+        assert not noise(done.stdout), f"warnings from\n{text}\n\n{done.stdout}"
         return done.stdout
