@@ -47,9 +47,9 @@ def test_the_home_page_leads_staff_to_the_admin(admin_client: Client, member_cli
     assert reverse("admin:index") not in member_client.get(reverse("home")).text
 
 
-@pytest.mark.parametrize("icon", ["favicon.ico", "apple-touch-icon.png", "apple-touch-icon-precomposed.png"])
-def test_a_browser_that_asks_for_an_icon_unbidden_gets_it(client: Client, icon: str) -> None:
-    assert client.get(f"/{icon}").headers["Location"] == static("icon.svg")
+def test_a_browser_that_asks_for_an_icon_unbidden_gets_it(client: Client) -> None:
+    for icon in ("favicon.ico", "apple-touch-icon.png", "apple-touch-icon-precomposed.png"):
+        assert client.get(f"/{icon}").headers["Location"] == static("icon.svg")
 
 
 def test_what_programs_ask_for_unbidden_is_there(client: Client, settings: Settings) -> None:

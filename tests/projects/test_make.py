@@ -46,6 +46,23 @@ def test_a_fresh_project_serves_its_home_page(
         server.stop(signal.SIGINT)
 
 
+def test_messages_are_collected_and_translations_of_them_are_used(at_work: tuple[Path, dict[str, str]]) -> None:
+    if not shutil.which("xgettext"):
+        pytest.skip("no gettext")
+    project, env = at_work
+    run(["make", "messages", "LOCALE=de"], project, env=env)
+    catalogue = project / "locale/de/LC_MESSAGES/django.po"
+    untranslated = 'msgid "Something went wrong"\nmsgstr ""'
+    assert untranslated in catalogue.read_text()
+    catalogue.write_text(catalogue.read_text().replace(untranslated, untranslated[:-1] + 'Etwas ging schief"'))
+    run(["make", "messages"], project, env=env)
+    code = (
+        "from django.utils.translation import activate, gettext; activate('de'); print(gettext('Something went wrong'))"
+    )
+    said = run(["uv", "run", "python", "manage.py", "shell", "--no-imports", "--command", code], project, env=env)
+    assert said.splitlines()[-1] == "Etwas ging schief"
+
+
 def test_production_variables_in_dotenv_leave_development_alone(
     at_work: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:

@@ -92,8 +92,11 @@ BORNE: dict[str, tuple[Edit, ...]] = {
     ),
 }
 
-# Browsers ask for it at one address.
-ICON = f"{PAGES}::test_a_browser_that_asks_for_an_icon_unbidden_gets_it"
+# Browsers, phones and password managers ask for it at one address.
+UNBIDDEN = {
+    f"{PAGES}::test_a_browser_that_asks_for_an_icon_unbidden_gets_it",
+    f"{PAGES}::test_what_programs_ask_for_unbidden_is_there",
+}
 HOME_TESTS = {
     f"{PAGES}::test_the_home_page_{name}"
     for name in ("leads_a_visitor_to_an_account", "knows_a_member", "leads_staff_to_the_admin")
@@ -108,7 +111,7 @@ REPLACED: dict[str, tuple[tuple[Edit, ...], set[str]]] = {
             text(URLS, "\n]\n", "\n)\n"),
             imported("from django.conf.urls.i18n import i18n_patterns"),
         ),
-        {ICON},
+        UNBIDDEN,
     ),
     "everything below a prefix": (
         (
@@ -116,7 +119,7 @@ REPLACED: dict[str, tuple[tuple[Edit, ...], set[str]]] = {
             text(URLS, 'path("accounts/", include', 'path("app/konto/", include'),
             known(home="/app/", accounts="/app/konto/"),
         ),
-        {ICON},
+        UNBIDDEN,
     ),
     "the view at the root": (
         (own, imported("from apps.own.things import index"), text(URLS, "= [\n", '= [\n    path("", index),\n')),
@@ -129,6 +132,7 @@ REPLACED: dict[str, tuple[tuple[Edit, ...], set[str]]] = {
         ),
         {
             *HOME_TESTS,
+            f"{PAGES}::test_the_pages_for_errors_are_in_the_sites_language",
             f"{ACCOUNTS}::test_passwords_tried_on_the_way_to_deleting_are_limited",
             *(
                 f"{PAGES}::test_{name}"
@@ -163,6 +167,7 @@ REPLACED: dict[str, tuple[tuple[Edit, ...], set[str]]] = {
             f"{ACCOUNTS}::test_a_reset_password_ends_all_sessions[by",
             f"{PAGES}::test_a_page_that_one_may_not_see_says_so",
             f"{PAGES}::test_the_home_page_leads_staff_to_the_admin",
+            f"{PAGES}::test_the_admin_has_the_sites_name_and_no_two_sections_of_the_same",
         },
     ),
 }

@@ -1,6 +1,7 @@
 """Files are where people look for them: in the template by answer, in a project by the code's owner."""
 
 import ast
+import gzip
 import re
 import tomllib
 from collections.abc import Callable, Iterator
@@ -26,6 +27,8 @@ MINIMAL = {"platform": "docker", "database": "sqlite", "tasks": "none", "extras"
 OWNERS_LINES = 2_500
 # The maximum of files in a project with the default answers on Docker.
 MOST_FILES = 142
+# Bytes that a visitor's first page needs beside its HTML, at most, compressed.
+MOST_STYLE = 6_000
 # The part of the template's lines that hold a statement of Jinja's, at most.
 MOST_CONDITIONS = 0.022
 COPIER_YML_LINES = 250
@@ -121,6 +124,11 @@ def test_an_owner_starts_with_little_code_and_nothing_of_operations_in_it(render
     assert sum(table[folder][1] for folder in ("apps", "config", "tests")) <= OWNERS_LINES
     if platform == "docker":
         assert table["all"][0] <= MOST_FILES
+
+
+def test_the_style_sheet_and_the_icon_are_small() -> None:
+    sent = b"".join((ROOT / "template/static" / name).read_bytes() for name in ("site.css", "icon.svg"))
+    assert len(gzip.compress(sent)) <= MOST_STYLE
 
 
 def test_the_template_has_few_conditions_and_copier_yml_is_short() -> None:

@@ -4,6 +4,7 @@ from allauth.account.adapter import get_adapter
 from allauth.account.admin import EmailAddressAdmin
 from allauth.account.decorators import reauthentication_required
 from allauth.account.models import EmailAddress
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.forms import ModelForm
@@ -23,6 +24,7 @@ def password_first[Page: type[admin.ModelAdmin]](pages: Page) -> Page:
     return pages
 
 
+admin.site.site_header = admin.site.site_title = settings.SITE_NAME
 # allauth's own page needs it too: with a confirmed address added here, one can reset the account's password.
 admin.site.unregister(EmailAddress)
 admin.site.register(EmailAddress, password_first(type("EmailAddressAdmin", (EmailAddressAdmin,), {})))

@@ -14,9 +14,7 @@ from django.utils.decorators import method_decorator
 from django.views.generic import RedirectView, TemplateView
 
 from apps.pages.context_processors import contact_url
-
-# Seconds after which to try again what was too much: the length of most limits on accounts.
-WAIT = 300
+from operations.requests import RETRY_AFTER
 
 
 class HomeView(TemplateView):
@@ -84,5 +82,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def too_many_requests(request: HttpRequest) -> HttpResponse:
     """The page for what was tried too often, with the seconds after which it can be tried again."""
     response = render(request, "429.html", status=HTTPStatus.TOO_MANY_REQUESTS)
-    response.headers["Retry-After"] = str(WAIT)
+    response.headers["Retry-After"] = str(RETRY_AFTER)
     return response
