@@ -44,8 +44,7 @@ IN_DJANGO = {
 }
 WRITES = re.compile(r"\s*(UPDATE|DELETE|MERGE|TRUNCATE|LOCK|CLUSTER|VACUUM\s+FULL)\b", re.IGNORECASE)
 ADVICE = """
-If {apps} is not deployed anywhere yet, nobody uses its tables. Note that in the migrations above with this command, and
-commit:
+If {apps} is not deployed anywhere yet, nobody uses its tables. This command notes it in the migrations above:
 
     uv run python manage.py lintmigrations --not-deployed {labels}
 
@@ -139,7 +138,7 @@ def said_by_squawk(migrations: list[MigrationSQL]) -> Iterator[tuple[MigrationSQ
     """
     squawk = shutil.which("squawk", path=str(Path(sys.executable).parent)) or shutil.which("squawk")
     if squawk is None:
-        raise CommandError("squawk, which reads the SQL, is not installed: run `uv sync`")
+        raise CommandError("squawk is not installed. It reads the SQL: run `uv sync`")
     for migration in migrations:
         sql = "".join(f"{statement};\n" for statement in migration.statements)
         done = subprocess.run(  # noqa: S603 - a fixed program, with SQL that Django made
