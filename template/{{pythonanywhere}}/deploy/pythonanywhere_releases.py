@@ -1,4 +1,4 @@
-"""The folder that a site has in a PythonAnywhere account, and the releases in it.
+"""Manage a site's folder in a PythonAnywhere account, and the releases in it.
 
     repository/     the clone, which is pulled
     .env            the variables of the next release
@@ -72,7 +72,7 @@ class Release:
 
 
 class SiteFolder:
-    """The folder of a site, `~/todo-list`."""
+    """Manage the folder of a site, `~/todo-list`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -83,31 +83,31 @@ class SiteFolder:
         self.current = root / "current"
 
     def prepare(self) -> None:
-        """Make the folders that are not there yet."""
+        """Create the missing folders."""
         for name in ("releases", "environments", "media", "logs", "backups"):
             (self.root / name).mkdir(mode=0o755 if name == "media" else 0o700, exist_ok=True)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Let no other deploy begin until the end of the block.
+        """Lock out other deploys until the end of the block.
 
         Raises:
-            DeployError: one is at work already.
+            DeployError: another deploy is running.
         """
         with (self.root / ".deploy.lock").open("w") as file:
             try:
-                # The kind of lock that a network disk knows too.
+                # This kind of lock also works on a network disk.
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise DeployError("another deploy is at work. Wait for it to end, then run this again") from None
             yield
 
     def live(self) -> Release | None:
-        """The release that serves; None while there is none."""
+        """Return the live release; None if there is none."""
         return self.find(self.current.readlink().name) if self.current.is_symlink() else None
 
     def find(self, name: str | None) -> Release | None:
-        """The release of that name, if there is one that is whole."""
+        """Return the finished release of that name, if there is one."""
         folder = self.releases / (name or UNFINISHED)
         try:
             details = json.loads((folder / DETAILS).read_text())
@@ -208,7 +208,7 @@ class SiteFolder:
 
     @disk_in_words()
     def make(self) -> Release:
-        """A release that is not finished yet: the code that was pulled, and the variables.
+        """Make a new release that is not finished yet: the pulled code, and the variables.
 
         Raises:
             DeployError: there is no `.env`, or git has one, or the disk refuses.
@@ -227,7 +227,7 @@ class SiteFolder:
         archive.unlink()
         if (folder / ".env").exists():
             raise DeployError("git has the file .env, with what it says: git rm --cached .env, and change its secrets")
-        # A copy: so a rollback brings the variables back, and a wrong one harms no release but its own.
+        # Copy it, so that a rollback also restores the variables, and a mistake affects only its own release.
         shutil.copy(self.env_file, folder / ".env")
         (folder / ".env").chmod(0o600)
         if not re.search(r"^(export )?MEDIA_ROOT=", text_of(folder / ".env"), re.MULTILINE):
@@ -275,7 +275,7 @@ class SiteFolder:
 
     @disk_in_words()
     def finish(self, release: Release) -> Release:
-        """The release, whole and under its name.
+        """Finish the release: give it its name.
 
         Raises:
             DeployError: the disk refuses.
@@ -285,7 +285,7 @@ class SiteFolder:
         return Release(release.folder.rename(release.folder.with_suffix("")), release.commit, release.before)
 
     def switch(self, release: Release) -> None:
-        """Let a release be the one that serves, from the next start of the web server on."""
+        """Point the link to a release. It serves after the web app's next reload."""
         link = self.root / ".current"
         link.unlink(missing_ok=True)
         link.symlink_to(release.folder)
@@ -304,7 +304,7 @@ class SiteFolder:
                 try:
                     shutil.rmtree(path)
                 except OSError as error:
-                    # No reason to take back what is live and well.
+                    # Failing to delete old files is no reason to roll back a healthy release.
                     print(f"{path} is left over, and could not be deleted ({error.strerror}): delete it by hand")
 
 
