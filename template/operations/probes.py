@@ -28,7 +28,7 @@ BOUND = 2.0
 GIVEN_UP = 10.0
 # Seconds for which a result is reused, so that many probers cost no more than one.
 KEPT = 1.0
-# Seconds for the check of a kept connection, and for what Django asks of a new one.
+# Seconds for the check of a kept connection, and for Django's first queries on a new one.
 CHECK_SECONDS = 5
 
 
@@ -135,7 +135,7 @@ def bound_waits_of(backend: Any) -> None:
 
     def get_new_connection(connection: Any, parameters: dict[str, Any]) -> Any:
         server = connect(connection, parameters)
-        # A pool gives the same connection again.
+        # A pool may return the same connection again.
         if "wait" not in vars(server):
             wait = server.wait
             server.wait = lambda steps, *args, **options: wait(until_late(connection, server, steps), *args, **options)
@@ -147,7 +147,7 @@ def bound_waits_of(backend: Any) -> None:
 
 
 def no_longer_new(connection: Any, **_: Any) -> None:
-    """Note that a connection has answered what Django asks of a new one."""
+    """Record that a connection has answered Django's first queries."""
     connection.connection.is_new = False
 
 

@@ -1,4 +1,4 @@
-"""What a deploy asks of PythonAnywhere itself, by the platform's own library.
+"""Configure and reload the web app through PythonAnywhere's API, with the platform's own library.
 
     python pythonanywhere_api.py look|configure|reload '{"domain": "todolist.pythonanywhere.com", …}'
 
@@ -24,9 +24,9 @@ from pythonanywhere_core.base import call_api, get_api_endpoint, get_username
 from pythonanywhere_core.exceptions import AuthenticationError, MissingCNAMEException, PythonAnywhereApiException
 from pythonanywhere_core.webapp import Webapp
 
-# Seconds to wait where the platform asks for patience and does not say how much: its limit is by the minute.
+# Seconds to wait if the platform's rate limit does not say how long: it counts per minute.
 PATIENCE = 60
-# How often in a row.
+# How many times in a row.
 TRIES = 3
 # The platform's two systems, by what an account's web app is called there.
 SYSTEMS = ("pythonanywhere.com", "eu.pythonanywhere.com")
@@ -46,8 +46,8 @@ class Wanted:
         python: the version of its Python, like 3.13.
         virtualenv: where its packages are.
         source: where its code is.
-        media_url: the path by which the settings name uploads.
-        static_url: the path by which they name static files.
+        media_url: the setting MEDIA_URL, a path.
+        static_url: the setting STATIC_URL, a path.
         processes: commands that must always run besides it.
     """
 
@@ -87,10 +87,10 @@ def look(wanted: Wanted) -> None:
 
 
 def refuse_another_system(domain: str) -> None:
-    """See that a web app under the platform's own name is of the system that the account is on.
+    """Check that a web app under the platform's own domain belongs to the account's system (US or EU).
 
     Raises:
-        RefusedError: it is of the other one, which would give no certificate for it.
+        RefusedError: it belongs to the other system, so it would get no certificate.
     """
     own = platform().removeprefix("www.")
     if own in SYSTEMS and domain.endswith(".pythonanywhere.com") and domain.partition(".")[2] != own:
@@ -112,10 +112,10 @@ def configure(wanted: Wanted) -> None:
             "source_directory": wanted.source,
             "python_version": wanted.python,
         }
-    # The WSGI file tells Django that each request came by https, so each one has to.
+    # The WSGI file tells Django that each request came by https, so "Force HTTPS" must be on.
     should = {"virtualenv_path": wanted.virtualenv, "source_directory": wanted.source, "force_https": True}
     wrong = {name: value for name, value in should.items() if found.get(name) != value}
-    # It is told in other words than it is asked for.
+    # The API returns the version in another form than it accepts.
     digits = wanted.python.replace(".", "")
     if re.sub(r"\D", "", found["python_version"]) != digits:
         wrong["python_version"] = f"python{digits}"
@@ -127,7 +127,7 @@ def configure(wanted: Wanted) -> None:
 
 def map_files(webapp: Webapp, wanted: Wanted) -> None:
     """Let the site serve its files itself: it sets caching, and serves uploads so that they cannot run as pages."""
-    # The library can make a mapping, and has no name for the rest.
+    # The library can create a mapping, but not list or delete one.
     url = f"{webapp.domain_url}static_files/"
     for mapping in asked(url, "get"):
         if mapping["url"].strip("/") in (wanted.static_url.strip("/"), wanted.media_url.strip("/")):
@@ -153,7 +153,7 @@ def task(command: str) -> dict[str, Any]:
         (each for each in asked(always_on(), "get") if each["command"] == command), None
     )
     if found is None:
-        # There may be nothing to run yet.
+        # Do not start it yet: the code may not be there.
         found = asked(always_on(), "post", json={"command": command, "description": "", "enabled": False})
         print(f"made the always-on task `{command}`")
     return found
@@ -193,11 +193,11 @@ def asked(url: str, method: str, **options: Any) -> Any:
 
 
 def patiently[Result](call: Callable[[], Result]) -> Result:
-    """Call the platform, and again after the time that it asks for.
+    """Call the platform's API. If its rate limit is reached, wait and try again.
 
     Raises:
-        RefusedError: it refused; the text says what that means.
-        MissingCNAMEException: it did what it was told, and misses a domain's CNAME.
+        RefusedError: it refused; the text explains why.
+        MissingCNAMEException: the call succeeded, but the domain has no CNAME record.
     """
     tries = 0
     while True:
@@ -222,7 +222,7 @@ def patiently[Result](call: Callable[[], Result]) -> Result:
 
 
 def meaning(said: str) -> str:
-    """What an answer of the platform means, with the answer."""
+    """Return what a refusal of the platform means, with its response."""
     status = re.search(r"<Response \[(\d+)\]>", said)
     short = " ".join(said.split())[:500]
     if status and status[1] == "403" and "/always_on/" in said:

@@ -112,7 +112,7 @@ def s3_options(s3: dict[str, Any]) -> dict[str, Any]:
 
 
 def s3_storage(s3: dict[str, Any], bucket: str) -> dict[str, Any]:
-    """The entry of Django's STORAGES for a private bucket, whose files have signed addresses."""
+    """Return the entry of Django's STORAGES for a private bucket, whose files have signed URLs."""
     options = s3_options(s3)
     return {
         "BACKEND": "storages.backends.s3.S3Storage",
@@ -126,20 +126,20 @@ def s3_storage(s3: dict[str, Any], bucket: str) -> dict[str, Any]:
             "default_acl": None,
             "querystring_auth": True,
             "querystring_expire": SIGNED_FOR,
-            # A second file of the same name is another file.
+            # Never overwrite a file: a second one of the same name gets another name.
             "file_overwrite": False,
         },
     }
 
 
 def s3_storages(s3: dict[str, Any]) -> dict[str, Any]:
-    """Return the entries of Django's STORAGES: uploads in S3_BUCKET, and backups in BACKUP_BUCKET, where they are set."""
+    """Return the entries of Django's STORAGES: uploads in S3_BUCKET and backups in BACKUP_BUCKET, if these are set."""
     buckets = {"default": s3["bucket"], "backups": s3["backups"]}
     return {name: s3_storage(s3, bucket) for name, bucket in buckets.items() if bucket}
 
 
 def s3_origin(s3: dict[str, Any]) -> list[str]:
-    """Return the origin of signed URLs, which browsers must be allowed to load pictures from; none without S3_BUCKET."""
+    """Return the origin of signed URLs, from which browsers must be able to load pictures; none without S3_BUCKET."""
     if not s3["bucket"]:
         return []
     url = urlsplit(s3["endpoint"] or f"https://s3.{s3['region']}.amazonaws.com")
@@ -148,7 +148,7 @@ def s3_origin(s3: dict[str, Any]) -> list[str]:
 
 @checks.register(checks.Tags.files)
 def endpoint_names_no_bucket(**_: Any) -> list[checks.CheckMessage]:
-    """Warn of a service's URL that has the bucket's name in it: a copied one often does."""
+    """Warn if a service's URL contains the bucket's name, as a copied one often does."""
     s3 = getattr(settings, "S3", {"bucket": None, "backups": None, "endpoint": None})
     buckets = {"S3_BUCKET": s3["bucket"], "BACKUP_BUCKET": s3["backups"]}
     hints = {name: bucket_in_endpoint(bucket, s3["endpoint"]) for name, bucket in buckets.items() if bucket}
@@ -156,7 +156,7 @@ def endpoint_names_no_bucket(**_: Any) -> list[checks.CheckMessage]:
 
 
 def bucket_in_endpoint(bucket: str, endpoint: str | None) -> str:
-    """Return a hint where a service's URL seems to have the bucket's name already, which is added to it; else nothing."""
+    """Return a hint if a service's URL seems to contain the bucket's name, which is added to it; else nothing."""
     url = urlsplit(endpoint or "")
     if (url.hostname or "").startswith(f"{bucket}.") or url.path.endswith(f"/{bucket}"):
         return (

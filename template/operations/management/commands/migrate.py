@@ -23,7 +23,7 @@ POLL = 0.2
 
 
 def next_command(name: str) -> type[BaseCommand]:
-    """Return the command of a name that would be used without this app: that of a later app in INSTALLED_APPS, or Django's.
+    """Return the command that Django would use without this app: a later app's in INSTALLED_APPS, or Django's own.
 
     Raises:
         ModuleNotFoundError: there is none.
@@ -95,9 +95,9 @@ def migration_lock(connection: BaseDatabaseWrapper, *, timeout: float, tell: Cal
                 yield
         finally:
             holder.close()
-    # Only SQLite's connection has the method, which the vendor's name does not tell a type checker.
+    # Only SQLite's connection has this method, but a type checker cannot know that from the vendor's name.
     elif connection.vendor == "sqlite" and not connection.is_in_memory_db():  # type: ignore[attr-defined]
-        # Where there is no database, its own error says so, and not that of the file beside it.
+        # If there is no database, let its own error say so, instead of one about the lock file.
         connection.ensure_connection()
         name = Path(connection.settings_dict["NAME"])
         lock = name.with_name(f"{name.name}.migrate-lock")
