@@ -138,7 +138,7 @@ def said_by_squawk(migrations: list[MigrationSQL]) -> Iterator[tuple[MigrationSQ
     """
     squawk = shutil.which("squawk", path=str(Path(sys.executable).parent)) or shutil.which("squawk")
     if squawk is None:
-        raise CommandError("squawk is not installed. It reads the SQL: run `uv sync`")
+        raise CommandError("squawk, which reads the SQL, is not installed: run `uv sync`")
     for migration in migrations:
         sql = "".join(f"{statement};\n" for statement in migration.statements)
         done = subprocess.run(  # noqa: S603 - a fixed program, with SQL that Django made
