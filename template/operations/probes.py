@@ -1,6 +1,6 @@
-"""Health and readiness: whether the process serves, and whether the site could serve a page now.
+"""Answer health checks (does the process serve?) and readiness checks (can the site serve a page now?).
 
-Each thing that the site needs is asked within a bound, and pages wait for the database within one too.
+Each check has a time limit, and so does the time that a page waits for the database.
 """
 
 import logging
@@ -22,13 +22,13 @@ log = logging.getLogger(__name__)
 
 PROBES = ("/health/", "/ready/")
 
-# Seconds that all checks together may take.
+# Seconds that all checks may take together.
 BOUND = 2.0
-# Seconds after which a question that hangs is asked once more beside it.
+# Seconds after which a hanging check is started once more beside it.
 GIVEN_UP = 10.0
-# Seconds for which an answer is given again, so that many probers cost as one.
+# Seconds for which a result is reused, so that many probers cost no more than one.
 KEPT = 1.0
-# Seconds for the check of a kept connection, and for what Django asks of a new one.
+# Seconds for the check of a kept connection, and for Django's first queries on a new one.
 CHECK_SECONDS = 5
 
 
@@ -47,7 +47,7 @@ def cache() -> None:
 
 
 def migrations() -> None:
-    """See that no migration waits to be applied."""
+    """Check that all migrations are applied."""
     executor = MigrationExecutor(connections["default"])
     waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if waiting:
@@ -55,11 +55,10 @@ def migrations() -> None:
 
 
 class Check:
-    """One thing asked, by one thread at a time.
+    """Run one check, in one thread at a time.
 
-    The thread is a fresh one, so that its connection is fresh too: over a kept connection a
-    server that hangs would be waited for longer. A question that hangs is not asked
-    again until it has come back, or was given up.
+    The thread is new, and so is its connection: a hanging server would take longer to detect on a kept one. A check
+    that hangs is not started again until it ends or is given up.
     """
 
     def __init__(self, name: str, ask: Callable[[], None]) -> None:
@@ -72,18 +71,18 @@ class Check:
         self.passed = False
 
     def begin(self) -> None:
-        """Ask, unless an answer is fresh or one is on its way."""
+        """Start the check, unless its last result is fresh or it is already running."""
         with self.lock:
             asking = self.thread is not None and self.thread.is_alive() and time.monotonic() - self.asked_at < GIVEN_UP
             if not asking and time.monotonic() - self.answered_at > KEPT:
                 thread = threading.Thread(target=self.run, name=f"readiness-{self.name}", daemon=True)
                 self.asked_at = time.monotonic()
                 thread.start()
-                # Only now: another prober may be about to join it, and a thread that has not started cannot be joined.
+                # Store it only after the start: another prober may join it, and only a started thread can be joined.
                 self.thread = thread
 
     def result(self, deadline: float) -> bool:
-        """Whether it passed; False if no answer came by `deadline` (on the monotonic clock)."""
+        """Return whether the check passed; False if there is no result by `deadline` (on the monotonic clock)."""
         thread = self.thread
         if thread is not None:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -93,7 +92,7 @@ class Check:
         return self.passed
 
     def run(self) -> None:
-        """Ask once, and keep the answer."""
+        """Run the check once, and keep the result."""
         try:
             self.ask()
             self.passed = True
@@ -110,7 +109,7 @@ CHECKS = [Check("database", database), Check("cache", cache), Check("migrations"
 
 
 def results() -> dict[str, bool]:
-    """Each check's name and whether it passed, all asked at once and within BOUND seconds."""
+    """Run all checks at once within BOUND seconds, and return each one's name and whether it passed."""
     deadline = time.monotonic() + BOUND
     for check in CHECKS:
         check.begin()
@@ -136,7 +135,7 @@ def bound_waits_of(backend: Any) -> None:
 
     def get_new_connection(connection: Any, parameters: dict[str, Any]) -> Any:
         server = connect(connection, parameters)
-        # A pool gives the same connection again.
+        # A pool may return the same connection again.
         if "wait" not in vars(server):
             wait = server.wait
             server.wait = lambda steps, *args, **options: wait(until_late(connection, server, steps), *args, **options)
@@ -148,7 +147,7 @@ def bound_waits_of(backend: Any) -> None:
 
 
 def no_longer_new(connection: Any, **_: Any) -> None:
-    """Note that a connection has answered what Django asks of a new one."""
+    """Record that a connection has answered Django's first queries."""
     connection.connection.is_new = False
 
 
@@ -190,13 +189,13 @@ def until_late(connection: Any, server: Any, steps: Generator[Any, Any, Any]) ->
 
 
 class ProbeMiddleware:
-    """Answers health and readiness ahead of all that could redirect or refuse a prober."""
+    """Answer health and readiness checks before any other middleware can redirect or refuse them."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """The probe's answer on exactly the two paths, else the site's."""
+        """Answer the two probes' paths, and pass on every other request."""
         if request.path_info not in PROBES:
             return self.get_response(request)
         if request.method not in ("GET", "HEAD"):

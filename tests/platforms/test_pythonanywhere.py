@@ -77,7 +77,7 @@ def test_each_step_has_its_number_outcome_and_time(deployed: Deployed) -> None:
     ended = re.findall(r"^(\d+)/10 .*: done in \d+\.\d s$", deployed.printed, re.MULTILINE)
     assert ended == [str(number) for number in range(1, 11)]
     live = deployed.live
-    assert deployed.printed.rstrip().endswith(f"{live.current} is live and well: https://{live.platform.domain}")
+    assert deployed.printed.rstrip().endswith(f"{live.current} is live and healthy: https://{live.platform.domain}")
     assert live.releases == [deployed.first, live.current]
     assert "release two" in live.ask().text
 
@@ -165,10 +165,10 @@ def test_rollback_returns_to_the_release_before_with_its_variables(live: Live) -
     assert ("release two" in live.ask().text, "Sign up" in live.ask().text) == (True, False)
     printed = live.deploy("--rollback")
     assert live.current == first
-    assert f"Went back: {first} serves" in printed
+    assert f"Rolled back: {first} serves" in printed
     assert rows(printed) == dict.fromkeys(CHECKS, "PASS")
     assert ("release two" in live.ask().text, "Sign up" in live.ask().text) == (False, True)
-    assert "there is no release before to go back to" in live.deploy("--rollback", code=1)
+    assert "there is no earlier release to roll back to" in live.deploy("--rollback", code=1)
 
 
 def test_a_release_that_is_not_well_gives_way_to_the_one_before(live: Live) -> None:
@@ -179,11 +179,11 @@ def test_a_release_that_is_not_well_gives_way_to_the_one_before(live: Live) -> N
     (live.folder / "releases" / first / ".python-version").write_text("3.12\n")
     live.laptop.change(BROKEN, release("release two"))
     printed = live.deploy(code=1)
-    failed, well = printed.split("go back to", 1)
+    failed, well = printed.split("roll back to", 1)
     assert {name for name, word in rows(failed).items() if word == "FAIL"} == {"security headers are set"}
     assert rows(well) == dict.fromkeys(CHECKS, "PASS")
     assert "FAILED: the live site does not pass the smoke suite" in printed
-    assert f"Went back: {first} serves as before" in printed
+    assert f"Rolled back: {first} serves as before" in printed
     assert "set python_version to python313" in failed
     assert webapp.python_version == "3.12"
     assert live.current == first

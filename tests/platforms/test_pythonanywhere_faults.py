@@ -65,7 +65,7 @@ def test_a_reload_that_is_refused_leaves_the_release_before(live: Live) -> None:
     printed = live.deploy(code=1)
     assert "9/10 reload: failed" in printed
     assert "the platform failed" in printed
-    assert f"Going back to {first} failed too" in printed
+    assert f"Rolling back to {first} failed too" in printed
     assert f"The next start of the web server is {first}'s" in printed
     assert live.current == first
     assert live.ask().status == 200

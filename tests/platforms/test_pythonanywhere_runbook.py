@@ -209,7 +209,7 @@ def test_gitlab_deploys_any_branch_to_staging_and_says_when_the_check_fails(live
     code, printed = Runner(live.laptop.project, environment, {}).gitlab(job, given)
     assert code == 1
     assert "FAIL  security headers are set" in printed
-    assert f"Went back: {first} serves as before" in printed
+    assert f"Rolled back: {first} serves as before" in printed
     assert live.current == first
 
 

@@ -127,7 +127,7 @@ FAULTS: dict[str, tuple[Break, str, list[str]]] = {
     "code that does not start": (
         pushed(text("apps/pages/urls.py", "urlpatterns", "1 / 0\nurlpatterns")),
         "3/10 check",
-        ["ZeroDivisionError", "the code does not start or pass its checks, for the reason above: mend it, and push"],
+        ["ZeroDivisionError", "the code does not start or pass its checks, for the reason above: fix it, and push"],
     ),
     "a database that does not answer": (
         environment(DATABASE_URL="sqlite:////home/todolist/todo-list/.env?init_command=PRAGMA%20journal_mode%3DDELETE"),
@@ -144,7 +144,7 @@ FAULTS: dict[str, tuple[Break, str, list[str]]] = {
     "a Python that is not there": (
         pushed(text(".python-version", "3.13", "3.99")),
         "",
-        ["what was pulled wants python3.99, which is not here", "nothing has changed"],
+        ["the commit needs python3.99, which is not here", "nothing has changed"],
     ),
     "a file that a style sheet names and that is not there": (
         pushed(added("static/broken.css", "body { background: url(no-such.png) }")),

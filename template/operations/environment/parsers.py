@@ -1,8 +1,7 @@
-"""What an environment variable's text means; each refuses text that it cannot mean.
+"""Parse the text of environment variables.
 
-Every function takes the text, or the default that stands for it, and returns the value for
-Django's settings. It raises EnvError with what is wrong and what to write instead, and never
-repeats the text: a secret may be in the wrong variable.
+Every function takes the text or its default, and returns the value for Django's settings. It raises EnvError with what
+is wrong and what to write instead. It never repeats the text, because a secret may be in the wrong variable.
 """
 
 import os
@@ -46,7 +45,7 @@ MOST = 1_000_000_000
 HOST = re.compile(r"\.?([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?|\[[0-9a-f:.]+\]", re.I)
 HOST_EXAMPLE = "Example: www.example.com"
 ADDRESS_EXAMPLE = "Example: Todo List <site@example.com>"
-# What to write where a variable that is required is not set.
+# What to write for a required variable that is not set.
 EXAMPLES = {
     "ALLOWED_HOSTS": HOST_EXAMPLE,
     "DATABASE_URL": databases.EXAMPLES,
@@ -56,18 +55,18 @@ EXAMPLES = {
 
 
 def items(text: str | list[str]) -> list[str]:
-    """The parts of a comma-separated text, without spaces around them and without empty ones."""
+    """Return the parts of a comma-separated text, without surrounding spaces and empty parts."""
     parts = text.split(",") if isinstance(text, str) else text
     return [part.strip() for part in parts if part.strip()]
 
 
 def wrong_item(number: int, parts: list[str]) -> str:
-    """Say which of several parts is meant, without repeating it."""
+    """Return which of several parts is wrong, without repeating it."""
     return f"entry {number} of {len(parts)} is" if len(parts) > 1 else "it is"
 
 
 def flag(text: str | bool) -> bool:
-    """True or False."""
+    """Return True or False."""
     words = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
     if isinstance(text, bool):
         return text
@@ -77,7 +76,7 @@ def flag(text: str | bool) -> bool:
 
 
 def number(text: str | int, *, least: int = 0, most: int = MOST) -> int:
-    """A whole number from `least` to `most`."""
+    """Return a whole number from `least` to `most`."""
     digits = str(text).strip()
     if not re.fullmatch(r"[0-9]{1,12}", digits) or not least <= int(digits) <= most:
         raise EnvError(f"not a whole number from {least} to {most}. Write it in digits")
@@ -85,12 +84,12 @@ def number(text: str | int, *, least: int = 0, most: int = MOST) -> int:
 
 
 def count(text: str | int, *, most: int = MOST) -> int:
-    """A whole number from 1 to `most`."""
+    """Return a whole number from 1 to `most`."""
     return number(text, least=1, most=most)
 
 
 def secret_key(text: str) -> str:
-    """A key of at least 50 characters, as Django's check security.W009 asks."""
+    """Return a key of at least 50 characters, as Django's check security.W009 requires."""
     if len(text) < 50 or len(set(text)) < 5:
         raise EnvError(f"too easy to guess: under 50 characters, or under 5 different ones. {MAKE_A_KEY}")
     if any(placeholder in text.lower() for placeholder in PLACEHOLDERS):
@@ -99,12 +98,12 @@ def secret_key(text: str) -> str:
 
 
 def secret_keys(text: str | list[str]) -> list[str]:
-    """Keys that were `SECRET_KEY` before, comma-separated."""
+    """Return comma-separated earlier values of `SECRET_KEY`."""
     return [secret_key(key) for key in items(text)]
 
 
 def hosts(text: str | list[str]) -> list[str]:
-    """Host names, comma-separated; one that starts with a dot stands for its subdomains too."""
+    """Return comma-separated host names. One that starts with a dot includes its subdomains."""
     if isinstance(text, str) and not items(text):
         raise EnvError(f"names no host. {HOST_EXAMPLE}")
     for number, host in enumerate(items(text), 1):
@@ -115,7 +114,7 @@ def hosts(text: str | list[str]) -> list[str]:
 
 
 def origins(text: str | list[str]) -> list[str]:
-    """Origins of forms on other hosts, comma-separated: a scheme and a host each."""
+    """Return comma-separated origins of forms on other hosts, each with scheme and host."""
     for number, origin in enumerate(items(text), 1):
         if not re.fullmatch(r"https?://(\*\.)?[a-z0-9.-]+(:\d{1,5})?", origin, re.IGNORECASE):
             which = wrong_item(number, items(text))
@@ -124,7 +123,7 @@ def origins(text: str | list[str]) -> list[str]:
 
 
 def proxies(text: str) -> str:
-    """Addresses and networks of proxies, comma-separated, or `*` for whoever connects."""
+    """Return comma-separated IP addresses and networks of proxies, or `*` for any client."""
     for number, address in enumerate(items(text), 1):
         try:
             if address != "*":

@@ -1,6 +1,6 @@
-"""What the tests of operations/ share. They ask pages of their own, so that the project's may be any.
+"""Define fixtures of the tests of operations/. They use pages of their own, so that you can change the project's.
 
-tests/conftest.py takes some of it from here.
+tests/conftest.py imports some of them.
 """
 
 import json
@@ -29,7 +29,7 @@ from pytest_django import Settings
 
 from operations.logs import JsonLines
 
-# What the template has in MIDDLEWARE.
+# The template's own MIDDLEWARE.
 SHIPPED = {
     "operations.requests.RequestMiddleware",
     "operations.probes.ProbeMiddleware",
@@ -50,7 +50,7 @@ SHIPPED = {
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """Answer, and look at who asks only if somebody is logged in."""
+    """Answer, and look up the user only if somebody is logged in."""
     if request.session.session_key:
         str(request.user)
     logging.getLogger("page").warning("from the middle of it")
@@ -58,7 +58,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def cookies(request: HttpRequest) -> HttpResponse:
-    """Set both cookies that a site has."""
+    """Set both cookies of the site."""
     request.session["kept"] = True
     return HttpResponse(get_token(request))
 
@@ -75,7 +75,7 @@ urlpatterns = [
     path("fails/", fails),
     path("", include("operations.urls")),
 ]
-# A project need not have the admin.
+# Only if the project has the admin.
 if apps.is_installed("django.contrib.admin"):
     urlpatterns.append(path("admin/", admin.site.urls))
 
@@ -90,7 +90,7 @@ handler400, handler404, handler429, handler500 = error(400), error(404), error(4
 
 @pytest.fixture
 def as_shipped(settings: Settings) -> None:
-    """Let the site speak English, have a name that means nothing, and no other middleware than the template's."""
+    """Use English, a meaningless site name, and only the template's middleware."""
     settings.LANGUAGE_CODE = "en"
     settings.SITE_NAME = "Site"
     settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if each in SHIPPED]
@@ -98,14 +98,14 @@ def as_shipped(settings: Settings) -> None:
 
 @pytest.fixture(autouse=True)
 def pages(settings: Settings, client: Client, as_shipped: None) -> None:  # noqa: ARG001 - whatever else the site has
-    """Serve these pages, whose errors are answers."""
+    """Serve these pages, and return errors as responses."""
     settings.ROOT_URLCONF = __name__
     client.raise_request_exception = False
 
 
 @pytest.fixture(autouse=True)
 def empty_cache() -> None:
-    """Give each test a cache that no other has written to: attempts to log in are counted there."""
+    """Give each test an empty cache, because login attempts are counted there."""
     cache.clear()
 
 
@@ -124,7 +124,7 @@ def production_environment() -> dict[str, str]:
 
 @pytest.fixture
 def production(production_environment: dict[str, str]) -> Callable[..., SimpleNamespace]:
-    """Return what reads production's settings in that environment and more: `production(LOG_LEVEL="DEBUG").LOGGING`."""
+    """Return a function that loads production settings with more variables: `production(LOG_LEVEL="DEBUG").LOGGING`."""
 
     def read(**variables: str) -> SimpleNamespace:
         with mock.patch.dict(os.environ, {**production_environment, **variables}, clear=True):
@@ -135,13 +135,13 @@ def production(production_environment: dict[str, str]) -> Callable[..., SimpleNa
 
 @pytest.fixture
 def member(db: None) -> Any:  # noqa: ARG001 - asks for the database
-    """A person who has an account."""
+    """Return a person who has an account."""
     return get_user_model()._default_manager.create(email="member@example.com")
 
 
 @pytest.fixture
 def log_lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Return what gives the lines that the site has logged so far, as production writes them: `log_lines()`."""
+    """Return a function that returns the lines logged so far, in production's format: `log_lines()`."""
     written = StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(JsonLines())
@@ -152,7 +152,7 @@ def log_lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
 
 @pytest.fixture
 def own_logging() -> Iterator[None]:
-    """Let the test configure logging, and put it back afterwards."""
+    """Let the test configure logging, and restore it afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield

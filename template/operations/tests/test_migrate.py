@@ -1,4 +1,4 @@
-"""Machines that start at once migrate one after the other, and miss nothing."""
+"""Check that machines that start at the same time migrate one after the other."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,7 +19,7 @@ from operations.management.commands.migrate import migration_lock
 def database(
     request: pytest.FixtureRequest,
 ) -> Iterator[BaseDatabaseWrapper]:
-    """A database that several processes can reach: a file, and the tests' own where it is a server's."""
+    """Return a database that several processes can use: a file, or the tests' own one on a server."""
     if request.param != "sqlite":
         request.getfixturevalue("db")
         yield connection
@@ -31,7 +31,7 @@ def database(
 def file_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[BaseDatabaseWrapper]:
-    """A database in a file."""
+    """Return a database in a file."""
     file = {**connection.settings_dict, **parsers.database(f"sqlite:///{tmp_path}/db.sqlite3")}
     monkeypatch.setitem(connections.settings, "file", file)
     with django_db_blocker.unblock():
@@ -44,7 +44,7 @@ def test_migrate_waits_for_its_turn(database: BaseDatabaseWrapper, monkeypatch: 
     monkeypatch.setattr(lock, "POLL", 0.01)
     with ExitStack() as other:
         other.enter_context(migration_lock(database, timeout=0, tell=print))
-        # The other one ends as soon as this one has said that it waits.
+        # The other holder ends as soon as this one reports that it is waiting.
         with migration_lock(database, timeout=10, tell=lambda _: other.close()):
             pass
 
@@ -96,7 +96,7 @@ def test_a_command_without_a_database_ends_with_a_line(
 
 @pytest.fixture
 def few_apps(settings: Settings) -> None:
-    """Let the project have no migrations of its own, which may want a database called `default`."""
+    """Hide the project's own migrations, which may need a database called `default`."""
     settings.INSTALLED_APPS = ["operations", "django.contrib.contenttypes"]
 
 

@@ -1,4 +1,4 @@
-"""Whatever watches the site learns whether it lives and whether it can serve, and so do visitors where the database fails."""
+"""Check the health and readiness probes, and what visitors see when the database fails."""
 
 import sqlite3
 import threading
@@ -29,7 +29,7 @@ def fails() -> None:
 
 @pytest.fixture
 def hangs() -> Iterator[Callable[[], None]]:
-    """A check that gives no answer before the test is over."""
+    """Return a check that does not end before the test does."""
     over = threading.Event()
 
     def hang() -> None:
@@ -41,7 +41,7 @@ def hangs() -> Iterator[Callable[[], None]]:
 
 @pytest.fixture
 def checks(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Check]]:
-    """Let readiness ask these and nothing else: `checks(cache=fails)`."""
+    """Return a function that replaces the readiness checks: `checks(cache=fails)`."""
 
     def replace(**asked: Callable[[], None]) -> list[Check]:
         replaced = [Check(name, ask) for name, ask in asked.items()]
@@ -53,7 +53,7 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Check]]:
 
 @pytest.fixture
 def closed_with_their_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let checks close their connections to a database in memory too, which the tests' own keeps alive."""
+    """Let checks close connections even to a database in memory: the tests' own connection keeps it alive."""
 
     def close_all() -> None:
         for one in connections.all(initialized_only=True):
@@ -115,7 +115,7 @@ def test_a_check_that_hangs_is_waited_for_within_the_bound(
 ) -> None:
     monkeypatch.setattr(probes, "BOUND", 0.2)
     checks(database=hangs, cache=hangs, migrations=passes)
-    # The checks hang until this is answered, and longer.
+    # The checks hang until after this request is answered.
     answer = client.get("/ready/")
     assert answer.status_code == 503
     assert answer.json()["checks"] == {"database": False, "cache": False, "migrations": True}
@@ -139,7 +139,7 @@ def test_a_check_that_hangs_is_not_asked_again_meanwhile(
 def test_probers_that_meet_all_get_an_answer(
     client: Client, checks: Callable[..., list[Check]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One comes for the answer just when another one's question begins."""
+    """A prober asks for the result at the moment when another one starts the check."""
     (check,) = checks(database=passes)
     assert client.get("/ready/").status_code == 200
     met = []
@@ -208,7 +208,7 @@ def test_a_page_is_unavailable_where_the_database_is_and_not_where_the_code_is_w
         asked()
         return HttpResponse()
 
-    # The page of an error, which may be the project's own, is not what is asked about.
+    # The error page may be the project's own, so do not check it.
     settings.ROOT_URLCONF = (path("", page),)
     answer = client.get("/")
     assert (answer.status_code, answer.headers.get("Retry-After")) == (status, "10" if status == 503 else None)

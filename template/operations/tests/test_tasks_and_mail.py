@@ -1,4 +1,4 @@
-"""Tasks are done, and emails sent, tried again or refused with the reason; whoever asked is told when they cannot be."""
+"""Check that tasks run, that emails are sent, retried or refused with a reason, and that visitors learn of failures."""
 
 import logging
 import smtplib
@@ -30,7 +30,7 @@ CERTIFICATE.verify_message = "self-signed certificate"
 
 @pytest.fixture
 def mail_server_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mail server that breaks off each connection."""
+    """Run a mail server that closes each connection."""
 
     def break_off(*_: object, **__: object) -> None:
         raise SMTPServerDisconnected("Connection unexpectedly closed")
@@ -111,7 +111,7 @@ def test_a_worker_tries_a_mail_again_and_gives_up_in_the_end(
     waiting: list[tuple[float, tuple[Any, ...]]] = []
 
     class Later:
-        """Stands in for a task that is put off."""
+        """Act as a deferred task."""
 
         def __init__(self, seconds: float) -> None:
             self.seconds = seconds
@@ -152,7 +152,7 @@ def test_a_mail_has_all_its_parts(mailoutbox: list[mail.EmailMultiAlternatives])
 
 @pytest.fixture
 def broker_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What hands tasks over fails."""
+    """Fail to enqueue tasks."""
 
     def fail(*_: object, **__: object) -> None:
         raise ConnectionError("no broker")

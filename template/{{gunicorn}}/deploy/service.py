@@ -1,4 +1,4 @@
-"""The site on this machine: its units, its sandbox, and whether it is well."""
+"""Control the site on this machine: its units, its sandbox, and its health."""
 
 import os
 import re
@@ -15,10 +15,10 @@ from releases import DeployError, Release, Releases
 
 PROJECT = Path(__file__).resolve().parent.parent
 
-# Seconds after a restart in which the site has to be ready, and for one answer.
+# Seconds in which the site must be ready after a restart, and for one response.
 READY_TIMEOUT = 15
 ANSWER_TIMEOUT = 5
-# In nginx's file: the limit from the site's environment, HTTP/2 as the version wants it, and what one site of a machine has.
+# What may differ in nginx's file: the body limit, HTTP/2 in the version's own syntax, and what only one site has.
 VARIES = re.compile(
     rb"(?<=client_max_body_size) \d+m(?=;)|  http2 on;\n| http2(?=;)|"
     rb"(?sm:^# A request for another host.*?^}\n)|server_names_hash_bucket_size \d+;\n"
@@ -28,12 +28,12 @@ NOT_THE_RELEASES = ("UV_PROJECT_ENVIRONMENT", "VIRTUAL_ENV")
 
 
 class Site:
-    """The site, by the project that this file belongs to.
+    """Control the site of the project that this file belongs to.
 
     Attributes:
-        name: its short name, which its units, users and folders have.
-        url: where it answers.
-        releases: what it serves, and what else is there.
+        name: the project's slug, which is in the names of its units, users and folders.
+        url: the live site.
+        releases: its releases.
         unit: the unit of its web server.
     """
 
@@ -59,20 +59,20 @@ class Site:
             )
 
     def run(self, release: Release, *command: str) -> str:
-        """Run a command in a release as the site's own services run; gives what it printed."""
+        """Run a command in a release like the site's own services, and return its output."""
         return run(["sudo", "--non-interactive", f"{self.name}-run", f"--release={release.name}", *command])
 
     def restart(self, release: Release) -> None:
-        """Let a release serve: the link, and a restart behind the socket, in which requests wait meanwhile.
+        """Switch the link to a release and restart the services. Requests wait in the socket meanwhile.
 
         Raises:
-            DeployError: it does not start, or is not ready soon enough.
+            DeployError: it does not start, or is not ready within READY_TIMEOUT.
         """
         self.releases.switch(release)
         try:
             run(["sudo", "--non-interactive", "systemctl", "restart", self.unit])
         except DeployError as error:
-            # What the site itself said, and not what systemd says of it.
+            # Show only the site's own messages, not systemd's.
             log = run(["journalctl", f"_SYSTEMD_UNIT={self.unit}", "--lines=10", "--output=cat", "--quiet"])
             raise DeployError(f"{error}\nThe last lines of its log:\n{log}") from None
         deadline = time.monotonic() + READY_TIMEOUT
@@ -81,12 +81,12 @@ class Site:
                 raise DeployError(f"{self.url}/ready/ answers {answer} after {READY_TIMEOUT} s")
             time.sleep(0.2)
         for name in ("worker", "beat"):
-            # What they do then is done to its end first.
+            # Running tasks finish before the restart.
             if (release.folder / f"deploy/systemd/{name}.service").exists():
                 run(["sudo", "--non-interactive", "systemctl", "restart", f"{self.name}-{name}.service"])
 
     def ready(self) -> str:
-        """What /ready/ answers: a status and a text, or why there is no answer."""
+        """Return the status and text of /ready/, or why there is no response."""
         try:
             with urllib.request.urlopen(f"{self.url}/ready/", timeout=ANSWER_TIMEOUT) as answer:  # noqa: S310 - https, as pyproject.toml says
                 return f"{answer.status} {answer.read().decode()}"
@@ -111,7 +111,7 @@ class Site:
             raise DeployError("the live site does not pass the smoke suite")
 
     def problems(self) -> list[str]:
-        """What needs a person's eye, a line each."""
+        """Return what needs attention, one line each."""
         current = self.releases.current()
         if current is None:
             return ["there is no release yet"]
@@ -126,7 +126,7 @@ class Site:
             found.append(f"{self.url}/ready/ answers {answer}")
         failed = run(["systemctl", "list-units", "--failed", "--plain", "--no-legend", f"{self.name}-*"])
         found += [f"{line.split()[0]} has failed: journalctl --unit={line.split()[0]}" for line in failed.splitlines()]
-        # The packages of the machine put their units there; the drop-in for the site's prefix holds for them too.
+        # Packages install their units there. The site's drop-in applies to those whose names have the site's prefix.
         captured = sorted(Path("/usr/lib/systemd/system").glob(f"{self.name}-*.service"))
         found += [
             f"{unit.name} is the system's own, and runs as the site's user: give the project another slug"
@@ -137,7 +137,7 @@ class Site:
         ]
 
     def outdated(self, release: Release) -> list[Path]:
-        """What root has installed on the machine and a release has otherwise. Of what only root can read, nothing."""
+        """Return installed files that differ from a release's, except those that only root can read."""
         deploy, units = release.folder / "deploy", Path("/etc/systemd")
         installed = {
             deploy / "nginx.conf": Path("/etc/nginx/sites-available", self.name),
@@ -163,10 +163,10 @@ def comparable(file: Path) -> bytes:
 
 
 def run(command: Sequence[str], folder: Path = PROJECT, variables: Mapping[str, str] | None = None) -> str:
-    """Run a command; gives what it printed on its standard output.
+    """Run a command, and return its standard output.
 
     Raises:
-        DeployError: it failed, or is not there; the text is what it printed.
+        DeployError: it failed or is not installed; the text is its output.
     """
     env = {name: value for name, value in os.environ.items() if name not in NOT_THE_RELEASES}
     env |= variables or {}
@@ -183,7 +183,7 @@ def run(command: Sequence[str], folder: Path = PROJECT, variables: Mapping[str, 
 
 
 def say(text: str) -> None:
-    """Print for whoever may still be listening: a connection that is lost is no reason to stop halfway."""
+    """Print a text. If the connection is lost, continue without output instead of stopping halfway."""
     try:
         print(text, flush=True)
     except OSError:

@@ -1,20 +1,20 @@
-"""Deploys to PythonAnywhere what was pushed, and goes back to the release before if the live site is not well.
+"""Deploy the newest pushed commit to PythonAnywhere, and roll back if the live site is not healthy.
 
-In a console there, in the folder of the site:
+In a console on PythonAnywhere, in the site's folder:
 
     python3.13 repository/deploy/pythonanywhere.py [--commit COMMIT | --rollback] [--force] [--without-smoke]
 
-From elsewhere, where the account has ssh (paid ones do):
+From elsewhere, if the account has ssh (paid ones do):
 
     python3 deploy/pythonanywhere.py --ssh todolist@ssh.pythonanywhere.com [the same options]
 
-A first deploy and a later one are the same command, for a person and for CI. The platform's API wants a token in
-API_TOKEN, which consoles have once one was made; it goes over ssh by standard input. docs/deploy.md has the rest.
+The first deploy and later ones are the same command, for people and for CI. The platform's API needs a token in
+API_TOKEN. Consoles have it once you created one; over ssh it is sent through standard input. docs/deploy.md has more.
 
-Exit codes: 0, the release is live and well; 1, it is not, and the lines before say what serves now.
+Exit codes: 0, done, and the site is healthy; 1, failed, and the lines before say which release serves now.
 """
 
-# Old Pythons have to be able to read this file, which says no to them.
+# Old Pythons must be able to parse this file, because it refuses them with a message.
 from __future__ import annotations
 
 import argparse
@@ -38,7 +38,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 DEPLOY = PROJECT / "deploy"
 STEPS = 10
 RUNNING = f"{sys.version_info[0]}.{sys.version_info[1]}"
-# The code by which the settings end a process where a variable of `.env` does not hold.
+# The exit code of the settings if a variable in `.env` is wrong.
 REFUSED = 3
 UNSURE = (
     "The next start of the web server is {}'s. Reload on the platform's Web page if need be, and see the error log"
@@ -47,7 +47,7 @@ UNSURE = (
 
 
 def main() -> int:
-    """Deploy, or go back; gives the exit code."""
+    """Deploy or roll back, and return the exit code."""
     arguments = parsed()
     try:
         with disk_in_words():
@@ -61,17 +61,17 @@ def main() -> int:
 
 
 def here(arguments: argparse.Namespace) -> int:
-    """Deploy, or go back, in the account; gives the exit code.
+    """Deploy or roll back in the account, and return the exit code.
 
     Raises:
-        DeployError: the site does not serve what was asked for, or is not well; the text says what it serves.
+        DeployError: the site does not serve the release, or is not healthy; the text says which one it serves.
     """
     if arguments.token_from_stdin:
         os.environ["API_TOKEN"] = sys.stdin.readline().strip() or os.environ.get("API_TOKEN", "")
     refuse_elsewhere()
     site = SiteFolder(PROJECT.parent)
     if arguments.pulled:
-        # The lock is held by the process that has pulled, and waits for this one.
+        # The process that pulled holds the lock, and waits for this one.
         Deploy(site, smoke=not arguments.without_smoke).go_live()
         return 0
     site.prepare()
@@ -84,20 +84,20 @@ def here(arguments: argparse.Namespace) -> int:
             python = own_python()
         except DeployError as error:
             raise DeployError(f"{error}\n{serving(site.live())}; nothing has changed for it.") from None
-        # From here on by the script as it was pulled.
+        # Continue with the script that was pulled.
         again = [python, __file__, "--pulled", *(["--without-smoke"] if arguments.without_smoke else [])]
         return subprocess.run(again, check=False).returncode
 
 
 def parsed() -> argparse.Namespace:
-    """What is asked for; ends the process where that makes no sense."""
-    parser = argparse.ArgumentParser(description="Deploy what was pushed, check it, and go back if it fails.")
+    """Return the command line's options; end the process if they do not fit together."""
+    parser = argparse.ArgumentParser(description="Deploy the pushed commit, check the site, roll back if that fails.")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--commit", help="deploy this commit of what was pushed, and not the latest")
-    what.add_argument("--rollback", action="store_true", help="go back to the release before")
-    parser.add_argument("--force", action="store_true", help="on staging: even what does not follow from what is there")
+    what.add_argument("--commit", help="deploy this pushed commit instead of the newest")
+    what.add_argument("--rollback", action="store_true", help="roll back to the previous release")
+    parser.add_argument("--force", action="store_true", help="for staging: deploy even without the last commit")
     parser.add_argument("--without-smoke", action="store_true", help="do not check the live site afterwards")
-    parser.add_argument("--ssh", metavar="USER@HOST", help="do it there: todolist@ssh.pythonanywhere.com")
+    parser.add_argument("--ssh", metavar="USER@HOST", help="run it there: todolist@ssh.pythonanywhere.com")
     parser.add_argument("--token-from-stdin", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--pulled", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -109,10 +109,10 @@ def parsed() -> argparse.Namespace:
 
 
 def over_ssh(arguments: argparse.Namespace) -> int:
-    """Run this script in the account; gives its exit code.
+    """Run this script in the account over ssh, and return its exit code.
 
     Raises:
-        DeployError: one cannot log in there.
+        DeployError: the login failed.
     """
     python = f"python{python_version()}"
     remote = [python, f"{slug()}/repository/deploy/pythonanywhere.py", "--token-from-stdin"]
@@ -120,10 +120,10 @@ def over_ssh(arguments: argparse.Namespace) -> int:
     remote += ["--commit", arguments.commit] if arguments.commit else []
     remote += ["--force"] if arguments.force else []
     remote += ["--without-smoke"] if arguments.without_smoke else []
-    # It is unset there, where no console has been started.
+    # The variable is not set over ssh, only in consoles.
     where = os.environ.get("PYTHONANYWHERE_SITE") or site_of(arguments.ssh)
     remote = ["env", f"PYTHONANYWHERE_SITE={where}", *remote] if where else remote
-    # Without a terminal: nothing may ask for a password.
+    # Without a terminal, so that nothing asks for a password.
     command = ["ssh", "-T", "-o", "BatchMode=yes", arguments.ssh, shlex.join(remote)]
     try:
         done = subprocess.run(command, input=os.environ.get("API_TOKEN", "") + "\n", text=True, check=False)
@@ -148,7 +148,7 @@ def site_of(login: str) -> str | None:
 
 
 def refuse_elsewhere() -> None:
-    """See that this is the place that the site runs in, and no older Python than the site's.
+    """Check that this is the folder that the site runs in, and that this Python is not older than the site's.
 
     Raises:
         DeployError: it is not.
@@ -159,7 +159,7 @@ def refuse_elsewhere() -> None:
             f"the web server looks for the site in {expected.parent}, and this is {PROJECT}.\nOn PythonAnywhere, clone the"
             f" project into {expected}; from elsewhere, use --ssh (docs/deploy.md)"
         )
-    # A newer one may be what the next release wants.
+    # A newer one is fine: the next release may need it.
     if [int(part) for part in RUNNING.split(".")] < [int(part) for part in python_version().split(".")]:
         raise DeployError(
             f"this is Python {sys.version.split()[0]}, and .python-version asks for {python_version()}:"
@@ -168,7 +168,7 @@ def refuse_elsewhere() -> None:
 
 
 def slug() -> str:
-    """The project's short name, as the WSGI file has it."""
+    """Return the project's slug, from the WSGI file."""
     found = re.search('^name = "(.+)"$', (PROJECT / "pyproject.toml").read_text(), re.MULTILINE)
     if not found:
         raise DeployError("pyproject.toml names no project")
@@ -176,25 +176,25 @@ def slug() -> str:
 
 
 def python_version(folder: Path = PROJECT) -> str:
-    """The Python that the project, or the release in a folder, runs on, like 3.13."""
+    """Return the Python version of the project, or of the release in a folder, like 3.13."""
     return (folder / ".python-version").read_text().strip()
 
 
 def own_python() -> str:
-    """The Python for what was pulled, which may want another one than runs.
+    """Return the Python for the pulled commit, which may need another version than the current one.
 
     Raises:
-        DeployError: it is not there.
+        DeployError: it is not installed.
     """
     name = f"python{python_version()}"
     found = sys.executable if name == f"python{RUNNING}" else shutil.which(name)
     if not found:
-        raise DeployError(f"what was pulled wants {name}, which is not here: see the system image, on the Account page")
+        raise DeployError(f"the commit needs {name}, which is not here: see the system image, on the Account page")
     return found
 
 
 class Deploy:
-    """A deploy of what is in the repository, or the way back."""
+    """Deploy the current commit of the repository, or roll back."""
 
     def __init__(self, site: SiteFolder, *, smoke: bool) -> None:
         self.site = site
@@ -203,10 +203,10 @@ class Deploy:
         self.facts: dict[str, str] = {}
 
     def go_live(self) -> None:
-        """Make a release, let it serve, check it; and go back if that fails.
+        """Make a release, switch to it, and check the live site; roll back if that fails.
 
         Raises:
-            DeployError: the site does not serve what was pushed, or is not well; the text says what it serves.
+            DeployError: the site does not serve the release, or is not healthy; the text says which one it serves.
         """
         site = self.site
         try:
@@ -215,7 +215,7 @@ class Deploy:
             step(f"2/{STEPS} install", lambda: print(site.install(release, sys.executable)))
             step(f"3/{STEPS} check the settings and the database", lambda: self.read_settings(release))
             step(f"4/{STEPS} ask the platform", lambda: self.ask("look", release))
-            # Ahead of migrating, since it fails without a trace in the database.
+            # Before migrating, because a failure here changes nothing in the database.
             step(f"5/{STEPS} collect the static files", lambda: self.manage(release, "collectstatic", "--noinput"))
         except DeployError as error:
             site.give_back()
@@ -227,7 +227,7 @@ class Deploy:
             step(f"6/{STEPS} migrate", lambda: self.manage(release, "migrate", "--noinput"))
             release = site.finish(release)
         except DeployError as error:
-            # It stays: no other code can undo what may be applied.
+            # Keep the release: only its code can undo the migrations that may be applied.
             raise DeployError(
                 f"{error}\n{serving(self.before)}; some migrations may be applied, which {release.folder} can undo until"
                 " the next deploy: docs/deploy.md, Undo a migration."
@@ -240,48 +240,50 @@ class Deploy:
         except DeployError as error:
             raise DeployError(f"{error}\n{self.go_back()}") from None
         site.tidy()
-        print(f"\n{release.name} is live{' and well' if self.smoke else ''}: https://{self.facts['domain']}")
+        print(f"\n{release.name} is live{' and healthy' if self.smoke else ''}: https://{self.facts['domain']}")
 
     def roll_back(self) -> None:
-        """Return to the release before: its code, packages, static files and variables.
+        """Roll back to the previous release: its code, packages, static files and variables.
 
         Raises:
-            DeployError: there is none, or the site is not well with it.
+            DeployError: there is none, or the site is not healthy with it.
         """
         target = self.site.find(self.before.before) if self.before else None
         if self.before is None or target is None:
-            raise DeployError(f"there is no release before to go back to. {serving(self.before)}")
+            raise DeployError(f"there is no earlier release to roll back to. {serving(self.before)}")
         try:
             self.return_to(target)
         except DeployError as error:
             raise DeployError(f"{error}\n{UNSURE.format(target.name)}") from None
         undone = f"Migrations of {self.before.name} are still applied: docs/deploy.md, Undo a migration."
-        print(f"\nWent back: {target.name} serves, https://{self.facts['domain']}. {undone}")
+        print(f"\nRolled back: {target.name} serves, https://{self.facts['domain']}. {undone}")
 
     def go_back(self) -> str:
-        """Let the release before serve again after a deploy that failed, and say what serves now."""
+        """Roll back to the previous release after a failed deploy, and return what serves now, in words."""
         if self.before is None:
-            return "There is no release before to go back to: this one stays, as well as it can."
+            return "There is no earlier release to roll back to, so this one stays."
         try:
             self.return_to(self.before)
         except DeployError as error:
-            return f"Going back to {self.before.name} failed too: {error}\n{UNSURE.format(self.before.name)}"
-        return f"Went back: {serving(self.before)}. New migrations are still applied: docs/deploy.md, Undo a migration."
+            return f"Rolling back to {self.before.name} failed too: {error}\n{UNSURE.format(self.before.name)}"
+        return (
+            f"Rolled back: {serving(self.before)}. New migrations are still applied: docs/deploy.md, Undo a migration."
+        )
 
     def return_to(self, release: Release) -> None:
-        """Let an earlier release serve again.
+        """Switch to an earlier release.
 
         Raises:
-            DeployError: the web server could not be brought to that, or the site is not well with it.
+            DeployError: the web app could not be reloaded, or the site is not healthy with it.
         """
-        step(f"go back to {release.name}", lambda: self.site.switch(release))
+        step(f"roll back to {release.name}", lambda: self.site.switch(release))
         step("read its settings", lambda: self.read_settings(release))
         step("web app", lambda: self.set_up(release))
         step("reload", lambda: self.ask("reload", release))
         step("check the live site", lambda: self.check(release))
 
     def read_settings(self, release: Release) -> None:
-        """Learn from a release's settings what its web app is called."""
+        """Read the web app's name and other facts from a release's settings."""
         script = str(DEPLOY / "pythonanywhere_settings.py")
         done = subprocess.run(
             [str(release.python), script],
@@ -291,9 +293,9 @@ class Deploy:
             check=False,
         )
         if done.returncode == REFUSED:
-            raise DeployError(f"the settings do not hold, for the reasons above: see to them in {self.site.env_file}")
+            raise DeployError(f"the settings are refused, for the reasons above: correct them in {self.site.env_file}")
         if done.returncode != 0:
-            raise DeployError("the code does not start or pass its checks, for the reason above: mend it, and push")
+            raise DeployError("the code does not start or pass its checks, for the reason above: fix it, and push")
         self.facts = json.loads(done.stdout.splitlines()[-1])
 
     def manage(self, release: Release, *command: str) -> None:
@@ -302,7 +304,7 @@ class Deploy:
         run(line, release.folder, f"`manage.py {command[0]}` failed, for the reason above", own_environment(release))
 
     def ask(self, action: str, release: Release) -> None:
-        """Let the platform do something about the web app."""
+        """Ask the platform's API to change the web app."""
         wanted: dict[str, Any] = {
             **self.facts,
             "python": python_version(release.folder),
@@ -315,15 +317,15 @@ class Deploy:
         run([str(release.python), script, action, json.dumps(wanted)], release.folder, "the platform did not do it")
 
     def set_up(self, release: Release) -> None:
-        """Have the web app as the project needs it, and its WSGI file in place."""
+        """Configure the web app, and install its WSGI file."""
         self.ask("configure", release)
         installed = Path("/var/www", f"{self.facts['domain'].replace('.', '_').lower()}_wsgi.py")
         text = (release.folder / "deploy" / "pythonanywhere_wsgi.py").read_text()
         try:
-            # To write it makes the platform reload, so only if there is a reason.
+            # Write it only if it changed, because writing it makes the platform reload the web app.
             if not installed.is_file() or installed.read_text() != text:
                 installed.write_text(text)
-                print(f"put the WSGI file in place: {installed}")
+                print(f"installed the WSGI file: {installed}")
         except OSError as error:
             raise DeployError(f"{installed} cannot be written ({error.strerror}): is this PythonAnywhere?") from None
 
@@ -331,22 +333,22 @@ class Deploy:
         """Run the smoke suite against the live site."""
         url = f"https://{self.facts['domain']}"
         if not self.smoke:
-            print(f"left out, as asked. From elsewhere: uv run pytest smoke --base-url {url}")
+            print(f"skipped (--without-smoke). From elsewhere: uv run pytest smoke --base-url {url}")
             return
         command = [str(release.python), "-m", "pytest", "smoke", "--quiet", "-p", "no:cacheprovider", "--base-url", url]
         env = own_environment(release)
-        # The suite needs none of the site's settings, and its tools have settings of their own.
+        # The suite does not use the site's settings.
         env.pop("DJANGO_SETTINGS_MODULE")
         run(command, release.folder, "the live site does not pass the smoke suite", env)
 
 
 def serving(release: Release | None) -> str:
-    """What serves, in words."""
+    """Return which release serves, in words."""
     return f"{release.name} serves as before" if release else "Nothing serves yet"
 
 
 def step(name: str, action: Callable[[], Any]) -> None:
-    """Do one step, and print its name, its outcome and the seconds that it took.
+    """Run one step, and print its name, outcome and duration in seconds.
 
     Raises:
         DeployError: it failed.

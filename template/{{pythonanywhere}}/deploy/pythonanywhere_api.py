@@ -1,4 +1,4 @@
-"""What a deploy asks of PythonAnywhere itself, by the platform's own library.
+"""Configure and reload the web app through PythonAnywhere's API, with the platform's own library.
 
     python pythonanywhere_api.py look|configure|reload '{"domain": "todolist.pythonanywhere.com", …}'
 
@@ -24,9 +24,9 @@ from pythonanywhere_core.base import call_api, get_api_endpoint, get_username
 from pythonanywhere_core.exceptions import AuthenticationError, MissingCNAMEException, PythonAnywhereApiException
 from pythonanywhere_core.webapp import Webapp
 
-# Seconds to wait where the platform asks for patience and does not say how much: its limit is by the minute.
+# Seconds to wait if the platform's rate limit does not say how long: it counts per minute.
 PATIENCE = 60
-# How often in a row.
+# How many times in a row.
 TRIES = 3
 # The platform's two systems, by what an account's web app is called there.
 SYSTEMS = ("pythonanywhere.com", "eu.pythonanywhere.com")
@@ -34,21 +34,21 @@ HOW_TO_GET_IN = "make one on the Account page, under API token, and open a new c
 
 
 class RefusedError(Exception):
-    """The platform will not; the text is what a person should read."""
+    """Say why the platform refused, and what to do about it."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the web app shall be.
+    """Describe how the web app must be configured.
 
     Attributes:
         domain: its host name.
         python: the version of its Python, like 3.13.
         virtualenv: where its packages are.
         source: where its code is.
-        media_url: the path by which the settings name uploads.
-        static_url: the path by which they name static files.
-        processes: commands of what runs all the time beside it.
+        media_url: the setting MEDIA_URL, a path.
+        static_url: the setting STATIC_URL, a path.
+        processes: commands that must always run besides it.
     """
 
     domain: str
@@ -61,7 +61,7 @@ class Wanted:
 
 
 def main(action: str, wanted: Wanted) -> int:
-    """Do what is asked; gives the exit code."""
+    """Run the command line's action, and return the exit code."""
     try:
         {"look": look, "configure": configure, "reload": reload}[action](wanted)
     except RefusedError as error:
@@ -71,7 +71,7 @@ def main(action: str, wanted: Wanted) -> int:
 
 
 def look(wanted: Wanted) -> None:
-    """See that the platform lets us in, and what it has."""
+    """Check that the platform accepts the token, and report what the account has."""
     if not re.fullmatch(r"[\x21-\x7e]+", os.environ.get("API_TOKEN", "")):
         raise RefusedError(f"there is no API token, or one with a space or a line's end in it: {HOW_TO_GET_IN}")
     if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d+)?", platform()):
@@ -87,10 +87,10 @@ def look(wanted: Wanted) -> None:
 
 
 def refuse_another_system(domain: str) -> None:
-    """See that a web app under the platform's own name is of the system that the account is on.
+    """Check that a web app under the platform's own domain belongs to the account's system (US or EU).
 
     Raises:
-        RefusedError: it is of the other one, which would give no certificate for it.
+        RefusedError: it belongs to the other system, so it would get no certificate.
     """
     own = platform().removeprefix("www.")
     if own in SYSTEMS and domain.endswith(".pythonanywhere.com") and domain.partition(".")[2] != own:
@@ -101,7 +101,7 @@ def refuse_another_system(domain: str) -> None:
 
 
 def configure(wanted: Wanted) -> None:
-    """Make the web app, or correct what is not as the project needs it."""
+    """Create the web app, or correct its configuration."""
     webapp, found = Webapp(wanted.domain), existing(wanted.domain)
     if found is None:
         paths = Path(wanted.virtualenv), Path(wanted.source)
@@ -112,10 +112,10 @@ def configure(wanted: Wanted) -> None:
             "source_directory": wanted.source,
             "python_version": wanted.python,
         }
-    # The WSGI file tells Django that each request came by https, so each one has to.
+    # The WSGI file tells Django that each request came by https, so "Force HTTPS" must be on.
     should = {"virtualenv_path": wanted.virtualenv, "source_directory": wanted.source, "force_https": True}
     wrong = {name: value for name, value in should.items() if found.get(name) != value}
-    # It is told in other words than it is asked for.
+    # The API returns the version in another form than it accepts.
     digits = wanted.python.replace(".", "")
     if re.sub(r"\D", "", found["python_version"]) != digits:
         wrong["python_version"] = f"python{digits}"
@@ -126,8 +126,8 @@ def configure(wanted: Wanted) -> None:
 
 
 def map_files(webapp: Webapp, wanted: Wanted) -> None:
-    """Leave files to the site, which knows how long each may be kept, and lets no upload act as a page."""
-    # The library can make a mapping, and has no name for the rest.
+    """Let the site serve its files itself: it sets caching, and serves uploads so that they cannot run as pages."""
+    # The library can create a mapping, but not list or delete one.
     url = f"{webapp.domain_url}static_files/"
     for mapping in asked(url, "get"):
         if mapping["url"].strip("/") in (wanted.static_url.strip("/"), wanted.media_url.strip("/")):
@@ -138,7 +138,7 @@ def map_files(webapp: Webapp, wanted: Wanted) -> None:
 
 
 def reload(wanted: Wanted) -> None:
-    """Start the web app anew, with the release that is there now, and what runs beside it."""
+    """Restart the web app and its other processes with the current release."""
     for command in wanted.processes:
         start(command)
     try:
@@ -148,19 +148,19 @@ def reload(wanted: Wanted) -> None:
 
 
 def task(command: str) -> dict[str, Any]:
-    """The always-on task of a command. One that is not there yet is made, which shows that the plan has room for it."""
+    """Return the always-on task of a command. Create it if it does not exist, which fails if the plan has no room."""
     found: dict[str, Any] | None = next(
         (each for each in asked(always_on(), "get") if each["command"] == command), None
     )
     if found is None:
-        # There may be nothing to run yet.
+        # Do not start it yet: the code may not be there.
         found = asked(always_on(), "post", json={"command": command, "description": "", "enabled": False})
         print(f"made the always-on task `{command}`")
     return found
 
 
 def start(command: str) -> None:
-    """Start an always-on task, anew if it runs."""
+    """Start an always-on task, or restart it."""
     found = task(command)
     url = f"{always_on()}{found['id']}/"
     if found["enabled"]:
@@ -170,18 +170,18 @@ def start(command: str) -> None:
 
 
 def always_on() -> str:
-    """The address of always-on tasks, for which the library has no name."""
+    """Return the URL of always-on tasks, which the library does not have."""
     return get_api_endpoint(get_username(), "always_on")
 
 
 def existing(domain: str) -> dict[str, Any] | None:
-    """The web app of that host name; None if the account has none."""
+    """Return the web app with a host name; None if the account has none."""
     found: list[dict[str, Any]] = patiently(Webapp.list_webapps)
     return next((webapp for webapp in found if webapp["domain_name"].lower() == domain.lower()), None)
 
 
 def asked(url: str, method: str, **options: Any) -> Any:
-    """What the platform's API answers."""
+    """Call a URL of the platform's API, and return its response."""
 
     def call() -> Any:
         answer = call_api(url, method, **options)
@@ -193,11 +193,11 @@ def asked(url: str, method: str, **options: Any) -> Any:
 
 
 def patiently[Result](call: Callable[[], Result]) -> Result:
-    """Call the platform, and again after the time that it asks for.
+    """Call the platform's API. If its rate limit is reached, wait and try again.
 
     Raises:
-        RefusedError: it refused; the text says what that means.
-        MissingCNAMEException: it did what it was told, and misses a domain's CNAME.
+        RefusedError: it refused; the text explains why.
+        MissingCNAMEException: the call succeeded, but the domain has no CNAME record.
     """
     tries = 0
     while True:
@@ -209,7 +209,7 @@ def patiently[Result](call: Callable[[], Result]) -> Result:
         except AuthenticationError:
             raise RefusedError(f"{platform()} does not know the API token in API_TOKEN: {HOW_TO_GET_IN}") from None
         except requests.RequestException as error:
-            # Not the error's own text: it may quote the header that has the token.
+            # Do not repeat the error's text: it may quote the header with the token.
             raise RefusedError(f"{platform()} gave no answer ({type(error).__name__})") from None
         except PythonAnywhereApiException as error:
             said = str(error)
@@ -222,7 +222,7 @@ def patiently[Result](call: Callable[[], Result]) -> Result:
 
 
 def meaning(said: str) -> str:
-    """What an answer of the platform means, with the answer."""
+    """Return what a refusal of the platform means, with its response."""
     status = re.search(r"<Response \[(\d+)\]>", said)
     short = " ".join(said.split())[:500]
     if status and status[1] == "403" and "/always_on/" in said:
@@ -240,7 +240,7 @@ def meaning(said: str) -> str:
 
 
 def platform() -> str:
-    """The host of the platform's API."""
+    """Return the host of the platform's API."""
     return get_api_endpoint("", "").removeprefix("https://").partition("/")[0]
 
 

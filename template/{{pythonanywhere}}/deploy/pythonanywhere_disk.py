@@ -1,6 +1,6 @@
-"""The account's disk, which the live site's database shares: room is checked before it is taken.
+"""Check that the account's disk has room before a deploy uses it: the live site's database is on the same disk.
 
-Like the deploy script, it runs on the standard library alone.
+Like the deploy script, this uses only the standard library.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from pathlib import Path
 MEGABYTE = 1024**2
 # Packages before any were installed: those of a project with all of the template's extras take 170 MB.
 FIRST_PACKAGES = 200 * MEGABYTE
-# What a new release may take more than the one that serves, and what the site writes meanwhile.
+# Extra bytes for a new release that is larger than the live one, and for what the site writes meanwhile.
 GROWTH = 1.25
 SPARE = 16 * MEGABYTE
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class DeployError(Exception):
-    """A step failed; the text is what a person should read."""
+    """Say why a step failed, and what to do about it."""
 
 
 @contextlib.contextmanager
 def disk_in_words() -> Iterator[None]:
-    """Turn what the disk refuses in the block into a step that fails.
+    """Turn errors of the disk in the block into a failed step.
 
     Raises:
-        DeployError: a file could not be read, written or deleted; the text names it, where the system does.
+        DeployError: a file could not be read, written or deleted; the text names it if the system does.
     """
     try:
         yield
@@ -40,20 +40,20 @@ def disk_in_words() -> Iterator[None]:
 
 
 def taken(folder: Path) -> int:
-    """Return the bytes that the files of a folder take on the disk."""
+    """Return the number of bytes that a folder's files use on the disk."""
     return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*"))
 
 
 def in_megabytes(size: int) -> str:
-    """Return a number of bytes for a person."""
+    """Return a number of bytes in a readable unit."""
     return f"{size // MEGABYTE} MB"
 
 
 def has_room(folder: Path, size: int) -> bool:
-    """Tell whether the disk that a folder is on takes so many bytes more.
+    """Return whether a folder's disk has room for a number of bytes.
 
-    What a disk says is free may be more than the account may have of it. So the bytes are also taken, in one go, and
-    given back at once.
+    The disk may report more free space than the account's quota allows. So this also allocates the bytes, and frees
+    them at once.
     """
     if shutil.disk_usage(folder).free < size:
         return False

@@ -1,6 +1,6 @@
-"""What a release's packages are installed from, how, and what they take of the disk.
+"""Install a release's packages from its lock, and measure their size on the disk.
 
-Like the deploy script, it runs on the standard library alone.
+Like the deploy script, this uses only the standard library.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any
 
 from pythonanywhere_disk import DeployError, taken
 
-# In a set of packages that was installed to its end; holds the bytes that it takes.
+# A file that marks a completely installed set of packages. It contains their size in bytes.
 WHOLE = ".whole"
 
 
 def run(command: list[str], folder: Path, failure: str, env: dict[str, str] | None = None) -> None:
-    """Run a program, and let it print.
+    """Run a program, which prints to the terminal.
 
     Raises:
-        DeployError: it failed, or is not installed; `failure` is what is said then.
+        DeployError: it failed or is not installed; the text is `failure`.
     """
     try:
         done = subprocess.run(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, check=False)
@@ -34,10 +34,10 @@ def run(command: list[str], folder: Path, failure: str, env: dict[str, str] | No
 
 
 def lock_of(folder: Path) -> Path:
-    """Return what the packages of a folder are installed from: uv.lock where there is uv, else requirements.txt for pip.
+    """Return the file that a folder's packages are installed from: uv.lock if uv is installed, else requirements.txt.
 
     Raises:
-        DeployError: it is not there.
+        DeployError: there is no such file.
     """
     lock = folder / ("uv.lock" if shutil.which("uv") else "requirements.txt")
     if not lock.is_file():
@@ -65,7 +65,7 @@ def install(lock: Path, environment: Path, python: str) -> None:
 
 
 def size_of_packages(environment: Path) -> int:
-    """Return the bytes that installed packages take: as they were counted, or counted now."""
+    """Return the size of installed packages in bytes, as recorded or measured now."""
     with contextlib.suppress(OSError, ValueError):
         return int((environment / WHOLE).read_text())
     return taken(environment.resolve())
@@ -81,7 +81,7 @@ def see_that_they_agree(requirements: Path, lock: Path) -> None:
         "Make it anew, and commit it:\nuv export --quiet --locked --no-default-groups --group deploy --no-emit-project"
         " --output-file requirements.txt"
     )
-    # Not at the top: the old Pythons that the script is to say no to do not have it.
+    # Not at the top, because the old Pythons that the script must refuse do not have it.
     import tomllib
 
     packages = tomllib.loads(lock.read_text())["package"]
@@ -101,7 +101,7 @@ def see_that_they_agree(requirements: Path, lock: Path) -> None:
 def needed(packages: list[dict[str, Any]]) -> set[str]:
     """The names of what the project and its group `deploy` need, of the packages of a uv.lock, and what these need."""
     project: dict[str, Any] = next((package for package in packages if "." in package["source"].values()), {})
-    # With those for other systems, which requirements.txt has too, each with a condition.
+    # Include packages for other systems: requirements.txt has them too, each with a condition.
     waiting = [*project.get("dependencies", []), *project.get("dev-dependencies", {}).get("deploy", [])]
     seen: set[tuple[str, str]] = set()
     while waiting:

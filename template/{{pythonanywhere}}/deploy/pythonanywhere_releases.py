@@ -1,15 +1,15 @@
-"""The folder that a site has in a PythonAnywhere account, and the releases in it.
+"""Manage a site's folder in a PythonAnywhere account, and the releases in it.
 
-    repository/     the clone, which is pulled
+    repository/     the git clone
     .env            the variables of the next release
-    releases/       a folder a release: its code, its static files, and its copy of `.env`
+    releases/       a folder per release, with its code, its static files, and its copy of `.env`
     environments/   the installed packages, which releases with the same lock share
-    current         a link to the release that serves
+    current         a link to the live release
     media/ logs/ backups/
 
-What serves is never changed: a deploy makes a release beside it, and one link goes over. Going back is the
-same link. The script runs before anything is installed, and on an old Python has to say so; hence the
-standard library alone, and no syntax of a new one.
+A deploy never changes the live release: it makes a new one, and switches the link. A rollback switches the link back.
+The script runs before anything is installed, and must tell an old Python that it is too old. So it uses only the
+standard library, and no new syntax.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ from pythonanywhere_disk import (
 )
 from pythonanywhere_packages import WHOLE, install, lock_of, see_that_they_agree, size_of_packages
 
-# With the one that serves, and fewer where the disk has no room for the next one: each may have packages of its own.
+# How many releases are kept, with the live one. Fewer if the disk is too small: each may have its own packages.
 RELEASES_KEPT = 3
-# What is not finished yet; a release gets its name when it is whole.
+# The prefix of unfinished releases. A release gets its name when it is finished.
 UNFINISHED = ".new"
 DETAILS = "release.json"
 
 
 @dataclass(frozen=True)
 class Release:
-    """A release that is whole, or one that is being made.
+    """Describe a release, finished or not.
 
     Attributes:
-        folder: where it is.
-        commit: what git calls its code.
-        before: the name of the release that served before it, if one did.
+        folder: its folder.
+        commit: the hash of its commit.
+        before: the name of the previous release, if there was one.
     """
 
     folder: Path
@@ -62,17 +62,17 @@ class Release:
 
     @property
     def name(self) -> str:
-        """What it is called, in words to a person too."""
+        """Return its name."""
         return self.folder.name
 
     @property
     def python(self) -> Path:
-        """The Python of its packages."""
+        """Return the path of its Python, which has its packages."""
         return self.folder / ".venv" / "bin" / "python"
 
 
 class SiteFolder:
-    """The folder of a site, `~/todo-list`."""
+    """Manage the folder of a site, `~/todo-list`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -83,31 +83,31 @@ class SiteFolder:
         self.current = root / "current"
 
     def prepare(self) -> None:
-        """Make the folders that are not there yet."""
+        """Create the missing folders."""
         for name in ("releases", "environments", "media", "logs", "backups"):
             (self.root / name).mkdir(mode=0o755 if name == "media" else 0o700, exist_ok=True)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Let no other deploy begin until the end of the block.
+        """Lock out other deploys until the end of the block.
 
         Raises:
-            DeployError: one is at work already.
+            DeployError: another deploy is running.
         """
         with (self.root / ".deploy.lock").open("w") as file:
             try:
-                # The kind of lock that a network disk knows too.
+                # This kind of lock also works on a network disk.
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise DeployError("another deploy is at work. Wait for it to end, then run this again") from None
             yield
 
     def live(self) -> Release | None:
-        """The release that serves; None while there is none."""
+        """Return the live release; None if there is none."""
         return self.find(self.current.readlink().name) if self.current.is_symlink() else None
 
     def find(self, name: str | None) -> Release | None:
-        """The release of that name, if there is one that is whole."""
+        """Return the finished release of that name, if there is one."""
         folder = self.releases / (name or UNFINISHED)
         try:
             details = json.loads((folder / DETAILS).read_text())
@@ -116,10 +116,10 @@ class SiteFolder:
         return Release(folder, details["commit"], details["before"])
 
     def git(self, *arguments: str) -> str:
-        """What git says about the clone; it asks for no password.
+        """Run git in the clone, and return its output. It never asks for a password.
 
         Raises:
-            DeployError: it failed; the text is what it said.
+            DeployError: it failed; the text is git's message.
         """
         env = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
         command = ["git", *arguments]
@@ -129,10 +129,10 @@ class SiteFolder:
         return done.stdout.strip()
 
     def pull(self, commit: str | None, *, force: bool) -> None:
-        """Get what was pushed, up to a commit or all of it; without `force` it has to follow from what is here.
+        """Pull a commit, or the newest. Without `force`, it must contain the commit that is here.
 
         Raises:
-            DeployError: it does not, or somebody has changed files here.
+            DeployError: it does not, or somebody changed files here.
         """
         changed = self.git("status", "--porcelain")
         if changed:
@@ -153,9 +153,9 @@ class SiteFolder:
             raise DeployError(f"{wanted[:8]} is older than what is here. To go back, say --rollback")
 
     def give_back(self) -> None:
-        """Delete what a deploy that failed has taken, as far as the disk lets it go.
+        """Delete what a failed deploy left, as far as possible.
 
-        Packages that are whole stay for the next try, unless the disk is too full to hold them for that.
+        Completely installed packages are kept for the next try, unless the disk is too full.
         """
         for path in self.releases.glob(f"*{UNFINISHED}"):
             shutil.rmtree(path, ignore_errors=True)
@@ -168,21 +168,21 @@ class SiteFolder:
                 shutil.rmtree(path, ignore_errors=True)
 
     def unused_packages(self) -> list[Path]:
-        """Return the sets of packages that no release has."""
+        """Return the sets of packages that no release uses."""
         used = {(path / ".venv").resolve() for path in self.releases.iterdir()}
         return [path for path in self.environments.iterdir() if path.resolve() not in used]
 
     @disk_in_words()
     def make_room(self, python: str) -> None:
-        """See that the disk takes one more release, before anything of it is made.
+        """Make room on the disk for one more release, before anything of it is written.
 
-        Where it does not, packages that no release has go first, then releases, the oldest first. The one that serves stays.
+        If there is too little, delete packages that no release uses, then the oldest releases, but never the live one.
 
         Args:
             python: the Python that the packages will be for.
 
         Raises:
-            DeployError: there is no room even so.
+            DeployError: there is still too little room.
         """
         self.give_back()
         live = self.live()
@@ -191,7 +191,7 @@ class SiteFolder:
         if not (packages / WHOLE).exists():
             needed += int(GROWTH * (size_of_packages(live.folder / ".venv") if live else 0)) or FIRST_PACKAGES
         others = [path for path in self.releases.iterdir() if live is None or path != live.folder]
-        # What was given up is newer than the one that serves, and nobody goes back to it.
+        # Delete releases newer than the live one first: they were rolled back.
         others.sort(key=lambda path: (live is not None and path.name < live.name, path.name))
         unused = [path for path in self.unused_packages() if path != packages]
         while not has_room(self.root, needed):
@@ -208,7 +208,7 @@ class SiteFolder:
 
     @disk_in_words()
     def make(self) -> Release:
-        """A release that is not finished yet: the code that was pulled, and the variables.
+        """Make a new release that is not finished yet: the pulled code, and the variables.
 
         Raises:
             DeployError: there is no `.env`, or git has one, or the disk refuses.
@@ -227,24 +227,24 @@ class SiteFolder:
         archive.unlink()
         if (folder / ".env").exists():
             raise DeployError("git has the file .env, with what it says: git rm --cached .env, and change its secrets")
-        # A copy: so a rollback brings the variables back, and a wrong one harms no release but its own.
+        # Copy it, so that a rollback also restores the variables, and a mistake affects only its own release.
         shutil.copy(self.env_file, folder / ".env")
         (folder / ".env").chmod(0o600)
         if not re.search(r"^(export )?MEDIA_ROOT=", text_of(folder / ".env"), re.MULTILINE):
             with (folder / ".env").open("a", encoding="utf-8") as file:
                 file.write(f"\nMEDIA_ROOT='{self.root}/media'\n")
-        # By which Sentry and whoever looks know it.
+        # Sentry reads the commit from this file, and people can, too.
         (folder / "COMMIT").write_text(f"{commit}\n")
         return Release(folder, commit, live.name if live else None)
 
     def install(self, release: Release, python: str) -> str:
-        """Give a release its packages; says where they come from.
+        """Install a release's packages, and return in words where they come from.
 
-        uv installs what uv.lock says. Where there is no uv, pip installs what requirements.txt says, which is made
-        of that. Both refuse a package whose hash differs.
+        uv installs them from uv.lock. Without uv, pip installs them from requirements.txt, which is exported from
+        uv.lock. Both check the hash of each package.
 
         Raises:
-            DeployError: that failed, or there is no lock.
+            DeployError: it failed, or there is no lock.
         """
         lock = lock_of(release.folder)
         if not shutil.which("uv"):
@@ -259,13 +259,13 @@ class SiteFolder:
             size = taken(environment)
             (environment / WHOLE).write_text(f"{size}\n")
         except BaseException:
-            # Half of it would fill the disk that the live site's database is on.
+            # Delete a partial installation: the live site's database needs the disk.
             shutil.rmtree(environment, ignore_errors=True)
             raise
         return f"installed into {environment} ({in_megabytes(size)})"
 
     def packages(self, folder: Path, python: str) -> Path:
-        """Return where the packages are, or will be, that the lock of a folder asks for.
+        """Return the folder for the packages of a folder's lock, whether it exists or not.
 
         Raises:
             DeployError: there is no lock.
@@ -275,7 +275,7 @@ class SiteFolder:
 
     @disk_in_words()
     def finish(self, release: Release) -> Release:
-        """The release, whole and under its name.
+        """Finish the release: give it its name.
 
         Raises:
             DeployError: the disk refuses.
@@ -285,14 +285,14 @@ class SiteFolder:
         return Release(release.folder.rename(release.folder.with_suffix("")), release.commit, release.before)
 
     def switch(self, release: Release) -> None:
-        """Let a release be the one that serves, from the next start of the web server on."""
+        """Point the link to a release. It serves after the web app's next reload."""
         link = self.root / ".current"
         link.unlink(missing_ok=True)
         link.symlink_to(release.folder)
         link.replace(self.current)
 
     def tidy(self) -> None:
-        """Delete all releases but the last ones, and packages that none of them has; say what the disk keeps."""
+        """Delete all releases but the last ones, and packages that they do not use. Print what could not be deleted."""
         folders: list[Path] = []
         release = self.live()
         while release and len(folders) < RELEASES_KEPT:
@@ -304,17 +304,17 @@ class SiteFolder:
                 try:
                     shutil.rmtree(path)
                 except OSError as error:
-                    # No reason to take back what is live and well.
+                    # Failing to delete old files is no reason to roll back a healthy release.
                     print(f"{path} is left over, and could not be deleted ({error.strerror}): delete it by hand")
 
 
 def text_of(path: Path) -> str:
-    """Return what a `.env` holds; what is not UTF-8 in it is refused by the settings, which name its line."""
+    """Return the text of a `.env`. Replace what is not UTF-8: the settings refuse it later, and name the line."""
     return path.read_text(encoding="utf-8-sig", errors="replace")
 
 
 def own_environment(release: Release) -> dict[str, str]:
-    """The environment for a release's commands: what its `.env` says counts, as for the web server."""
+    """Return the environment for a release's commands. Like for the web server, its own `.env` counts."""
     names = re.findall(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=", text_of(release.folder / ".env"), re.MULTILINE)
     kept = {name: value for name, value in os.environ.items() if name not in names and name != "API_TOKEN"}
     return {**kept, "DJANGO_SETTINGS_MODULE": "config.settings.production"}

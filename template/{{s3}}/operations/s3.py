@@ -1,4 +1,4 @@
-"""Object storage: any service that speaks S3.
+"""Set up object storage on any S3-compatible service.
 
 https://django-storages.readthedocs.io/en/latest/backends/amazon-S3.html
 """
@@ -19,15 +19,15 @@ TOGETHER = (
 )
 EXAMPLES |= dict.fromkeys(("S3_BUCKET", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"), TOGETHER)
 
-# Seconds for a connection, and for each part of an answer; a store that hangs shall not hang the page for longer.
+# Seconds for a connection, and for each part of a response. A hanging service must not block a page for longer.
 CONNECT_TIMEOUT = 3
 READ_TIMEOUT = 10
-# Seconds for which a signed address is good.
+# Seconds for which a signed URL is valid.
 SIGNED_FOR = 3600
 
 
 def bucket(text: str | None) -> str | None:
-    """A bucket's name. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
+    """Return a bucket's name. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
     if text is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", text):
         raise EnvError("not a bucket's name. Example: todo-list-uploads")
     return text
@@ -38,7 +38,7 @@ def endpoint(text: str | None) -> str | None:
     if text is not None and not re.fullmatch(
         r"https?://[a-z0-9.-]+(:\d{1,5})?(/[a-z0-9._~-]+)*/?", text, re.IGNORECASE
     ):
-        # A key may be in it by mistake, and is not repeated.
+        # Do not repeat it: it may contain a key by mistake.
         raise EnvError("not a scheme and a host, with or without a path. Example: https://s3.example.com")
     return text and text.rstrip("/")
 
@@ -51,14 +51,14 @@ def addressing_style(text: str | None) -> str | None:
 
 
 def region(text: str) -> str:
-    """A region's name, which stands in Amazon's addresses."""
+    """Return a region's name, which is part of Amazon's host names."""
     if not re.fullmatch(r"[a-z0-9-]+", text, re.IGNORECASE):
         raise EnvError("not a region. Example: eu-central-1")
     return text
 
 
 def s3(env: Environment) -> dict[str, Any]:
-    """Return what the environment says of S3, which is good once `env` is sealed.
+    """Return the S3 settings from environment variables. They are checked when `env` is sealed.
 
     Returns:
         `bucket`, `key`, `secret`, `region`, `endpoint`, `backups`, and the addressing style as `style`.
@@ -73,7 +73,7 @@ def s3(env: Environment) -> dict[str, Any]:
         "secret": env.str("S3_SECRET_ACCESS_KEY", None),
     }
     if any(found.values()):
-        # Read again as what is required now.
+        # Read these again as required variables.
         if not found["backups"]:
             found["bucket"] = found["bucket"] or env.bucket("S3_BUCKET")
         found["key"] = found["key"] or env.str("S3_ACCESS_KEY_ID")
@@ -83,14 +83,14 @@ def s3(env: Environment) -> dict[str, Any]:
             BACKUP_BUCKET="the bucket is S3_BUCKET, where `cleanup` deletes what no row names. Choose another bucket"
         )
     address = env.endpoint("S3_ENDPOINT_URL", None)
-    # Amazon has a host name for each bucket. Other services may, and most know it in the path.
+    # Amazon has a host name for each bucket. Other services may have it, but most accept the bucket in the path.
     style = env.addressing_style("S3_ADDRESSING_STYLE", None) or ("path" if address else "virtual")
     return {**found, "region": env.region("S3_REGION", "us-east-1"), "endpoint": address, "style": style}
 
 
 def s3_options(s3: dict[str, Any]) -> dict[str, Any]:
-    """What boto3 is told: `endpoint_url`, `region_name`, `config` and the keys."""
-    # Not at the top: only who has a bucket waits for the library.
+    """Return boto3's arguments: `endpoint_url`, `region_name`, `config` and the keys."""
+    # Import the library only if a bucket is set: it is slow.
     from botocore.config import Config
 
     return {
@@ -104,7 +104,7 @@ def s3_options(s3: dict[str, Any]) -> dict[str, Any]:
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=READ_TIMEOUT,
             retries={"total_max_attempts": 2},
-            # Other services do not know Amazon's newer checksums.
+            # Other services do not support Amazon's newer checksums.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         ),
@@ -112,7 +112,7 @@ def s3_options(s3: dict[str, Any]) -> dict[str, Any]:
 
 
 def s3_storage(s3: dict[str, Any], bucket: str) -> dict[str, Any]:
-    """The entry of Django's STORAGES for a private bucket, whose files have signed addresses."""
+    """Return the entry of Django's STORAGES for a private bucket, whose files have signed URLs."""
     options = s3_options(s3)
     return {
         "BACKEND": "storages.backends.s3.S3Storage",
@@ -126,20 +126,20 @@ def s3_storage(s3: dict[str, Any], bucket: str) -> dict[str, Any]:
             "default_acl": None,
             "querystring_auth": True,
             "querystring_expire": SIGNED_FOR,
-            # A second file of the same name is another file.
+            # Never overwrite a file: a second one of the same name gets another name.
             "file_overwrite": False,
         },
     }
 
 
 def s3_storages(s3: dict[str, Any]) -> dict[str, Any]:
-    """Return the entries of Django's STORAGES: uploads in S3_BUCKET, and backups in BACKUP_BUCKET, where they are set."""
+    """Return the entries of Django's STORAGES: uploads in S3_BUCKET and backups in BACKUP_BUCKET, if these are set."""
     buckets = {"default": s3["bucket"], "backups": s3["backups"]}
     return {name: s3_storage(s3, bucket) for name, bucket in buckets.items() if bucket}
 
 
 def s3_origin(s3: dict[str, Any]) -> list[str]:
-    """Return the origin of signed URLs, which browsers must be allowed to load pictures from; none without S3_BUCKET."""
+    """Return the origin of signed URLs, from which browsers must be able to load pictures; none without S3_BUCKET."""
     if not s3["bucket"]:
         return []
     url = urlsplit(s3["endpoint"] or f"https://s3.{s3['region']}.amazonaws.com")
@@ -148,7 +148,7 @@ def s3_origin(s3: dict[str, Any]) -> list[str]:
 
 @checks.register(checks.Tags.files)
 def endpoint_names_no_bucket(**_: Any) -> list[checks.CheckMessage]:
-    """Warn of a service's URL that has the bucket's name in it: a copied one often does."""
+    """Warn if a service's URL contains the bucket's name, as a copied one often does."""
     s3 = getattr(settings, "S3", {"bucket": None, "backups": None, "endpoint": None})
     buckets = {"S3_BUCKET": s3["bucket"], "BACKUP_BUCKET": s3["backups"]}
     hints = {name: bucket_in_endpoint(bucket, s3["endpoint"]) for name, bucket in buckets.items() if bucket}
@@ -156,7 +156,7 @@ def endpoint_names_no_bucket(**_: Any) -> list[checks.CheckMessage]:
 
 
 def bucket_in_endpoint(bucket: str, endpoint: str | None) -> str:
-    """Return a hint where a service's URL seems to have the bucket's name already, which is added to it; else nothing."""
+    """Return a hint if a service's URL seems to contain the bucket's name, which is added to it; else nothing."""
     url = urlsplit(endpoint or "")
     if (url.hostname or "").startswith(f"{bucket}.") or url.path.endswith(f"/{bucket}"):
         return (

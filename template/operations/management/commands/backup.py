@@ -19,7 +19,7 @@ class Command(BaseCommand):
     help = "Writes the database into a new file, and deletes the oldest files beyond BACKUP_KEEP."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add what to do instead of a backup."""
+        """Add the options that do something else than a backup."""
         parser.add_argument("--list", action="store_true", help="List the backups, newest first.")
         parser.add_argument(
             "--check", nargs="?", const="", metavar="NAME", help="Check that a backup is complete; default: the newest."
@@ -52,7 +52,7 @@ class Command(BaseCommand):
             raise CommandError(f"The bucket was not listed: {error}") from None
 
     def back_up(self, store: Storage | None, *, verbosity: int) -> None:
-        """Write a backup into the folder and the bucket, as far as there are any."""
+        """Write a backup to the folder and the bucket, if they are set."""
         with TemporaryDirectory() as folder:
             try:
                 backup = back_up(connection, settings.BACKUP_DIR or Path(folder), keep=settings.BACKUP_KEEP)
@@ -82,7 +82,7 @@ class Command(BaseCommand):
             raise CommandError(f"Check failed: {error}") from None
 
     def send(self, folder: Path, store: Storage | None) -> None:
-        """Send the newest backup of a folder to the bucket, also one that another program made."""
+        """Send the newest backup of a folder to the bucket, even if another program made it."""
         if store is None:
             raise CommandError("No bucket: set BACKUP_BUCKET (docs/environment.md)")
         newest = next(iter(backups(folder)), None)

@@ -1,4 +1,4 @@
-"""Django's `migrate`, which takes its turn when several machines start at once."""
+"""Run Django's `migrate` under a lock, because several machines may start at once."""
 
 import fcntl
 import time
@@ -17,13 +17,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from operations.environment.databases import go_direct
 
-# Any number will do for the key of PostgreSQL's lock, if it is the same for all.
+# The key of PostgreSQL's lock: any number, the same for all processes.
 LOCK_KEY = 7_236_811_204_559_871
 POLL = 0.2
 
 
 def next_command(name: str) -> type[BaseCommand]:
-    """Return the command of a name that would be used without this app: that of a later app in INSTALLED_APPS, or Django's.
+    """Return the command that Django would use without this app: a later app's in INSTALLED_APPS, or Django's own.
 
     Raises:
         ModuleNotFoundError: there is none.
@@ -38,22 +38,22 @@ def next_command(name: str) -> type[BaseCommand]:
 if TYPE_CHECKING:
     from django.core.management.commands.migrate import Command as Migrate
 else:
-    # Another app may have one of its own, such as one that migrates several schemas.
+    # Another app may override the command, such as one that migrates several schemas.
     Migrate = next_command("migrate")
 
 
 class Command(Migrate):
-    """Applies migrations under a lock, and makes the cache's table."""
+    """Apply migrations under a lock, and create the cache's table."""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Django's own arguments, and how long to wait for one's turn."""
+        """Add Django's own arguments, and how long to wait for the lock."""
         super().add_arguments(parser)
         parser.add_argument(
             "--lock-timeout", type=int, default=600, help="Seconds to wait for another migrate to end (600)."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Migrate when it is this process's turn."""
+        """Wait for the lock, then migrate."""
         lock_timeout = options.pop("lock_timeout")
         connection = connections[options["database"]]
         go_direct(connection, settings.DATABASE_DIRECT)
@@ -79,8 +79,8 @@ def migration_lock(connection: BaseDatabaseWrapper, *, timeout: float, tell: Cal
         CommandError: another holder kept the lock for longer than `timeout`, or there is no place for a lock.
     """
     if connection.vendor == "postgresql":
-        # A connection of its own: a migration may close the other, and the lock with it. The lock is
-        # the transaction's, since a pooler such as PgBouncer keeps a session beyond its client.
+        # Use a separate connection, because a migration may close the other one and lose the lock. Lock for the
+        # transaction and not for the session, because a pooler such as PgBouncer keeps sessions after the client left.
         holder = connection.copy()
         try:
             holder.set_autocommit(False)
@@ -95,9 +95,9 @@ def migration_lock(connection: BaseDatabaseWrapper, *, timeout: float, tell: Cal
                 yield
         finally:
             holder.close()
-    # Only SQLite's connection has the method, which the vendor's name does not tell a type checker.
+    # Only SQLite's connection has this method, but a type checker cannot know that from the vendor's name.
     elif connection.vendor == "sqlite" and not connection.is_in_memory_db():  # type: ignore[attr-defined]
-        # Where there is no database, its own error says so, and not that of the file beside it.
+        # If there is no database, let its own error say so, instead of one about the lock file.
         connection.ensure_connection()
         name = Path(connection.settings_dict["NAME"])
         lock = name.with_name(f"{name.name}.migrate-lock")
@@ -121,10 +121,10 @@ def migration_lock(connection: BaseDatabaseWrapper, *, timeout: float, tell: Cal
 
 
 def wait_for(acquire: Callable[[], bool], *, timeout: float, tell: Callable[[str], object]) -> None:
-    """Call `acquire` until it says yes, for `timeout` seconds at most.
+    """Call `acquire` until it returns True, for `timeout` seconds at most.
 
     Raises:
-        CommandError: it did not.
+        CommandError: it did not return True.
     """
     deadline = time.monotonic() + timeout
     if acquire():

@@ -17,7 +17,7 @@ class Command(BaseCommand):
     help = "Restores a backup into the database: all of it, or nothing."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add which backup, and whether it may replace what is there."""
+        """Add the name of the backup, and whether to replace existing tables."""
         parser.add_argument(
             "backup",
             nargs="?",
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--force", action="store_true", help="Replace everything in the database.")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Restore, and print which backup it was."""
+        """Restore a backup, and print its name."""
         store = storages["backups"] if "backups" in settings.STORAGES else None
         go_direct(connection, settings.DATABASE_DIRECT)
         try:

@@ -1,4 +1,4 @@
-"""Django's `runserver`, which can migrate before it starts."""
+"""Run Django's `runserver`, with an option to migrate first."""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -12,20 +12,20 @@ from operations.management.commands.migrate import next_command
 if TYPE_CHECKING:
     from django.core.management.commands.runserver import Command as Runserver
 else:
-    # Another app may have one of its own, such as Channels with daphne.
+    # Another app may override the command, such as Channels with daphne.
     Runserver = next_command("runserver")
 
 
 class Command(Runserver):
-    """Serves the site while one works on it."""
+    """Serve the site during development."""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The arguments that there are already, and whether to migrate."""
+        """Add the existing arguments, and whether to migrate."""
         super().add_arguments(parser)
         parser.add_argument("--migrate", action="store_true", help="Apply migrations before the first start.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Serve; one process does both at the start, where a `migrate` of its own would load the project once more."""
+        """Serve. Migrate in the same process, because a separate `migrate` would load the project once more."""
         if options.pop("migrate") and DJANGO_AUTORELOAD_ENV not in os.environ:
             call_command("migrate", verbosity=options["verbosity"])
         super().handle(*args, **options)
@@ -36,7 +36,7 @@ class Command(Runserver):
         Raises:
             CommandError: there is no such port.
         """
-        # Django has set it, which type checkers do not know.
+        # Django sets this attribute, but type checkers do not know it.
         if int(self.port) > 65535:  # type: ignore[attr-defined]
             raise CommandError("There is no such port. Choose one from 1 to 65535")
         super().run(**options)

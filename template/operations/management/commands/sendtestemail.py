@@ -1,4 +1,4 @@
-"""Django's `sendtestemail`, which says why no mail was sent."""
+"""Run Django's `sendtestemail`, and explain why an email was not sent."""
 
 import errno
 import smtplib
@@ -19,7 +19,7 @@ OTHER_PORTS = (
 
 
 def reason(error: Exception) -> str:
-    """What an error in sending means, and what to look at; no password stands in it."""
+    """Return what an error in sending means and what to check. It contains no password."""
     match error:
         case MailNotConfiguredError():
             return str(error)
@@ -53,22 +53,22 @@ def reason(error: Exception) -> str:
 
 
 def said(error: smtplib.SMTPResponseException) -> str:
-    """The server's own words."""
+    """Return the server's own message."""
     return f"{error.smtp_code} {text(error.smtp_error)}"
 
 
 def text(words: bytes | str) -> str:
-    """Words of a server on one line."""
+    """Return a server's message on one line."""
     return " ".join((words.decode(errors="replace") if isinstance(words, bytes) else words).split())
 
 
 class Command(DjangoSendTestEmail):
-    """Sends a test mail as the site sends mails."""
+    """Send a test email in the same way as the site sends emails."""
 
     help = "Sends a test mail to the addresses given, and says why where it could not."
 
     def handle(self, *args: Any, using: str | None = None, **options: Any) -> None:
-        """Send, or end with the reason."""
+        """Send the email, or fail with the reason."""
         try:
             super().handle(*args, using=using, **options)
         except (OSError, smtplib.SMTPException, MailNotConfiguredError) as error:

@@ -1,4 +1,4 @@
-"""Uploads are in a bucket where the environment names one."""
+"""Check that uploads are stored in a bucket if the environment names one."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -21,7 +21,7 @@ BUCKET = {"S3_BUCKET": "uploads", "S3_ACCESS_KEY_ID": "id", "S3_SECRET_ACCESS_KE
 
 
 def storage(settings: SimpleNamespace) -> Storage:
-    """The storage that settings name, which asks nobody before it is used."""
+    """Return the storage of the settings. It connects only when it is used."""
     entry: dict[str, Any] = settings.STORAGES["default"]
     made: Storage = import_string(entry["BACKEND"])(**entry["OPTIONS"])
     return made

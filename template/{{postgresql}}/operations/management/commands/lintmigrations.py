@@ -44,8 +44,7 @@ IN_DJANGO = {
 }
 WRITES = re.compile(r"\s*(UPDATE|DELETE|MERGE|TRUNCATE|LOCK|CLUSTER|VACUUM\s+FULL)\b", re.IGNORECASE)
 ADVICE = """
-If {apps} is not deployed anywhere yet, nobody uses its tables. Note that in the migrations above with this command, and
-commit:
+If {apps} is not deployed anywhere yet, nobody uses its tables. This command notes it in the migrations above:
 
     uv run python manage.py lintmigrations --not-deployed {labels}
 

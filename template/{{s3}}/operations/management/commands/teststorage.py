@@ -1,4 +1,4 @@
-"""Check the buckets: do what the site does there, and say in words what is missing."""
+"""Check the buckets: do what the site does in them, and explain what does not work."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,10 +11,10 @@ from django.core.management.base import BaseCommand, CommandError
 
 from operations.s3 import bucket_in_endpoint, s3_options
 
-# What names a bucket, and its key in settings.S3.
+# The variable of each bucket, and its key in settings.S3.
 VARIABLES = {"S3_BUCKET": "bucket", "BACKUP_BUCKET": "backups"}
 CONTENT = b"Written by manage.py teststorage, which deletes it.\n"
-# By the code of a store's answer. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+# What each error code means. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 REASONS = {
     "InvalidAccessKeyId": "the store does not know the key of S3_ACCESS_KEY_ID",
     "SignatureDoesNotMatch": "S3_SECRET_ACCESS_KEY does not belong to S3_ACCESS_KEY_ID",
@@ -29,11 +29,11 @@ FORBIDDEN = ("AccessDenied", "AllAccessDisabled", "Forbidden", "403")
 
 
 def reason(error: Exception, permission: str) -> str:
-    """Return what an error of a store means, and what to change; it holds no secret.
+    """Return what a service's error means and what to change. It contains no secret.
 
     Args:
-        error: what the library raised.
-        permission: what the key needs for what was tried, as Amazon's policies call it.
+        error: the library's exception.
+        permission: the permission that the key needs, by its name in Amazon's policies.
     """
     match error:
         case ClientError():
@@ -54,7 +54,7 @@ def reason(error: Exception, permission: str) -> str:
 
 
 class Command(BaseCommand):
-    """Checks the buckets."""
+    """Check the buckets."""
 
     help = "Writes, reads, lists and deletes a file in each bucket, and says in words what is missing."
     requires_system_checks = ()
@@ -106,5 +106,5 @@ def check(client: Any, bucket: str) -> Iterator[str]:
             if code != "NoSuchKey":
                 yield f"cannot {what}: {reason(error, permission)}"
                 if code not in FORBIDDEN:
-                    # The others would fail for the same reason.
+                    # The other steps would fail for the same reason.
                     return
