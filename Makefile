@@ -64,7 +64,7 @@ format: $(UV) ## Format the code
 	@$(UV) run --quiet ruff check --fix
 	@$(UV) run --quiet ruff format
 
-screenshots: $(UV) ## Take pictures of every page: light, dark and on a phone, into .cache/screenshots
+screenshots: $(UV) ## Take screenshots of all pages, in light, dark and on a phone, into .cache/screenshots
 	@$(UV) run --quiet python -m scripts.screenshots
 
 sizes: $(UV) ## Count files, lines and conditions into docs/sizes.md

@@ -1,4 +1,4 @@
-"""Take pictures of every page of a project, in light, dark and on a phone, into .cache/screenshots/."""
+"""Take screenshots of all pages of a project, in light, dark and on a phone, into .cache/screenshots/."""
 
 import shutil
 import sys
@@ -21,7 +21,7 @@ PHONE: ViewportSize = {"width": 320, "height": 640}
 
 
 def take(states: Iterator[str], tour: Tour) -> None:
-    """Take the three pictures of each state, and keep its HTML."""
+    """Take three screenshots of each state, and save its HTML."""
     for name in states:
         (FOLDER / f"{name}.html").write_text(tour.source())
         tour.page.screenshot(path=FOLDER / f"{name}-light.png", full_page=True)
@@ -34,7 +34,7 @@ def take(states: Iterator[str], tour: Tour) -> None:
 
 
 def main() -> None:
-    """Render a project, serve it as in production and in development, and take the pictures."""
+    """Render a project, serve it in production and in development, and take the screenshots."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     environments = rendering.ROOT / ".cache/environments"

@@ -33,7 +33,7 @@ class Postbox:
         return "250 kept"
 
     def text(self) -> str:
-        """Return the newest mail's plain text."""
+        """Return the newest email's plain text."""
         (part,) = (part for part in self.mails[-1].walk() if part.get_content_type() == "text/plain")
         payload = part.get_payload(decode=True)
         assert isinstance(payload, bytes)

@@ -45,7 +45,7 @@ class Slug:
     """The result of a build.
 
     Attributes:
-        tree: the app's files, of which each dyno gets a copy.
+        tree: the app's files; each dyno gets its own copy.
         python: the install of Python with what the app depends on, which each dyno has as .heroku/python.
         processes: the Procfile's lines.
         commit: what was built.
@@ -114,7 +114,7 @@ class Dyno:
         return self.printed.decode(errors="replace")
 
     def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
-        """The variables of its processes, and nothing of this machine's; `variables` come before config vars."""
+        """Return the environment of its processes, without this machine's variables; `variables` override config vars."""
         memory, cores = MACHINES.get(self.size, SMALL)
         computed = {} if "WEB_CONCURRENCY" in self.config else {"WEB_CONCURRENCY_SET_BY": "heroku/python"}
         python = self.home / ".heroku/python"

@@ -141,7 +141,7 @@ def test_a_rollback_brings_back_code_packages_and_config_vars(developer: Develop
     developer.commits({})
     developer.does("git push heroku HEAD:main")
     developer.does(look)
-    # With values as docs/environment.md tells to quote them for a shell.
+    # Values are quoted for a shell as docs/environment.md says.
     values = " ".join(shlex.quote(f"{name}={value}") for name, value in VALUES.items())
     developer.does(f"heroku config:set STAGE=two SEEN=yes {values}")
     assert eventually(lambda: VALUES.items() <= developer.asks().json()["environment"].items())

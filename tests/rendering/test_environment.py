@@ -182,7 +182,7 @@ class Example(NamedTuple):
 def documented(project: Path) -> dict[str, Row]:
     """Return the variables in docs/environment.md."""
     lines = (project / "docs/environment.md").read_text().splitlines()
-    # A "|" inside a cell would begin another one. The page's other table names what reads a variable.
+    # An unescaped "|" inside a cell would start another cell. The page's other table names what reads a variable.
     variables = [line for line in lines if re.match(r"\| `[A-Z][A-Z0-9_]*` \|", line)]
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in variables]
     found = {name.strip("`"): Row(meaning, default) for name, meaning, default in rows}

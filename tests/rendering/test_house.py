@@ -29,7 +29,7 @@ OWNERS_LINES = 2_500
 MOST_FILES = 142
 # Bytes that a visitor's first page needs beside its HTML, at most, compressed.
 MOST_STYLE = 6_000
-# The part of the template's lines that hold a statement of Jinja's, at most.
+# The maximum share of the template's lines with a Jinja statement.
 MOST_CONDITIONS = 0.022
 COPIER_YML_LINES = 250
 

@@ -101,7 +101,7 @@ def test_what_is_there_is_not_named(bare: Bare) -> None:
 
 
 def test_uv_is_found_where_make_brought_it(bare: Bare) -> None:
-    """On a new machine it is on no path, and what asks it for a Python does so from another folder."""
+    """On a new machine uv is not on the path, and the script calls it from another folder."""
     bare.has("uv", "chromium", "jq", "pgbouncer", "xgettext")
     (bare.folder / ".tools/bin").mkdir(parents=True)
     (bare.programs / "uv").rename(bare.folder / ".tools/bin/uv")
@@ -111,7 +111,7 @@ def test_uv_is_found_where_make_brought_it(bare: Bare) -> None:
 
 
 def test_what_was_broken_off_counts_as_missing(bare: Bare) -> None:
-    """A program's package is there, and not all that it stands on."""
+    """A program's package is installed, but not all of its dependencies."""
     bare.has("uv", "chromium", "jq", "pgbouncer", "xgettext")
     package = bare.folder / ".tools/heroku/node_modules/heroku"
     package.mkdir(parents=True)

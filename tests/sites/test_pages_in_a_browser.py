@@ -17,10 +17,10 @@ from tests.support.servers import free_port, running
 from tests.support.sites import Site
 from tests.support.tour import ADMIN, PASSWORD, Tour
 
-# Chromium gives up what it is loading when the machine gets or loses a network, as each container brings one.
+# Chromium aborts a page load when a network interface comes or goes, as with each container.
 pytestmark = pytest.mark.alone
 
-# What a page looks like where it is narrow, and where it is read from the right.
+# Returns the text directions in which the page is wider than the window.
 SIDEWAYS = """() => {
   const root = document.documentElement, before = root.dir;
   const found = [];
@@ -31,18 +31,18 @@ SIDEWAYS = """() => {
   root.dir = before;
   return found;
 }"""
-# What is named as a description, and has no text.
+# Finds elements whose description is missing or empty.
 EMPTY_DESCRIPTIONS = """() => [...document.querySelectorAll("[aria-describedby]")].flatMap(
   field => field.getAttribute("aria-describedby").split(" ").filter(id => !document.getElementById(id)?.innerText.trim())
 )"""
-# Buttons that nothing tells from the text around them.
+# Finds buttons that look like plain text.
 NO_BORDER = """() => [...document.querySelectorAll("main button, main .button")].filter(
   each => getComputedStyle(each).borderTopWidth === "0px" || getComputedStyle(each).borderTopColor === "rgba(0, 0, 0, 0)"
 ).length"""
 
 
 class Listener:
-    """Collects what a page's console says, but for the status of the page itself."""
+    """Collects a page's console messages, without the one about the page's own status."""
 
     def __init__(self, page: Page) -> None:
         self.complaints: list[str] = []
@@ -51,7 +51,7 @@ class Listener:
         page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
 
     def hear(self, message: ConsoleMessage) -> None:
-        """Keep an error or a warning. A page with a status of 400 and more is told of as a resource that failed to load."""
+        """Record an error or a warning. The browser reports a page with status 400 or more as a resource that failed to load."""
         is_the_page = "Failed to load resource" in message.text and message.location.get("url") == self.page.url
         if message.type in ("error", "warning") and not is_the_page:
             self.complaints.append(f"{self.page.url}: {message.text}")
@@ -59,14 +59,14 @@ class Listener:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A browser that takes any certificate."""
+    """A browser that accepts any certificate."""
     with chromium("--ignore-certificate-errors") as browser:
         yield browser
 
 
 @pytest.fixture(scope="module")
 def served(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Postbox]]:
-    """The https address of the site, and where its emails go."""
+    """The site's HTTPS URL, and its mailbox."""
     folder = tmp_path_factory.mktemp("browser")
     sender = {"DEFAULT_FROM_EMAIL": "site@example.com", "ALLOWED_HOSTS": "localhost,127.0.0.1"}
     with (
@@ -79,13 +79,13 @@ def served(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A visitor with no cookies."""
+    """A visitor without cookies."""
     with browser.new_context(ignore_https_errors=True) as context:
         yield context
 
 
 def faults(tour: Tour) -> list[str]:
-    """Return what is wrong with the page that the browser shows."""
+    """Return the faults of the browser's current page."""
     page, source = tour.page, tour.source()
     found = [f"a script: {source[source.index('<script') :][:80]}"] if "<script" in source else []
     try:
@@ -110,7 +110,7 @@ def faults(tour: Tour) -> list[str]:
 
 
 def wrong(tour: Tour, states: Iterator[str]) -> dict[str, list[str]]:
-    """Return what is wrong with each state of a tour, but for those with nothing."""
+    """Return the faults of each state of a tour that has any."""
     return {name: found for name in states if (found := faults(tour))}
 
 
@@ -200,7 +200,7 @@ def test_what_development_shows_is_without_fault(site: Site, context: BrowserCon
         links = tour.page.eval_on_selector_all("main a", "links => links.map(link => link.href)")
         errors = [link for link in links if "/errors/" in link]
         assert [context.request.get(link).status for link in errors] == [400, 403, 404, 429, 500, 403]
-        # An email that somebody waits for is printed with its link whole, and is on the page.
+        # Development prints emails with unbroken links, and shows them on the page.
         tour.visit("/accounts/signup/")
         tour.send(email=tour.email, password1=PASSWORD, password2=PASSWORD)
         tour.visit("/")

@@ -1,4 +1,4 @@
-"""A walk through the pages of a site in a browser, in all their states: for the tests, and for pictures of them."""
+"""Visit the pages of a site in a browser, in all their states, for tests and screenshots."""
 
 import re
 import secrets
@@ -9,19 +9,19 @@ from playwright.sync_api import Page, Response
 PASSWORD = "correct horse battery staple"
 NEW_PASSWORD = "staple battery horse correct"
 ADMIN = "admin@example.com"
-# More than any page has links, fields and buttons.
+# More than the number of links, fields and buttons on any page.
 MOST_TABS = 60
-# As long as an address may be, with nothing to break it at.
+# An email address of the maximum length, without a place for a line break.
 LONG = f"{'long' * 16}@{'very-long-name.' * 8}example.com"
 
 
 class Tour:
-    """Someone at a browser, who goes from page to page.
+    """A visitor with a browser.
 
     Args:
         page: the browser's page.
-        url: the site's own.
-        newest: gives the text of the newest email; None where the site sends none.
+        url: the site's URL.
+        newest: returns the text of the newest email; None if the site sends none.
     """
 
     def __init__(self, page: Page, url: str, newest: Callable[[], str] | None = None) -> None:
@@ -45,7 +45,7 @@ class Tour:
         return self.answers[-1].text()
 
     def reach(self, selector: str) -> None:
-        """Press Tab until what is meant has the focus."""
+        """Press Tab until an element has the focus."""
         for _ in range(MOST_TABS):
             self.page.keyboard.press("Tab")
             if self.page.evaluate("selector => document.activeElement.matches(selector)", selector):
@@ -53,7 +53,7 @@ class Tour:
         raise AssertionError(f"the keyboard does not reach {selector} on {self.page.url}")
 
     def send(self, button: str = "main form button", **fields: str) -> None:
-        """Fill in the form of the page and send it, by keyboard alone."""
+        """Fill in the page's form and send it, by keyboard only."""
         for name, value in fields.items():
             self.reach(f"main [name={name}]:not([type=hidden])")
             self.page.keyboard.press("Control+A")
@@ -63,14 +63,14 @@ class Tour:
             self.page.keyboard.press("Enter")
 
     def link(self, part: str) -> str:
-        """Return the path of the link in the newest email, which has this part in it."""
+        """Return the path of the link in the newest email that contains this part."""
         assert self.newest is not None
         found = re.search(rf"https?://[^/\s]+(/\S*{part}\S*)", self.newest())
         assert found
         return found[1]
 
     def visitor(self) -> Iterator[str]:
-        """Yield the name of each state that a visitor sees who has no account, while the browser shows it."""
+        """Yield the name of each state that a visitor without an account sees, while the browser shows it."""
         self.visit("/")
         yield "home"
         self.visit("/accounts/login/")
@@ -93,7 +93,7 @@ class Tour:
         yield "reset"
 
     def member(self) -> Iterator[str]:
-        """Yield each state on the way from signing up to deleting the account, where there is mail."""
+        """Yield each state from sign-up to the deletion of the account, on a site with email."""
         self.visit("/accounts/signup/")
         self.send(email=self.email, password1=PASSWORD, password2=PASSWORD)
         yield "signup-sent"
@@ -143,7 +143,7 @@ class Tour:
         yield "deleted"
 
     def staff(self) -> Iterator[str]:
-        """Yield what an administrator sees."""
+        """Yield the states that an administrator sees."""
         self.visit("/accounts/login/?next=/admin/")
         self.send(login=ADMIN, password=PASSWORD)
         yield "admin"

@@ -237,7 +237,7 @@ def test_the_page_on_adopting_is_followed(shop: Shop, person: Reader, following:
     assert status(project) == []
     assert not set(OLD_FILES) & (set(run(["git", "ls-files"], project).split()) - {".gitignore", "uv.lock"})
 
-    # And it follows.
+    # The project follows the template.
     text("templates/404.html", "There is no page at this address.", "No such page.")(following / "template")
     release(following, FOLLOWING)
     assert answers_of(project)["_commit"] == tag(AGAIN)

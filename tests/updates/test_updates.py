@@ -26,9 +26,9 @@ def test_an_update_without_news_changes_the_version_and_nothing_else(
     assert changed == [f"-_commit: {tag(NEXT)}", f"+_commit: {tag(AGAIN)}"]
 
 
-# The pages that an update never changes.
+# Pages that updates never change.
 THE_OWNERS = ("templates/base.html", "templates/pages/home.html")
-# Each release on each platform, and with other answers than the defaults to what it asked.
+# Each release on each platform, and with answers other than the defaults.
 UPDATES: list[tuple[str, Answers]] = [
     *((version, {"platform": platform}) for version in RELEASES for platform in question_choices("platform")),
     ("0.1.0", {"platform": "gunicorn", "database": "sqlite", "python_version": "3.12"}),
