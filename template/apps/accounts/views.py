@@ -53,7 +53,7 @@ class DeleteAccountView(AccessMixin, FormView):
         """The account that was signed up in this session, while its address is not confirmed.
 
         Where the address was taken there is none, which the page must not tell: an account that
-        is not in the database stands in for it.
+        is not in the database replaces it.
         """
         signed_up = self.request.session.get(SIGNED_UP)
         if signed_up is None:

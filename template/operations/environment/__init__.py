@@ -175,7 +175,7 @@ def refuse(title: str, problems: Iterable[str]) -> None:
 class Environment(environs.Env):
     """The process's environment, in which an empty variable counts as one that is not set.
 
-    A variable `NAME` can also be given as a file whose path stands in `NAME_FILE`. Problems are
+    A variable `NAME` can also be given as a file whose path is in `NAME_FILE`. Problems are
     collected, and `seal` refuses to go on with all of them. Until then a value that is missing
     or malformed reads as None: derive nothing from one before `seal`.
     """

@@ -185,7 +185,7 @@ def of_postgresql(settings: dict[str, Any]) -> None:
         raise EnvError("its option pool needs a package that is not installed: uv add 'psycopg[pool]'")
     refuse_server(settings)
     refuse_libpqs(libpq, {name: value for name, value in options.items() if name in libpqs})
-    # A server that hangs, or whose machine is gone without a word, must not hang the site:
+    # A server that hangs, or whose machine has disappeared, must not hang the site:
     # seconds for a new connection, milliseconds for what a kept one has sent, and seconds
     # after which a silent one is asked whether it is still there.
     options.setdefault("connect_timeout", 5)

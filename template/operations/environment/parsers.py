@@ -137,7 +137,7 @@ def proxies(text: str) -> str:
 def cache_url(text: str | None) -> str | None:
     """The URL of a Redis server, which the cache is in.
 
-    `rediss://` speaks TLS. Options stand in the query, of which redis-py's `from_url` says what there is.
+    `rediss://` speaks TLS. Options are in the query: redis-py's `from_url` lists them.
     """
     if text is None:
         return None
@@ -186,7 +186,7 @@ def mailer(text: str | None) -> dict[str, Any] | None:
             "password": unquote(url.password or ""),
             "use_tls": url.scheme == "smtp+tls",
             "use_ssl": url.scheme == "smtps",
-            # Seconds; a mail server that hangs shall not hang the page.
+            # Seconds; a mail server that hangs must not hang the page.
             "timeout": 10,
         },
     }

@@ -172,7 +172,7 @@ def check(heroku: Heroku) -> None:
 
 
 def go_back(heroku: Heroku, before: Release | None, failed: Release) -> str:
-    """Roll back to the release before one that failed, and return what serves now, in words."""
+    """Roll back from a release that failed, and return in words what serves now."""
     version = failed["version"]
     if before is None:
         return f"There is no earlier release to roll back to: v{version} serves. `heroku logs` may say more."

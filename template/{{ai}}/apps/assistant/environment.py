@@ -17,7 +17,7 @@ NO_ASSISTANT: dict[str, Any] = {"key": None, "fallback": "stub"}
 
 
 def provider_key(text: str | None) -> str | None:
-    """A key, as it can stand in a header."""
+    """A key that can be sent in a header."""
     if text is not None and not re.fullmatch(r"[\x21-\x7e]+", text):
         raise EnvError("holds a space or another character that no key has")
     return text
