@@ -41,7 +41,7 @@ IPV4_IN_IPV6 = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"))
 NOBODY = "0.0.0.0"  # noqa: S104 - nothing is bound to it
 
 # Seconds after which to try again what was tried too often: as long as the longest limit on logins.
-RETRY_AFTER = 300
+LIMITED_FOR = 300
 
 MEGABYTE = 1024 * 1024
 # Seconds that a request waits for another body to be read. It holds its thread meanwhile.

@@ -156,9 +156,6 @@ def test_the_admin_works_under_the_policy(site: Site, served: tuple[str, Postbox
             tour.send(password=PASSWORD)
         assert tour.visit(f"/admin/{path}") == 200
     assert page.title().endswith("Todo List")
-    tour.visit("/admin/")
-    sections = page.locator("#content-main caption").all_inner_texts()
-    assert len(sections) == len(set(sections)) > 1
     tour.visit("/admin/accounts/user/")
     page.click("#result_list th.field-email a")
     # Account changes ask for the password again, unless it was given recently.

@@ -149,7 +149,6 @@ class Tour:
         yield "admin"
         self.visit("/")
         yield "home-staff"
-        self.page.context.clear_cookies()
 
     def development(self) -> Iterator[str]:
         """Yield the states that only development has."""

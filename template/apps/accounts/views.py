@@ -21,7 +21,7 @@ from django.views.generic import FormView
 from apps.accounts.forms import SIGNED_UP, DeleteAccountForm
 from apps.accounts.models import User
 from operations import mail
-from operations.requests import RETRY_AFTER
+from operations.requests import LIMITED_FOR
 
 
 class MemberRequest(HttpRequest):
@@ -117,7 +117,7 @@ class LimitedLoginView(LoginView):
         response = super().form_invalid(form)
         if form.has_error("__all__", "too_many_login_attempts"):
             response.status_code = HTTPStatus.TOO_MANY_REQUESTS
-            response.headers["Retry-After"] = str(RETRY_AFTER)
+            response.headers["Retry-After"] = str(LIMITED_FOR)
         return response
 
 

@@ -14,7 +14,7 @@ from django.utils.decorators import method_decorator
 from django.views.generic import RedirectView, TemplateView
 
 from apps.pages.context_processors import contact_url
-from operations.requests import RETRY_AFTER
+from operations.requests import LIMITED_FOR
 
 
 class HomeView(TemplateView):
@@ -82,5 +82,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def too_many_requests(request: HttpRequest) -> HttpResponse:
     """The page for what was tried too often, with the seconds after which it can be tried again."""
     response = render(request, "429.html", status=HTTPStatus.TOO_MANY_REQUESTS)
-    response.headers["Retry-After"] = str(RETRY_AFTER)
+    response.headers["Retry-After"] = str(LIMITED_FOR)
     return response
