@@ -87,7 +87,7 @@ FAULTS: dict[str, tuple[Break, str, list[str]]] = {
         environment(SECRET_KEY=None, ALLOWED_HOSTS="https://example.com", DATABASE_URL=""),
         "3/10 check the settings and the database",
         [
-            "see to them in /home/todolist/todo-list/.env",
+            "correct them in /home/todolist/todo-list/.env",
             "3 problem(s)",
             "SECRET_KEY: not set",
             "ALLOWED_HOSTS: it is not a host name",
@@ -112,12 +112,12 @@ FAULTS: dict[str, tuple[Break, str, list[str]]] = {
     "lines that are no variables": (
         lambda live: (live.folder / ".env").write_text("A=1\nSIGNUP_OPEN: false\n"),
         "3/10 check",
-        [".env, line 2: not NAME=value", "see to them in /home/todolist/todo-list/.env"],
+        [".env, line 2: not NAME=value", "correct them in /home/todolist/todo-list/.env"],
     ),
     "another encoding": (
         lambda live: (live.folder / ".env").write_text("A=1\n", encoding="utf-16"),
         "3/10 check",
-        [".env, line 1: UTF-16. Save the file as UTF-8", "see to them in /home/todolist/todo-list/.env"],
+        [".env, line 1: UTF-16. Save the file as UTF-8", "correct them in /home/todolist/todo-list/.env"],
     ),
     "a first host that is no web app's": (
         environment(ALLOWED_HOSTS=".example.com"),
