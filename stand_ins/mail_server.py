@@ -34,10 +34,15 @@ class Postbox:
 
     def text(self) -> str:
         """Return the newest email's plain text."""
-        (part,) = (part for part in self.mails[-1].walk() if part.get_content_type() == "text/plain")
-        payload = part.get_payload(decode=True)
-        assert isinstance(payload, bytes)
-        return payload.decode()
+        return text_of(self.mails[-1])
+
+
+def text_of(mail: Message) -> str:
+    """Return an email's plain text."""
+    (part,) = (part for part in mail.walk() if part.get_content_type() == "text/plain")
+    payload = part.get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    return payload.decode()
 
 
 @contextlib.contextmanager

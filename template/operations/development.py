@@ -1,7 +1,7 @@
-"""What helps while one develops, and is in no production: why something was refused, and the line that allows it.
+"""Explain during development why something was refused, and show the setting that allows it. Production does not use this.
 
-`make dev` prints what a page's Content-Security-Policy has blocked, and hosts that the site does not answer to. docs/security.md
-says more about the policy.
+`make dev` prints what a page's Content-Security-Policy blocked, and requests for hosts that the site does not answer.
+docs/security.md says more about the policy.
 """
 
 import json
@@ -21,12 +21,12 @@ from operations.welcome import PREVIEWS, preview
 
 log = logging.getLogger("development")
 
-# Where browsers send what they have blocked.
+# The URL to which browsers report what they blocked.
 REPORTS = "/csp-report/"
-# How the settings write a source.
+# The name of each source in the settings.
 NAMES = {member.value: f"CSP.{member.name}" for member in CSP}
 ADMIT = "To admit it: make dev DEVELOPMENT_HOSTS={}"
-# As many redirects as browsers follow.
+# Browsers follow this many redirects.
 REDIRECTS = 20
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -34,7 +34,7 @@ Policy = dict[str, list[str]]
 
 
 class Page(NamedTuple):
-    """A page on which something was blocked."""
+    """Describe a page on which something was blocked."""
 
     path: str
     host: str
@@ -46,7 +46,7 @@ class Page(NamedTuple):
 
 
 class DevelopmentMiddleware:
-    """Takes browsers' reports, and prints each thing that was refused once, with what to do."""
+    """Receive browsers' reports, and print each refusal once, with what to do."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -73,7 +73,7 @@ class DevelopmentMiddleware:
         return response
 
     def say(self, *lines: str) -> None:
-        """Print lines that were not printed yet, without what a terminal would obey."""
+        """Print lines that were not printed before, without control characters for the terminal."""
         for line in lines:
             if line not in self.said:
                 self.said.add(line)
@@ -81,7 +81,7 @@ class DevelopmentMiddleware:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer a form that was not accepted with Django's reason, which visitors of the live site are not told."""
+    """Answer a form without a valid CSRF token with Django's reason, which the live site does not show."""
     page = """<!DOCTYPE html>
 <title>403 Forbidden</title>
 <h1>403 Forbidden</h1>
@@ -96,7 +96,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def refused_host(request: HttpRequest) -> list[str]:
-    """Return a line about the host of a request, if it is none of the site's."""
+    """Return a line about a request's host if the site does not answer to it."""
     try:
         request.get_host()
     except DisallowedHost:
@@ -106,7 +106,7 @@ def refused_host(request: HttpRequest) -> list[str]:
 
 
 def read_reports(request: HttpRequest, redirects: Mapping[str, str]) -> list[str]:
-    """Return a line for what a browser reports, if it is about a page of this site."""
+    """Return a line about a browser's report if it concerns a page of this site."""
     try:
         report = json.loads(request.body)["csp-report"]
         line = advice({name: str(value) for name, value in report.items()}, redirects)
@@ -167,7 +167,7 @@ def parsed(policy: str) -> Policy:
 
 
 def allowing(blocked: str, directive: str, page: Page, redirects: Mapping[str, str]) -> str:
-    """Return the source that allows what was blocked; empty for a redirect that leads nobody knows where."""
+    """Return the source that allows what was blocked; empty for a redirect with an unknown target."""
     if blocked == "wasm-eval":
         return CSP.WASM_UNSAFE_EVAL
     for _ in range(REDIRECTS):
@@ -186,10 +186,10 @@ def allowing(blocked: str, directive: str, page: Page, redirects: Mapping[str, s
 
 
 def in_force(directive: str, policy: Policy) -> Sequence[str]:
-    """Return the sources that a policy allows for a directive, be it by another one."""
+    """Return the sources that a policy allows for a directive, or for the one that it falls back to."""
     # https://www.w3.org/TR/CSP3/#directive-fallback-list
     others = {"worker-src": ["child-src", "script-src"], "frame-src": ["child-src"]}.get(directive, [])
-    # These have no other.
+    # These have no fallback.
     last = [] if directive in ("base-uri", "form-action", "frame-ancestors") else ["default-src"]
     return next((policy[name] for name in (directive, *others, *last) if name in policy), [])
 
@@ -210,14 +210,14 @@ def addition(directive: str, sources: list[str], page: Page) -> str:
 
 
 def exception(directive: str, source: str, page: Page) -> str:
-    """Return the line of the settings that allows something to pages below this one, and to no other."""
+    """Return the line of the settings that allows something only on pages below this one."""
     if page.is_the_sites and page.prefix is None:
         return f'SECURE_CSP_BY_PREFIX["{page.path}"]["{directive}"] = {and_the_sites(directive, [source], page)}'
     return addition(directive, [source], page)
 
 
 def and_the_sites(directive: str, sources: list[str], page: Page) -> str:
-    """Return the sources of a directive for pages below a path: the site's, nonce and all, and others."""
+    """Return the sources of a directive for pages below a path: the site's own, with the nonce, and more."""
     if CSP.UNSAFE_INLINE in sources or directive not in settings.SECURE_CSP:
         # A nonce in the list would make browsers ignore it.
         return spelled([*(each for each in in_force(directive, page.policy) if each != CSP.NONE), *sources])

@@ -113,26 +113,26 @@ def send_mail(
 
 
 def can_wait() -> bool:
-    """Whether a task can be put off, which wants a worker."""
+    """Return whether tasks can be deferred, which needs a worker."""
     return bool(task_backends["default"].supports_defer)
 
 
 def later(seconds: int) -> Task:
-    """The task of sending a mail, put off."""
-    # A third of a lease is what a time limit leaves of it.
+    """Return the task that sends an email, deferred."""
+    # A third of the lease: what is left of it after the time limit.
     longest = getattr(settings, "TASK_LEASE", 3 * seconds) // 3
     return send_mail.using(run_after=timezone.now() + timedelta(seconds=min(seconds, longest)))
 
 
 def hand_over(mail: EmailMessage) -> bool:
-    """Send an email, or leave it to a worker, and return whether that worked. The log has the reason where it did not."""
+    """Send an email, or leave it to a worker, and return whether that worked. Log the reason if it did not."""
     alternatives = [tuple(part) for part in getattr(mail, "alternatives", [])]
     try:
         result = send_mail.enqueue(
             str(mail.subject), str(mail.body), mail.from_email, mail.to, alternatives, dict(mail.extra_headers)
         )
     except Exception:
-        # Whatever stands between the site and its workers, the page goes on, and says so.
+        # Each backend has its own exceptions. Whichever it is, show the page, which says so.
         log.exception("a mail could not be handed over")
         return False
     return result.status != TaskResultStatus.FAILED

@@ -1,4 +1,4 @@
-"""What every request gets: an id, a line in the log, an address, limits on its body, and headers that Django cannot set."""
+"""Give every request an id, a log line, the visitor's IP address, limits on its body, and headers that Django cannot set."""
 
 import logging
 import re
@@ -27,24 +27,24 @@ from operations.probes import PROBES, bound_waits
 log = logging.getLogger("requests")
 
 HEADER = "X-Request-ID"
-# Anything else could forge a log line or a header.
+# Other characters could forge a log line or a header.
 ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-# No page of this site uses any of these, and none that it shows may.
+# Browser features that no page of this site uses, and no embedded page may use.
 PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 
-# An address as proxies write it: alone, with a port, in brackets, in quotes.
+# An IP address as proxies write it: alone, with a port, in brackets or in quotes.
 WRITTEN_ADDRESS = re.compile(r'"?(?:\[([^\]]*)\](?::\d*)?|([\d.]+):\d*|([^"\[\]]*))"?')
-# Networks whose addresses are IPv4's in IPv6's clothes: the last 32 bits are the address. They would share one /64.
+# IPv6 networks that contain IPv4 addresses in their last 32 bits. All of these would share one /64.
 IPV4_IN_IPV6 = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"))
-# Counted as one visitor where the server sees nobody's address.
+# The address of all visitors together if the server sees no address.
 NOBODY = "0.0.0.0"  # noqa: S104 - nothing is bound to it
 
 # Seconds after which to try again what was tried too often: as long as the longest limit on logins.
 LIMITED_FOR = 300
 
 MEGABYTE = 1024 * 1024
-# Seconds that a request waits for another body to be read. It holds its thread meanwhile.
+# Seconds that a request waits for its turn to read its body. It blocks a thread meanwhile.
 PATIENCE = 0.05
 # Seconds after which a visitor may try again what failed because of the database.
 RETRY_AFTER = "10"
@@ -74,26 +74,26 @@ def parsed_address(text: str) -> str | None:
 
 
 def client_address(request: HttpRequest, proxies: int) -> str:
-    """Return the visitor's address, which limits count by.
+    """Return the visitor's IP address, which limits count by.
 
-    It never fails. Where the header has fewer entries than there are proxies, the count is too high, and the first
-    entry is the nearest to the visitor. Where an entry is no address, the proxy that wrote it counts instead.
+    It never fails. If the header has fewer entries than there are proxies, the count is too high, and the first entry is
+    nearest to the visitor. If an entry is not an IP address, the address of the proxy that wrote it is returned.
 
     Args:
         request: the visitor's request.
         proxies: how many proxies in front add to X-Forwarded-For.
     """
     peer = request.META.get("REMOTE_ADDR", "")
-    # Whoever asks through a unix socket has no address, and is a proxy: only a program of this machine can.
+    # A client on a unix socket has no address. It is a proxy, because only programs on this machine can connect.
     trusted = proxies or (0 if peer else 1)
     entries = request.headers.get("X-Forwarded-For", "").split(",")[-trusted:] if trusted else []
     return next((address for each in (*entries, peer) if (address := parsed_address(each))), NOBODY)
 
 
 def public_host(request: HttpRequest) -> str:
-    """Return the host for links in emails: without a port that the visitor made up.
+    """Return the host for links in emails, without a port that the visitor may have made up.
 
-    ALLOWED_HOSTS checks the name alone. A port is kept where CSRF_TRUSTED_ORIGINS lists it with the name, and in development.
+    ALLOWED_HOSTS checks only the name. Keep the port if CSRF_TRUSTED_ORIGINS has it, and in development.
     """
     host = request.get_host()
     if settings.DEBUG or {f"https://{host}", f"http://{host}"} & {*settings.CSRF_TRUSTED_ORIGINS}:
@@ -142,7 +142,7 @@ class RequestMiddleware:
             current_id.reset(token)
 
     def write_line(self, request: HttpRequest, status: int, seconds: float) -> None:
-        """The request's one line: DEBUG for a probe that succeeds, ERROR for what the site failed at."""
+        """Log the request in one line: with level DEBUG for a successful probe, ERROR for an error of the site."""
         level = logging.INFO
         if status >= 500:
             level = logging.ERROR
@@ -150,7 +150,7 @@ class RequestMiddleware:
             level = logging.DEBUG
         if not log.isEnabledFor(level):
             return
-        # Asking for the user would query the database, so only one that a view asked for is named.
+        # Log the user only if a view already read it: reading it here would query the database.
         user = getattr(request, "_cached_user", None)
         extra = {
             "method": request.method,
@@ -166,13 +166,13 @@ class RequestMiddleware:
 
 
 class SecurityHeadersMiddleware:
-    """Headers that Django has no setting for."""
+    """Set headers that Django has no setting for."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """The answer, with the headers that it does not set itself."""
+        """Answer the request, and set the headers that its response does not have."""
         response = self.get_response(request)
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
@@ -194,10 +194,10 @@ class PolicyMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer with the site's policy, but for the directives that the prefix of the path has of its own."""
+        """Answer with the site's policy, except for directives that the path's prefix overrides."""
         response = self.get_response(request)
         prefix = policy_prefix(request.path_info)
-        # Django has no other name for what `csp_override` leaves on a response.
+        # The attribute that Django's `csp_override` sets. It has no public name.
         if prefix is None or hasattr(response, "_csp_config"):
             return response
         policy = {**settings.SECURE_CSP, **settings.SECURE_CSP_BY_PREFIX[prefix]}
@@ -205,7 +205,7 @@ class PolicyMiddleware:
 
 
 class Body(IOBase):
-    """The body of a request, which says when it has been read."""
+    """Read a request's body, and report when it has been read."""
 
     def __init__(self, stream: BinaryIO, length: int, when_read: Callable[[], None]) -> None:
         self.stream = stream
@@ -229,17 +229,17 @@ class Body(IOBase):
         return read
 
     def finish(self) -> None:
-        """Say once that nobody waits for this body any more."""
+        """Report once that this body needs no more reading."""
         if self.when_read:
             self.when_read()
             self.when_read = None
 
 
 class BodyMiddleware:
-    """Limits the size of bodies, and how many threads of a process read bodies at a time.
+    """Limit the size of bodies, and the number of threads of a process that read bodies at the same time.
 
-    Whoever sends a body slowly holds the thread that reads it. Others still get their pages, since one thread of each
-    process never reads a body. docs/security.md says what holds slow bodies off on each platform.
+    A slow body blocks the thread that reads it. Other visitors still get pages, because one thread of each process never
+    reads a body. docs/security.md says what stops slow bodies on each platform.
     """
 
     def __init__(self, get_response: GetResponse) -> None:

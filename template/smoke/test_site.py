@@ -1,4 +1,4 @@
-"""The checks. Each is a row of the table, which has the check's name and what it says if it fails."""
+"""Check the site. Each test is a row of the table, with its name and, if it fails, its message."""
 
 import re
 import secrets
@@ -14,16 +14,16 @@ from smoke.server import Site
 from smoke.visitors import LOG_IN, REDIRECTS, SIGN_UP, Account, Page, Visitor, told
 
 A_YEAR = 365 * 24 * 60 * 60
-# What a page says where a mail was not sent.
+# What a page says when an email could not be sent.
 NOT_SENT = "could not be sent just now"
 TASK = "/tasks/answer/"
-# Seconds for a task to be done: a worker may be at another one.
+# Seconds for a task to be done: the worker may be busy with another one.
 TASK_TIMEOUT = 30
 UNKNOWN = "/no-page-has-this-address/"
-# On the pages that Django has where a project has none.
+# Text on Django's own pages, which a site shows if it has none of its own.
 DJANGOS_404 = ("The requested resource was not found on this server.", "Using the URLconf defined in")
 
-# What a browser has to be told on every page, and what it may be told.
+# Headers that every page must have, and their allowed values.
 HEADERS = {
     "X-Content-Type-Options": {"nosniff"},
     "X-Frame-Options": {"DENY"},
@@ -31,7 +31,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": {"same-origin", "same-origin-allow-popups"},
     "Cross-Origin-Resource-Policy": {"same-origin"},
 }
-# What Django writes on pages that are for the developer. Their tags are here too, since a site's name has none.
+# Text on Django's pages for developers. It includes tags, which the name of a site cannot have.
 DEBUG_PAGES = (
     "Traceback (most recent call last):",
     "<code>DEBUG = True</code>",
@@ -44,7 +44,7 @@ Note = Callable[[str], None]
 
 @pytest.fixture
 def visitor(site: Site) -> Iterator[Visitor]:
-    """Someone who has not been here before."""
+    """Return a new visitor."""
     visitor = Visitor(site)
     with visitor.session:
         yield visitor
@@ -52,7 +52,7 @@ def visitor(site: Site) -> Iterator[Visitor]:
 
 @pytest.fixture(scope="session")
 def home(site: Site) -> Iterator[requests.Response]:
-    """The home page, whatever its status, for all checks that look at it."""
+    """Return the home page with any status, for all checks that need it."""
     visitor = Visitor(site)
     with visitor.session:
         yield visitor.get(site.known.home, expect=None)
@@ -60,7 +60,7 @@ def home(site: Site) -> Iterator[requests.Response]:
 
 @pytest.fixture
 def stylesheet(site: Site, visitor: Visitor, home: requests.Response) -> str:
-    """The address of a static file, as the home page names it, or else the login page."""
+    """Return the URL of a static file on the home page, or else on the login page."""
     for page in (home, visitor.account_page(LOG_IN, expect=None)):
         if stylesheets := [each for each in Page(page).stylesheets if each.startswith(f"{site.url}/")]:
             return stylesheets[0]
@@ -97,7 +97,7 @@ def test_the_home_page_is_shown(home: requests.Response) -> None:
     assert home.text.strip(), "the home page is empty"
 
 
-# Of a site that is down nothing is shown.
+# A site that is down passes no check.
 @pytest.mark.usefixtures("home")
 def test_further_pages_are_shown(site: Site, visitor: Visitor, note: Note) -> None:
     wrong = [
@@ -148,7 +148,7 @@ def test_the_content_security_policy_is_strict(home: requests.Response) -> None:
     directives = {name: values for name, *values in (part.split() for part in policy.split(";") if part.strip())}
     assert directives.get("default-src") == ["'none'"], policy
     assert not re.search("'unsafe-(inline|eval)'", policy), policy
-    # These do not fall back to default-src.
+    # These directives do not fall back to default-src.
     for name in ("base-uri", "form-action", "frame-ancestors"):
         assert name in directives, f"the Content-Security-Policy says nothing about {name}"
 
@@ -215,7 +215,7 @@ def test_cookies_are_secure(site: Site, visitor: Visitor, note: Note) -> None:
     for line in site.set_cookies:
         name, attributes = parsed(line)
         if attributes.get("max-age") == "0":
-            # It takes a cookie back.
+            # This header deletes a cookie.
             continue
         names.add(name)
         if "secure" not in attributes or "samesite" not in attributes:
@@ -233,7 +233,7 @@ def test_cookies_are_secure(site: Site, visitor: Visitor, note: Note) -> None:
 
 
 def parsed(set_cookie: str) -> tuple[str, dict[str, str]]:
-    """The name of the cookie that a header sets, and its attributes in lower case."""
+    """Return the name of the cookie that a header sets, and its attributes in lower case."""
     first, *rest = (part.strip().partition("=") for part in set_cookie.split(";"))
     return first[0], {name.lower(): value for name, _, value in rest}
 

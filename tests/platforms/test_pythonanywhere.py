@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stand_ins.mail_server import mail_server
+from stand_ins.mail_server import mail_server, text_of
 from stand_ins.pythonanywhere.live import Live, grown, release, variables
 from tests.support.faults import route, text
 from tests.support.readers import QUOTED, VALUES
@@ -95,9 +95,8 @@ def test_the_smoke_suite_passes_behind_the_platforms_front(deployed: Deployed) -
 
 
 def test_links_in_mails_lead_to_https(deployed: Deployed) -> None:
-    payload = deployed.mails[-1].get_payload(decode=True)
-    assert isinstance(payload, bytes)
-    assert f"https://{deployed.live.platform.domain}/accounts/confirm-email/" in payload.decode()
+    link = f"https://{deployed.live.platform.domain}/accounts/confirm-email/"
+    assert link in text_of(deployed.mails[-1])
 
 
 def test_what_dotenv_says_comes_through_unchanged(deployed: Deployed) -> None:

@@ -1,4 +1,4 @@
-"""Reading the environment: every problem in one message, and no secret's value in it."""
+"""Read environment variables. Report all problems in one message, and never a secret's value."""
 
 import codecs
 import os
@@ -20,20 +20,20 @@ from operations.environment import parsers
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
-# Neither 0 nor 1: gunicorn replaces a worker that ends with 1 for ever, and stops
-# for good at 3, its own code for a worker that cannot boot.
+# gunicorn replaces a worker that exits with 1 again and again, but stops at 3, its own code for a worker that cannot
+# start.
 REFUSED = 3
-# Names of this machine.
+# Host names of this machine.
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
 SETTINGS = "DJANGO_SETTINGS_MODULE"
 DEVELOPMENT = "config.settings.development"
-# The variables that `.env` has set, and nobody before it.
+# The variables that came from `.env`.
 from_dotenv: set[str] = set()
 
 
 class NotTextError(ValueError):
-    """A file is not text in UTF-8; `line` is the number of the first line that is not."""
+    """Say that a file is not UTF-8 text; `line` is the number of the first line that is not."""
 
     def __init__(self, reason: str, line: int) -> None:
         super().__init__(f"{reason}. Save the file as UTF-8")
@@ -41,10 +41,10 @@ class NotTextError(ValueError):
 
 
 def decoded(data: bytes) -> str:
-    """Return what a file in UTF-8 holds, without the mark that some editors write at its beginning.
+    """Return the text of a UTF-8 file, without a byte order mark.
 
     Raises:
-        NotTextError: it is in another encoding, or holds a NUL, which no variable can.
+        NotTextError: it is in another encoding, or contains a NUL, which no variable can hold.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise NotTextError("UTF-16", 1)
@@ -57,7 +57,7 @@ def decoded(data: bytes) -> str:
 
 
 def load_dotenv(arguments: Sequence[str] = ()) -> None:
-    """Add what the project's `.env` says to the environment; what is set already stays.
+    """Add the variables of the project's `.env` to the environment, except those that are set already.
 
     A `.env` that names production's settings is production's: where development's are chosen, nothing of it is read.
 
@@ -86,14 +86,14 @@ def load_dotenv(arguments: Sequence[str] = ()) -> None:
 
 
 def read_dotenv(path: Path) -> dict[str, str]:
-    """Return the variables in a `.env`; none where there is no file.
+    """Return the variables in a `.env`; none if there is no file.
 
     Raises:
         SystemExit: with code 3, after a line on standard error for each line that cannot be read.
     """
     variables, problems = {}, []
     try:
-        # As it stands there, even in quotes: a secret may have a ${…} in it, which is not looked up.
+        # Take values literally, even in quotes: a secret may contain ${…}, which must not be replaced.
         for binding in parse_stream(StringIO(decoded(path.read_bytes()))):
             if binding.error or (binding.key and not is_variable(binding)):
                 problems.append(f".env, line {line_of(binding)}: not NAME=value, or a quote is not closed")
@@ -111,12 +111,12 @@ def read_dotenv(path: Path) -> dict[str, str]:
 
 
 def is_variable(binding: Binding) -> bool:
-    """Whether what was read from a line is a variable with a value."""
+    """Return whether a line was read as a variable with a value."""
     return binding.value is not None and bool(re.fullmatch(r"[A-Za-z_][\w.-]*", binding.key or ""))
 
 
 def line_of(binding: Binding) -> int:
-    """Return the number of the line at which a variable begins, behind empty ones."""
+    """Return the number of the line on which a variable begins, not counting empty lines before it."""
     text = binding.original.string
     return binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
 
@@ -158,12 +158,12 @@ def refuse_unknown_settings(arguments: Sequence[str]) -> None:
 
 
 def is_developers() -> bool:
-    """Whether this machine is a developer's: tools are installed that no site needs."""
+    """Return whether this is a developer's machine: it has tools that no site needs."""
     return find_spec("honcho") is not None
 
 
 def refuse(title: str, problems: Iterable[str]) -> None:
-    """End the process with `title` and a line a problem on standard error, without a traceback.
+    """Print `title` and one line per problem on standard error, and end the process without a traceback.
 
     Raises:
         SystemExit: always, with code 3.
@@ -194,31 +194,31 @@ class Environment(environs.Env):
             try:
                 value = decoded(Path(path).read_bytes()).rstrip("\r\n")
             except (OSError, NotTextError) as error:
-                # Not the path, which may be the secret itself, set by mistake.
+                # Do not repeat the path: it may be the secret itself, by mistake.
                 reason = error.strerror if isinstance(error, OSError) else f"line {error.line}: {error}"
                 self._errors[env_key].append(f"{env_key}_FILE names a file that cannot be read ({reason})")
         return value if value.strip() else default
 
     def not_empty(self, *names: str) -> None:
-        """Refuse variables that are set to nothing, where another program reads them before this project does."""
+        """Refuse empty variables that another program reads before this project does."""
         for name in set(names) - from_dotenv:
             if name in os.environ and not os.environ[name].strip():
                 self.problem(**{name: "empty. gunicorn cannot start on it: give it a value, or remove it"})
 
     def problem(self, **reasons: str) -> None:
-        """Refuse the values of variables, each for a reason that its own text does not show: `problem(LOG_FILE="…")`."""
+        """Refuse variables whose values are valid alone, but not with others: `problem(LOG_FILE="…")`."""
         for name, reason in reasons.items():
             self._errors[name].append(reason)
 
     def seal(self) -> None:
-        """Let no further value be read, and end the process if one was missing or malformed.
+        """Stop reading variables, and end the process if one was missing or malformed.
 
         Raises:
-            SystemExit: with code 3, after a line a variable on standard error.
+            SystemExit: with code 3, after one line per variable on standard error.
         """
         problems = []
         for name, messages in self._errors.items():
-            # A variable's first problem is the cause, and a second one its consequence.
+            # Report only a variable's first problem. A second one is its consequence.
             problem = messages[0].removeprefix("Environment variable ")
             if problem == "not set.":
                 problem += f" {parsers.EXAMPLES[name]}"
@@ -270,7 +270,7 @@ def keep_paths_apart(
     log: str | None,
     database: dict[str, Any] | None,
 ) -> None:
-    """Refuse a path in another one where its files would be shown, overwritten or deleted.
+    """Refuse a path inside another one where its files would be served, overwritten or deleted.
 
     Args:
         env: what the values were read from, and what refuses. One that is missing or malformed is None.
@@ -304,7 +304,7 @@ def keep_paths_apart(
 
 
 def redis_database(url: str | None) -> tuple[str, int, int] | None:
-    """Return the host, port and number of the Redis database at a URL; None where it is not Redis."""
+    """Return the host, port and number of the Redis database at a URL; None if it is not Redis."""
     parts = urlsplit(url or "")
     if parts.scheme not in ("redis", "rediss"):
         return None
@@ -314,7 +314,7 @@ def redis_database(url: str | None) -> tuple[str, int, int] | None:
 
 
 def keep_redis_apart(env: Environment, *, cache: str | None, broker: str | None) -> None:
-    """Refuse one Redis database for the cache and the broker: clearing the cache would delete all tasks that wait.
+    """Refuse one Redis database for both cache and broker: clearing the cache would delete all waiting tasks.
 
     Args:
         env: what the values were read from, and what refuses.
@@ -346,7 +346,7 @@ def refused_without_database() -> Iterator[None]:
         try:
             other.ensure_connection()
         except Error as error:
-            # What the driver says names the host and the user, and no password.
+            # The driver's message has the host and the user, but no password.
             reason = " ".join(str(error).split())
         else:
             other.close()

@@ -1,4 +1,4 @@
-"""What the URL of the database means. A URL that cannot work is refused, without repeating what may be its password."""
+"""Parse the database's URL. Refuse one that cannot work, without repeating what may be its password."""
 
 import os
 import sqlite3
@@ -63,7 +63,7 @@ SQLITES_MAGIC = b"SQLite format 3\0"
 
 
 def is_cut_short(url: str) -> bool:
-    """Whether a `/`, `?` or `#` in a password has ended a URL's host too early."""
+    """Return whether a `/`, `?` or `#` in the password cut the URL's host short."""
     parts = urlsplit(url)
     return "@" not in parts.netloc and "@" in parts.path + parts.query + parts.fragment
 
@@ -234,7 +234,7 @@ def refuse_libpqs(libpq: Any, options: dict[str, Any]) -> None:
     Raises:
         EnvError: there is one; libpq's own words are not repeated, since they hold the value.
     """
-    # Nobody listens there, so that nothing but the options is looked at.
+    # Nothing listens at this address, so libpq only checks the options.
     nowhere = {"host": "/", "user": "user", "password": "password"}
     asked = {**options, **nowhere}
     for name in ("hostaddr", "passfile", "port"):
