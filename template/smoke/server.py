@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
+from io import StringIO
 from pathlib import Path
 from socketserver import ThreadingTCPServer
 from tempfile import TemporaryDirectory
@@ -108,8 +109,11 @@ def production_environment(project: Path, folder: Path, port: int) -> dict[str, 
     Variables in `.env` are set to the empty string. Settings treat that as not set, and `.env` overrides no variable
     that exists.
     """
+    # A file that is no text is refused by what reads it next, which names the line.
+    dotenv = project / ".env"
+    text = dotenv.read_text(encoding="utf-8", errors="replace") if dotenv.is_file() else ""
     # Except WEB_CONCURRENCY: gunicorn refuses an empty one, and reads it before `.env` is loaded.
-    names = dotenv_values(project / ".env").keys() - {"WEB_CONCURRENCY"}
+    names = {name for name in dotenv_values(stream=StringIO(text)) if name.isidentifier()} - {"WEB_CONCURRENCY"}
     return {
         **dict.fromkeys(names, ""),
         **os.environ,

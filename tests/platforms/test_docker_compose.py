@@ -205,6 +205,24 @@ def test_secrets_that_are_made_are_read_alike_by_everybody(deployed: Deployment)
             assert re.fullmatch(r"[\w-]{64}|\n", path.read_text(), re.ASCII), path.name
 
 
+def test_caddy_gets_a_certificate_for_the_longest_domain(deployed: Deployment) -> None:
+    """As long as the question allows, and the www. of an alias. Caddy's own authority gives it, as there is no network."""
+    script = r"""
+        sed '0,/^{/s//{\n local_certs/' /etc/caddy/Caddyfile >/tmp/Caddyfile
+        caddy run --config /tmp/Caddyfile >/tmp/log 2>&1 &
+        for _ in $(seq 300); do
+          [ ! -s "/data/caddy/certificates/local/$DOMAIN/$DOMAIN.crt" ] || exit 0
+          sleep 0.2
+        done
+        cat /tmp/log
+        exit 1
+    """
+    label, domain = deployed.engine.label(), "www." + "a." * 116 + "com"
+    options = [f"--label={label}", "--network=none", f"--env=DOMAIN={domain}", "--entrypoint=sh"]
+    folder = f"--volume={deployed.project}/deploy:/etc/caddy:ro"
+    deployed.engine.docker("run", "--rm", *options, folder, "caddy:2", "-ec", script)
+
+
 def test_a_missing_secret_is_named(projects: Projects, tmp_path: Path) -> None:
     with projects.copied(tmp_path) as deployment:
         (deployment.project / "secrets/secret_key").unlink()

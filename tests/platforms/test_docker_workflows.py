@@ -127,10 +127,10 @@ def on_github(project: Path, remote: Remote, revision: str, tmp_path: Path) -> t
     image["env"]["REGISTRY"] = remote.registry
     output = tmp_path / f"output-{revision}"
     output.touch()
-    own = {"GITHUB_SHA": revision, "GITHUB_REPOSITORY": "Someone/Site", "GITHUB_ACTOR": "someone"}
+    own = {"GITHUB_SHA": revision, "GITHUB_REPOSITORY": "Someone/Site", "GITHUB_ACTOR": "mergify[bot]"}
     expressions = {
         "github.token": "token",
-        "github.actor": "someone",
+        "github.actor": "mergify[bot]",
         "secrets.DEPLOY_SSH_KEY": "the key",
         "vars.DEPLOY_KNOWN_HOSTS": "the server's key",
         "vars.DEPLOY_TO": "deploy@www.example.com",
@@ -162,7 +162,7 @@ def on_gitlab(project: Path, remote: Remote, revision: str, tmp_path: Path, scan
         "CI_COMMIT_SHA": revision,
         "CI_REGISTRY": remote.registry,
         "CI_REGISTRY_IMAGE": f"{remote.registry}/someone/project",
-        "CI_REGISTRY_USER": "someone",
+        "CI_REGISTRY_USER": "robot$gitlab+deploy",
         "CI_REGISTRY_PASSWORD": "token",
         "DEPLOY_SSH_KEY": str(tmp_path / "key"),
         "DEPLOY_KNOWN_HOSTS": str(tmp_path / "hosts"),

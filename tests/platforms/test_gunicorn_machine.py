@@ -75,6 +75,30 @@ def test_systemd_reads_the_variables_as_the_page_says(machine: Machine, deployed
     assert_read_as_told(row, read)
 
 
+# The longest for which nginx needs no line of its own, and the longest that the question allows.
+@pytest.mark.parametrize("domain", ["a." * 19 + "long", "a." * 116 + "com"], ids=lambda domain: str(len(domain)))
+def test_nginx_and_certbot_take_a_long_domain_and_its_alias(
+    machine: Machine, render: Callable[..., Path], domain: str
+) -> None:
+    project = render(platform="gunicorn", project_slug="other", domain=domain)
+    names = f"server_name {domain} www.{domain};"
+    site = (project / "deploy/nginx.conf").read_text().replace(f"server_name {domain};", names)
+    machine.write("/root/long.conf", site)
+    (obtain,) = re.findall(r'(?s)certbot certonly [^`]*--expand.*?\}"', (project / "docs/deploy.md").read_text())
+    size = "server_names_hash_bucket_size 512;" if "server_names_hash_bucket_size" in site else ""
+    machine.run(
+        f"echo 127.0.0.1 {domain} www.{domain} >>/etc/hosts && mkdir -p /run/other\n"
+        # The authority forgets accounts when its machine restarts.
+        "rm -rf /etc/letsencrypt/accounts\n"
+        # What answers it, as the site would.
+        f"echo '{size} server {{ listen 80; {names} root /var/www/html; }}' >/etc/nginx/sites-enabled/other\n"
+        f"nginx -t -q && systemctl reload nginx\n{obtain} --agree-tos --register-unsafely-without-email\n"
+        "rm /etc/nginx/sites-enabled/other && systemctl reload nginx\n"
+        "sed 's|/etc/nginx/sites-enabled/.*|/root/long.conf;|' /etc/nginx/nginx.conf >/root/nginx.conf\n"
+        "nginx -t -q -c /root/nginx.conf"
+    )
+
+
 def test_services_are_locked_in(machine: Machine) -> None:
     for service in ("web", "backup", "cleanup"):
         said = machine.run(f"systemd-analyze security --no-pager {SLUG}-{service}.service")

@@ -78,6 +78,10 @@ def test_settings_that_refuse_to_start_are_told_at_once(render: Render, environm
     assert outcome.code == 1
     assert "SIGNUP_OPEN: neither true nor false" in outcome.output
     assert outcome.rows == {}
+    (project / ".env").write_bytes(b"LOG_LEVEL=\xe4\n")
+    outcome = smoke(project, project_environment(environments.install(project)))
+    assert ".env, line 1: not UTF-8. Save the file as UTF-8" in outcome.output
+    assert "Unicode" not in outcome.output
 
 
 def test_what_dotenv_says_stays_out_of_it(render: Render, environments: Environments) -> None:
