@@ -151,4 +151,8 @@ def test_answers_render_the_same_project_again(template: Path, render: Render, t
 def test_a_project_with_a_hostile_name_passes_its_own_tests(render: Render, environments: Environments) -> None:
     project = render(project_name=HOSTILE)
     (project / "tests/test_name.py").write_text(NAME_TESTS.format(name=HOSTILE))
-    run(["pytest", "--quiet"], project, env=project_environment(environments.install(project)))
+    env = project_environment(environments.install(project))
+    run(["pytest", "--quiet"], project, env=env)
+    # And one that is safe on a page, and looks like what tests of pages look for.
+    (project / "config/settings/site.py").write_text('SITE_NAME = "javascript:alert(1) onclick= Traceback"\n')
+    run(["pytest", "--quiet", "tests/test_pages.py"], project, env=env)
