@@ -46,7 +46,7 @@ def test_the_check_is_clean(render: Callable[..., Path], environments: Environme
 
 
 def test_a_project_that_takes_uploads_passes_in_ci(render: Callable[..., Path], environments: Environments) -> None:
-    """CI has no folder for uploads, and does not need one. No shell runs what is in the project's path."""
+    """CI has no place for uploads, and need not have. Whatever is in the folder's path, no shell runs it."""
     rendered = render(platform="heroku")
     project = rendered.rename(rendered.with_name("-a $(touch run) `touch run` 'b' \"c\" #d"))
     behind(
@@ -57,7 +57,7 @@ def test_a_project_that_takes_uploads_passes_in_ci(render: Callable[..., Path], 
     env = environments.at_work(project)
     assert "no issues (0 silenced)" in run(["make", "check"], project, env=env)
     assert not (project / "run").exists()
-    # Check the folder's name: it must be writable for any user, and these tests may run as root, who can write anywhere.
+    # A folder that whoever runs it may write to: root, as which these tests may run, could anywhere.
     assert 'MEDIA_ROOT="$PWD/media"' in run(["make", "--dry-run", "check"], project, env=env)
 
 
