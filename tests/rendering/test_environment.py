@@ -68,6 +68,7 @@ NOT_THE_SITES = {
     "HEROKU_APP",
     "HOST",
     "HTTPS_SUFFIX",
+    "IMAGE_RUNNER",
     "HTTP_X_REAL_IP",
     "NAME",
     "NOPASSWD",

@@ -72,7 +72,8 @@ def test_the_template_on_windows_has_the_same_line_ends(tmp_path: Path) -> None:
     copy = tmp_path / "template"
     listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], ROOT)
     for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
+        # A picture may have any bytes.
+        if (ROOT / name).is_file() and not name.endswith(".png"):
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, copy / name)
     assert with_crlf(clone_as_on_windows(tracked(copy), tmp_path / "clone")) == []

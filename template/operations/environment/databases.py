@@ -40,7 +40,7 @@ WORDS = {
 }
 # Files that libpq may be told of, and in part ignores where they are missing.
 FILES = ("passfile", "sslcert", "sslcrl", "sslcrldir", "sslkey", "sslrootcert")
-ROOT_CERTIFICATE = ".postgresql/root.crt"
+ROOT_CERTIFICATE = "~/.postgresql/root.crt"
 # https://docs.djangoproject.com/en/6.1/ref/databases/#transaction-pooling-and-server-side-cursors
 WITHOUT_CURSORS = "disable_server_side_cursors"
 # What sqlite3.connect takes, and what Django's backend takes besides.
@@ -178,12 +178,13 @@ def of_postgresql(settings: dict[str, Any]) -> None:
         del options[WITHOUT_CURSORS]
     # By its name, since projects on SQLite have no psycopg, and their types are checked too.
     libpq = import_module("psycopg.pq")
-    libpqs = {option.keyword.decode() for option in libpq.Conninfo.get_defaults()}
-    refuse_unknown(options, (libpqs | DJANGOS | {WITHOUT_CURSORS}) - UNUSABLE)
+    # With what its own variables give, such as PGSSLROOTCERT.
+    libpqs = {option.keyword.decode(): option.val for option in libpq.Conninfo.get_defaults()}
+    refuse_unknown(options, (libpqs.keys() | DJANGOS | {WITHOUT_CURSORS}) - UNUSABLE)
     refuse_others(options, numbers=NUMBERS, flags={"pool", "server_side_binding"}, words=WORDS)
     if options.get("pool") and find_spec("psycopg_pool") is None:
         raise EnvError("its option pool needs a package that is not installed: uv add 'psycopg[pool]'")
-    refuse_server(settings)
+    refuse_server(settings, certificate=options.get("sslrootcert") or libpqs.get("sslrootcert"))
     refuse_libpqs(libpq, {name: value for name, value in options.items() if name in libpqs})
     # A server that hangs, or whose machine has disappeared, must not hang the site:
     # seconds for a new connection, milliseconds for what a kept one has sent, and seconds
@@ -197,8 +198,12 @@ def of_postgresql(settings: dict[str, Any]) -> None:
     settings["CONN_HEALTH_CHECKS"] = True
 
 
-def refuse_server(settings: dict[str, Any]) -> None:
+def refuse_server(settings: dict[str, Any], certificate: object) -> None:
     """Refuse what names no server or database, and files that are missing.
+
+    Args:
+        settings: the database's.
+        certificate: the root certificate that is named, if any.
 
     Raises:
         EnvError: there is such a thing.
@@ -221,8 +226,7 @@ def refuse_server(settings: dict[str, Any]) -> None:
         ):
             raise EnvError(f"its option {name} names a file that is not there")
     verified = str(options.get("sslmode", "")).startswith("verify-")
-    certificate = options.get("sslrootcert") or os.environ.get("PGSSLROOTCERT")
-    if verified and not certificate and not Path(os.environ.get("HOME", "/"), ROOT_CERTIFICATE).exists():
+    if verified and not certificate and not Path(ROOT_CERTIFICATE).expanduser().exists():
         raise EnvError("its option sslmode needs a certificate: add sslrootcert=system, or the path of one")
     if not isinstance(options.get("assume_role", ""), str):
         raise EnvError("its option assume_role is not the name of a role")
