@@ -25,7 +25,7 @@ def found(pattern: str, file: Path) -> str:
 
 def production(project: Path, variable: str) -> str:
     """Return the default of a variable that the production settings read as a number."""
-    return found(rf'env\.count\("{variable}", (\d+)\)', project / "config/settings/production.py")
+    return found(rf'env\.count\("{variable}", (\d+)(?:, most=\d+)?\)', project / "config/settings/production.py")
 
 
 @pytest.fixture
