@@ -129,10 +129,10 @@ FAULTS: dict[str, tuple[Break, str, list[str]]] = {
         "3/10 check",
         ["ZeroDivisionError", "the code does not start or pass its checks, for the reason above: fix it, and push"],
     ),
-    "a database that does not answer": (
+    "a file that is no database": (
         environment(DATABASE_URL="sqlite:////home/todolist/todo-list/.env?init_command=PRAGMA%20journal_mode%3DDELETE"),
         "3/10 check",
-        ["DATABASE_URL: the database does not answer: file is not a database"],
+        ["/.env is a file of another kind, and no SQLite database"],
     ),
     "an option that is none": (
         environment(

@@ -163,6 +163,10 @@ REPLACED: dict[str, tuple[tuple[Edit, ...], set[str]]] = {
             f"{ACCOUNTS}::test_the_admins_own_page_for_passwords_is_the_sites",
             f"{ACCOUNTS}::test_an_open_session_of_staff_changes_no_account_without_the_password",
             f"{ACCOUNTS}::test_what_staff_changes_is_told_to_the_address_that_was",
+            f"{ACCOUNTS}::test_the_admin_gives_no_account_an_address_that_another_has_confirmed",
+            f"{ACCOUNTS}::test_what_has_to_stay_keeps_its_account[PROTECT]",
+            f"{ACCOUNTS}::test_what_has_to_stay_keeps_its_account[RESTRICT]",
+            f"{PAGES}::test_the_admin_has_the_sites_name_and_no_two_sections_of_the_same",
             # The parametrized name is cut off: `red` reads pytest's summary up to the first space.
             f"{ACCOUNTS}::test_a_reset_password_ends_all_sessions[by",
             f"{PAGES}::test_a_page_that_one_may_not_see_says_so",

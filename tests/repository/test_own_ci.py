@@ -122,7 +122,7 @@ CAUGHT_BY_TESTS = {
     ),
     "style of a project": (appended("template/config/wsgi.py", "\nimport json\n"), "F401"),
     "a question": (
-        text("copier.yml", "project_name | length > 100 ", "project_name | length > 1000 "),
+        text("copier.yml", "elif not project_slug | regex_search", "elif not 'x' | regex_search"),
         "FAILED tests/questions/test_questions.py",
     ),
 }
