@@ -157,7 +157,7 @@ def test_it_refuses_to_start_with_every_reason(engine: Engine, image: str, conta
         (["sh", "-c", "echo as given; exit 7"], {}, 7, "as given"),
         (["wbe"], {}, 127, "wbe is neither a role (web, migrate, manage, dev) nor a program in this image."),
         (["web"], {"RUN_MIGRATIONS": "maybe"}, 3, "RUN_MIGRATIONS is neither true nor false"),
-        (["web"], {"RUN_MIGRATIONS": "true", "DATABASE_URL": "sqlite:////app/db.sqlite3"}, 1, "cannot be written"),
+        (["web"], {"RUN_MIGRATIONS": "true", "DATABASE_URL": "sqlite:////app/db.sqlite3"}, 3, "cannot be written"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
