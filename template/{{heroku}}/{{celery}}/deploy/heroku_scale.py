@@ -27,12 +27,13 @@ LOOK = (
 
 def main() -> int:
     """Scale, and return the exit code."""
-    wanted = dict(found.groups() for found in (re.fullmatch(r"(\w+)=(\d+)", each) for each in sys.argv[1:]) if found)
+    pairs = (re.fullmatch(r"(\w+)=(\d+)", each) for each in sys.argv[1:])
+    wanted = {found[1]: int(found[2]) for found in pairs if found}
     if not wanted or len(wanted) != len(sys.argv) - 1:
         print("FAILED: say which dynos and how many: deploy/heroku_scale.py worker=2", file=sys.stderr)
         return 1
     try:
-        scale(Heroku(os.environ.get("HEROKU_APP")), {kind: int(number) for kind, number in wanted.items()})
+        scale(Heroku(os.environ.get("HEROKU_APP")), wanted)
     except DeployError as error:
         print(f"FAILED: {error}", file=sys.stderr)
         return 1
