@@ -123,10 +123,19 @@ def update_picture(folder: Path, _: Path) -> None:
     project = folder / "updated"
     copier = [sys.executable, "-W", "ignore", "-m", "copier"]
     run(
-        [*copier, "copy", "--quiet", "--defaults", f"--vcs-ref={tag(newest)}", "--data=project_name=Todo List",
-         "--data=platform=docker", str(released), str(project)],
+        [
+            *copier,
+            "copy",
+            "--quiet",
+            "--defaults",
+            f"--vcs-ref={tag(newest)}",
+            "--data=project_name=Todo List",
+            "--data=platform=docker",
+            str(released),
+            str(project),
+        ],
         folder,
-    )  # fmt: skip
+    )
     example = project / ".env.example"
     text = example.read_text()
     theirs = "# TRUSTED_PROXY_COUNT is set in compose.yaml."

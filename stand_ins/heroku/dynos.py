@@ -33,7 +33,7 @@ DEFAULTS = {
 }
 # What they set whatever config vars say.
 FORCED = {"FORWARDED_ALLOW_IPS": "*", "PYTHONUNBUFFERED": "true"}
-# A dyno's memory in MB and its cores, of which they compute the number of web processes: devcenter, "Dyno Types".
+# A dyno's memory in MB and its cores, from which they compute the number of web processes: devcenter, "Dyno Types".
 MACHINES = {"Standard-2X": (1024, 8), "Performance-M": (2560, 2), "Performance-L": (14336, 8)}
 SMALL = (512, 8)
 MB_FOR_A_PROCESS = 256

@@ -109,7 +109,7 @@ def note_outage(request: HttpRequest, **_: Any) -> None:
     error = sys.exception()
     code = getattr(getattr(error, "__cause__", None), "sqlite_errorcode", None)
     if isinstance(error, OperationalError) and code != sqlite3.SQLITE_ERROR:
-        request.outage = True  # type: ignore[attr-defined] # as above
+        request.outage = True  # type: ignore[attr-defined] # Django's types know no attributes of others
 
 
 class RequestMiddleware:

@@ -28,8 +28,7 @@ def test_what_is_deployed_serves_and_goes(engine: Engine, tmp_path: Path) -> Non
         any(eventually(is_over) for _ in range(10))
         found = said.search(server.output())
         assert found, server.output()
-        # Caddy signs the certificate itself.
-        answer = requests.get(found[1], verify=False, timeout=HANGS)  # noqa: S501
+        answer = requests.get(found[1], verify=False, timeout=HANGS)  # noqa: S501 - Caddy signs the certificate itself
         assert (answer.status_code, "Todo List" in answer.text) == (200, True)
         assert server.stop(signal.SIGINT) == -signal.SIGINT
     (slug,) = re.findall(r"^project_slug: (.+)$", (folder / ".copier-answers.yml").read_text(), re.MULTILINE)

@@ -28,6 +28,13 @@ def environment(**changed: str | None) -> Break:
     return write
 
 
+def damaged_database(live: Live) -> None:
+    """Let `.env` name a file that begins like a database and is none."""
+    (live.folder / "damaged.sqlite3").write_bytes(b"SQLite format 3\0" + b"?" * 4096)
+    url = "sqlite:////home/todolist/todo-list/damaged.sqlite3?init_command=PRAGMA%20journal_mode%3DDELETE"
+    environment(DATABASE_URL=url)(live)
+
+
 def added(name: str, content: str) -> Callable[[Path], object]:
     """Add a file to the project."""
 
@@ -129,10 +136,10 @@ FAULTS: dict[str, tuple[Break, str, list[str]]] = {
         "3/10 check",
         ["ZeroDivisionError", "the code does not start or pass its checks, for the reason above: fix it, and push"],
     ),
-    "a file that is no database": (
-        environment(DATABASE_URL="sqlite:////home/todolist/todo-list/.env?init_command=PRAGMA%20journal_mode%3DDELETE"),
+    "a database that does not answer": (
+        damaged_database,
         "3/10 check",
-        ["/.env is a file of another kind, and no SQLite database"],
+        ["DATABASE_URL: the database does not answer: file is not a database"],
     ),
     "an option that is none": (
         environment(
