@@ -51,10 +51,17 @@ def facts() -> dict[str, Any]:
         "mail_printed": settings.MAILERS["default"]["BACKEND"] == "operations.mail.PrintedMail",
         "mails": list(PrintedMail.last),
         "tasks_at_once": str(settings.TASKS["default"]["BACKEND"]).endswith("ImmediateBackend"),
-        "has_admin": get_user_model()._default_manager.filter(is_superuser=True).exists(),
+        "has_admin": has_admin(),
         "own_apps": [app for app in ours if app not in ("accounts", "pages", "assistant")],
         "errors": [*ERRORS, "csrf"],
     }
+
+
+def has_admin() -> bool:
+    """Return whether there is an administrator; there is none before the first `migrate`."""
+    user = get_user_model()
+    tables = connection.introspection.table_names()
+    return user._meta.db_table in tables and user._default_manager.filter(is_superuser=True).exists()
 
 
 def template_release() -> str:

@@ -151,3 +151,14 @@ def test_the_policy_starts_from_nothing_and_an_owners_edits_of_it_leave_the_ship
     )
     run(["ruff", "check"], project, env=env)
     run(["mypy", "config"], project, env=env)
+
+
+HOME = 'from django.test import Client; print(Client(headers={"host": "localhost"}).get("/").text)'
+
+
+def test_the_home_page_says_what_to_do_before_the_first_migrate(render: Render, environments: Environments) -> None:
+    project = render(ci="none")
+    env = project_environment(environments.install(project))
+    page = run(["python", "manage.py", "shell", "--no-imports", "--command", HOME], project, env=env)
+    assert "not applied: <code>uv run python manage.py migrate</code>" in page
+    assert "createsuperuser" in page
