@@ -70,6 +70,7 @@ screenshots: $(UV) ## Take screenshots of all pages, in light, dark and on a pho
 sizes: $(UV) ## Count files, lines and conditions into docs/sizes.md
 	@$(UV) run --quiet python -m scripts.sizes
 
-benchmark: $(UV) ## Measure the time to the first page, and what a request's log line costs
+benchmark: $(UV) ## Measure a copy and an update, the time to the first page, and what a request's log line costs
+	@$(UV) run --quiet python -m benchmarks.copying
 	@$(UV) run --quiet python -m benchmarks.first_page
 	@$(UV) run --quiet python -m benchmarks.request_line

@@ -154,6 +154,10 @@ NIGHTLY = (
         "updates/test_switches.py::test_any_other_switch_equals_a_fresh_render_and_keeps_edits[extras-*",
         "updates/test_switches.py::test_any_other_switch_equals_a_fresh_render_and_keeps_edits[tasks-",
     ),
+    Nightly(
+        "repository/test_costs.py::test_the_benchmark_*",
+        "repository/test_costs.py::test_the_request_id_and_line_cost_little_beside_a_bare_request",
+    ),
     # More of the same.
     Nightly(
         "platforms/test_docker_runbook.py::test_another_major_version_of_postgresql_takes_the_data_along",
