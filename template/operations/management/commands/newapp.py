@@ -145,7 +145,7 @@ class Command(BaseCommand):
             CommandError: an app cannot have this name, or it could not be added to the project.
         """
         if reason := refusal(name):
-            raise CommandError(f"{reason}, and nothing was changed. Another name: make app NAME=todo_list")
+            raise CommandError(f"Nothing was changed: {reason}. Choose another name, like: make app NAME=todo_list")
         create(name)
         self.stdout.write(
             f"Created apps/{name}/, templates/{name}/ and tests/test_{name}.py.\n"
@@ -167,7 +167,7 @@ def refusal(name: str) -> str:
     if there := [place for place in places if (settings.BASE_DIR / place).exists()]:
         return f"{name} is taken: there is {there[0]}"
     if find_spec(name):
-        return f"{name} is the name of a Python module"
+        return f"{name} is the name of a Python module, or of a folder here"
     path = f"/{prefix(name)}/"
     # A pattern that any path fits, such as a CMS's, stays below the new one.
     if path in ("/health/", "/ready/") or route(path) not in (None, route(f"/{secrets.token_hex(8)}/")):
@@ -215,7 +215,7 @@ def create(name: str) -> None:
             shutil.rmtree(base / folder, ignore_errors=True)
         (base / f"tests/test_{name}.py").unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise CommandError(f"{error}. Nothing was changed") from error
+            raise CommandError(f"Nothing was changed: {error}") from error
         raise
 
 
@@ -257,4 +257,4 @@ def migration(name: str) -> None:
         command, cwd=settings.BASE_DIR, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise CommandError(f"{done.stderr.strip()}\n\nNothing was changed: the project does not work with the app")
+        raise CommandError(f"{done.stderr.strip()}\n\nNothing was changed: with the app, the project has the error above.")
