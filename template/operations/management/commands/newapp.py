@@ -257,4 +257,4 @@ def migration(name: str) -> None:
         command, cwd=settings.BASE_DIR, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise CommandError(f"{done.stderr.strip()}\n\nNothing was changed: with the app, the project has the error above.")
+        raise CommandError(f"{done.stderr.strip()}\n\nNothing was changed, because the app leads to this error.")
