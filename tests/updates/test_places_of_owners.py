@@ -22,6 +22,7 @@ ENDS = {
     "config/settings/test.py": 'LOGGING = logs.configuration(level="INFO", request_level="INFO", formatter="json")',
     "config/urls.py": 'handler500 = "apps.pages.views.server_error"',
     "Makefile": "\tuv run djlint --reformat --quiet templates",
+    "Procfile.dev": "web: python manage.py runserver --migrate ${DEVELOPMENT_HOSTS:+0.0.0.0:}$PORT",
     "pyproject.toml": 'ignore = "H006,H030"',
     ".env.example": "# GUNICORN_TIMEOUT=30",
     ".gitignore": ".vscode/",
@@ -34,11 +35,14 @@ OWN = {
     "config/settings/test.py": "\nWEEK_STARTS = 0",
     "config/urls.py": '\nurlpatterns = [path("", include("apps.todo.urls")), *urlpatterns]',
     "Makefile": "\nlint: hello\nhello: ## Say hello\n\techo hello",
+    "Procfile.dev": "css: npx tailwindcss --watch",
     "pyproject.toml": '\n[tool.own]\nname = "hello"',
     ".env.example": "# GREETING=hello",
     ".gitignore": "/hello.txt",
 }
 AT_THE_END: dict[str, Edit] = {name: appended(name, lines) for name, lines in OWN.items()}
+# The ends of files other than settings have been places for owners since 0.6.0, and this one since 0.7.0.
+SINCE = {"Procfile.dev": "0.7.0"}
 # Before the line that ends the reading of environment variables.
 VARIABLE = text("config/settings/production.py", "\nenv.seal()", '\nGREETING = env.str("GREETING", "")\nenv.seal()')
 
@@ -53,8 +57,7 @@ def test_files_that_owners_add_to_end_alike_whatever_the_answers(render: Callabl
 @pytest.mark.parametrize("version", RELEASES)
 def test_an_update_from_each_release_leaves_what_was_added(released: Path, tmp_path: Path, version: str) -> None:
     project = tracked(render_release(released, tmp_path / "project", version, ci="none"))
-    # The ends of the other files have been places for owners since 0.6.0.
-    names = [name for name in OWN if name.startswith("config/") or version >= "0.6.0"]
+    names = [name for name in OWN if version >= SINCE.get(name, "0.6.0") or name.startswith("config/")]
     assert {name: last_line(project / name) for name in names} == {name: ENDS[name] for name in names}
     edit(project, *(AT_THE_END[name] for name in names), VARIABLE)
     commit(project, "Ours")
