@@ -1,5 +1,6 @@
 """The rendered Makefile's targets do what `make help` says."""
 
+import json
 import re
 import shutil
 import signal
@@ -86,15 +87,28 @@ def test_all_that_the_site_needs_runs_in_one_terminal_and_is_reloaded(
         assert eventually(lambda: is_written("as it is now")), server.output()
         assert ("beat.1" in server.output()) == (tasks == "celery")
         # An error in the code ends neither the site nor the worker for longer than until it is corrected.
-        name = project / "config/settings/site.py"
-        good = name.read_text()
-        name.write_text("def (")
+        views = project / "apps/pages/views.py"
+        good = views.read_text()
+        views.write_text("def (")
         assert eventually(lambda: "manage.py worker ended, and is started again" in server.output()), server.output()
-        name.write_text(good)
+        views.write_text(good)
         text("apps/pages/tasks.py", "as it is now", "corrected")(project)
         assert eventually(lambda: is_written("corrected")), server.output()
         server.stop(signal.SIGINT)
     assert eventually(lambda: not at_home(project))
+
+
+def test_a_development_container_installs_the_project_and_forwards_its_port(
+    at_work: tuple[Path, dict[str, str]],
+) -> None:
+    project, env = at_work
+    container = json.loads((project / ".devcontainer/devcontainer.json").read_text())
+    # The test's uv is there; the image's comes from pipx.
+    assert "pipx install uv" in container["postCreateCommand"]
+    run(["sh", "-c", container["postCreateCommand"]], project, env=env)
+    served = re.findall(r"(?m)^PORT \?= (\d+)$", (project / "Makefile").read_text())
+    assert [str(port) for port in container["forwardPorts"]] == served
+    assert container["image"].endswith(f"/python:{(project / '.python-version').read_text().strip()}")
 
 
 def at_home(folder: Path) -> list[str]:

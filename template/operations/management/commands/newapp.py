@@ -253,7 +253,7 @@ def migration(name: str) -> None:
         CommandError: the project does not work with the app.
     """
     command = [sys.executable, "manage.py", "makemigrations", name, "--verbosity=0", "--no-input"]
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - the name has been checked
         command, cwd=settings.BASE_DIR, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     if done.returncode:

@@ -1,7 +1,6 @@
 """`manage.py reloaded PROGRAM`: run a program, and start it again after each change. `make dev-all` runs workers so."""
 
 import argparse
-import os
 import signal
 import subprocess
 import sys
@@ -36,8 +35,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, program: list[str], **__: Any) -> None:
         """Run the program, and look for changes. A program that fails is started again after the next one."""
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-        seen, process = files(settings.BASE_DIR), subprocess.Popen(program)
-        told = False
+        seen, process, told = files(settings.BASE_DIR), start(program), False
         try:
             while True:
                 time.sleep(LOOK)
@@ -45,7 +43,7 @@ class Command(BaseCommand):
                 if now != seen:
                     seen, told = now, False
                     end(process)
-                    process = subprocess.Popen(program)
+                    process = start(program)
                 elif process.poll() is not None and not told:
                     told = True
                     self.stderr.write(f"{' '.join(program)} ended, and is started again after the next change.")
@@ -56,15 +54,21 @@ class Command(BaseCommand):
             end(process)
 
 
-def files(folder: Path) -> dict[str, int]:
+def files(folder: Path) -> dict[Path, int]:
     """Return when each file of the project's code was last changed."""
     found = {}
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in folder.walk():
         folders[:] = [name for name in folders if not name.startswith(".") and name not in OTHERS]
-        for path in (os.path.join(place, name) for name in names if Path(name).suffix in SUFFIXES):
-            with suppress(FileNotFoundError):
-                found[path] = os.stat(path).st_mtime_ns
+        for path in (place / name for name in names):
+            if path.suffix in SUFFIXES:
+                with suppress(FileNotFoundError):
+                    found[path] = path.stat().st_mtime_ns
     return found
+
+
+def start(program: list[str]) -> subprocess.Popen[bytes]:
+    """Start a program."""
+    return subprocess.Popen(program)  # noqa: S603 - the developer's own
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
