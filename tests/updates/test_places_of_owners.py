@@ -112,3 +112,30 @@ def test_a_release_that_changes_what_is_near_leaves_what_was_added(following: Pa
     update(project, FOLLOWING)
     assert not unsettled(project)
     assert not [name for name in OWN if OWN[name] not in (project / name).read_text()]
+
+
+ASSISTANTS = {"AGENTS.md": "# Ours\n", "CLAUDE.md": "Ours.\n"}
+
+
+def test_files_for_coding_assistants_that_were_there_stay(released: Path, tmp_path: Path) -> None:
+    """Many projects had them before the template brought them."""
+    project = tracked(render_release(released, tmp_path / "project", "0.7.0"))
+    edit(project, *(appended(name, content.rstrip()) for name, content in ASSISTANTS.items()))
+    commit(project, "Ours")
+    update(project)
+    assert not unsettled(project)
+    assert {name: (project / name).read_text() for name in ASSISTANTS} == ASSISTANTS
+
+
+def test_files_for_coding_assistants_are_the_owners_from_then_on(following: Path, tmp_path: Path) -> None:
+    project = tracked(render_release(following, tmp_path / "project"))
+    # One that is not wanted is left empty, because Copier writes a deleted one again.
+    (project / "AGENTS.md").write_text("# Ours\n")
+    (project / "CLAUDE.md").write_text("")
+    commit(project, "Ours")
+    edit(following / "template", text("AGENTS.md", "# For coding assistants", "# For all assistants"))
+    edit(following / "template", appended("CLAUDE.md", "See README.md."))
+    release(following, FOLLOWING)
+    update(project, FOLLOWING)
+    assert not unsettled(project)
+    assert [(project / name).read_text() for name in ASSISTANTS] == ["# Ours\n", ""]
