@@ -83,6 +83,10 @@ def test_all_that_the_site_needs_runs_in_one_terminal_and_is_reloaded(
         server.wait_until_it_answers(f"http://127.0.0.1:{port}/")
         assert "run in a worker" in page(f"http://127.0.0.1:{port}/")
         assert eventually(lambda: is_written("as it was")), server.output()
+        # An email that another process sent is on the home page too.
+        run(["uv", "run", "python", "manage.py", "sendtestemail", "ann@example.com"], project, env=asks)
+        assert "to ann@example.com" in page(f"http://127.0.0.1:{port}/")
+        assert "To: ann@example.com" in run(["make", "mails"], project, env=env)
         text("apps/pages/tasks.py", "as it was", "as it is now")(project)
         assert eventually(lambda: is_written("as it is now")), server.output()
         assert ("beat.1" in server.output()) == (tasks == "celery")
