@@ -56,6 +56,11 @@ def blocks(page: Path) -> list[Block]:
     return found
 
 
+def noise(printed: str) -> list[str]:
+    """Return the lines in which a program warns of what nobody can act on: they teach people to look away."""
+    return re.findall(r"(?m)^.*(?:level=warning|WARN\[|variable is not set|ignore names|\[warn\]).*", printed)
+
+
 def not_as_shown(page: Path, heading: str, printed: str) -> list[str]:
     """Return the lines that a section shows as output and that were not printed in this order.
 
@@ -71,11 +76,6 @@ def not_as_shown(page: Path, heading: str, printed: str) -> list[str]:
         else:
             missing.append(line)
     return missing
-
-
-def noise(printed: str) -> list[str]:
-    """Return the lines in which a program warns of what nobody can act on: they teach people to look away."""
-    return re.findall(r"(?m)^.*(?:level=warning|WARN\[|variable is not set|ignore names|\[warn\]).*", printed)
 
 
 class Reader:
