@@ -6,9 +6,11 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stand_ins.object_storage import object_storage
 from tests.support.containers import Deployment, Engine, Projects
@@ -16,6 +18,7 @@ from tests.support.environments import run
 from tests.support.faults import QUICK
 from tests.support.rendering import question_choices
 from tests.support.runbooks import PASTED, Reader, blocks
+from tests.support.servers import eventually
 from tests.support.smoke import CHECKS
 from tests.support.traffic import steady_traffic, visitors
 
@@ -205,7 +208,7 @@ def drill(reading: Reading) -> None:
     reader, deployment = reading.reader, reading.deployment
     reading.release("apps/pages/urls.py", "urlpatterns = [", "urlpatterns = []\n_ = [")
     said = reader.paste("deploy/docker.sh", code=1)
-    assert "FAILED: went back: what was live before serves" in said, said
+    assert "FAILED: rolled back: the previous image serves" in said, said
     assert reading.serves("Shopping List")
     assert passed(deployment.compose("run", "--rm", "smoke"))
     run(["git", "revert", "--no-edit", "HEAD"], reading.project)
@@ -292,6 +295,11 @@ def test_backups_are_whole_or_not_there(projects: Projects, tmp_path: Path, data
         (deployment.project / ".env").write_text("BACKUP_KEEP=2\n")
         second = service("backup").splitlines()[-1].removeprefix("/backups/")
         assert listed() == [second, newest]
+        # The service of each night does the same at its time, which is in the next minute here.
+        command = yaml.safe_load((deployment.project / "compose.yaml").read_text())["services"]["nightly"]["command"]
+        soon = (datetime.now(UTC) + timedelta(minutes=1)).strftime("%H:%M")
+        shell(shlex.join(["docker", "compose", "run", "--detach", "--no-TTY", "nightly", soon, *command[1:]]))
+        assert eventually(lambda: listed()[0] != second and listed()[1:] == [second], 120)
         assert deployment.get("/ready/").status_code == 200
 
 
@@ -345,7 +353,7 @@ def test_what_is_broken_off_or_cannot_work_goes_back(reading: Reading) -> None:
     _, said = deploying.communicate(timeout=120)
     assert deploying.returncode == 1
     assert "FAILED: broken off" in said
-    assert "went back: what was live before serves" in said
+    assert "rolled back: the previous image serves" in said
     assert reading.deployment.container("web")["Image"] == live
     assert reading.serves("Todo List")
 
