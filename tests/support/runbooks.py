@@ -123,6 +123,5 @@ class Reader:
             check=False,
         )
         assert done.returncode == code, f"code {done.returncode} from\n{text}\n\n{done.stdout}"
-        open("/tmp/runbooks1/captured.txt","a").write(f"$$$ {text}\n{done.stdout}\n")
         assert not noise(done.stdout), f"warnings from\n{text}\n\n{done.stdout}"
         return done.stdout
