@@ -276,7 +276,7 @@ def test_one_variable_sets_the_limit_for_nginx_and_django(machine: Machine, depl
     (block,) = (
         block.text
         for block in blocks(deployed_machine[1] / "docs/deploy.md")
-        if block.heading == "Certificate and nginx, as root"
+        if block.section == "Certificate and nginx"
     )
     paste = block[block.index("megabytes=") :]
     install = f"cd /srv/{SLUG}/repository\n{paste}\nsystemctl restart {SLUG}-web"
@@ -300,7 +300,7 @@ def test_a_second_site_has_its_place_in_nginx_too(machine: Machine, render: Call
     site, folder = "/etc/nginx/sites-available/chores", "/srv/chores/repository/deploy"
     project = render(platform="gunicorn", project_slug="chores", domain="chores.example.com")
     (block,) = (
-        block.text for block in blocks(project / "docs/deploy.md") if block.heading == "Certificate and nginx, as root"
+        block.text for block in blocks(project / "docs/deploy.md") if block.section == "Certificate and nginx"
     )
     config = (project / "deploy/nginx.conf").read_text().replace("live/chores.example.com/", f"live/{DOMAIN}/")
     paste = f"cd {folder}/..\nMAX_BODY_MB=\n{block[block.index('megabytes=') :]}"

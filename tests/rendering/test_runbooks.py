@@ -9,6 +9,7 @@ import pytest
 
 from scripts.renders import File, Renders
 from tests.support.rendering import question_choices
+from tests.support.runbooks import PASTED, blocks
 from tests.support.smoke import CHECKS
 
 # Words of a page outside its blocks of code, where a link is its text.
@@ -116,3 +117,8 @@ def test_links_to_sections_of_a_runbook_are_right(pages: Pages, platform: str) -
         shortest = min((page for _, page in pages(platform)), key=len)
         named = set(re.findall(r"(?<!\*)\*([A-Z][^*]+)\*(?!\*)", text)) - {"Italics"}
         assert named <= {*headings(shortest), UPGRADE, "Deploy from CI"}, answers
+
+
+def test_each_block_for_a_machine_of_ones_own_says_whose_it_is(render: Callable[..., Path]) -> None:
+    pasted = [block for block in blocks(render(platform="gunicorn") / PAGE) if block.language == PASTED]
+    assert all(re.search("(as root|as deploy|on your own machine):$", block.lead, re.IGNORECASE) for block in pasted)
