@@ -191,7 +191,10 @@ def test_the_page_differs_with_the_database_by_its_secrets_and_backups_alone(ren
     others = ["Create the secrets", "Backups", "Restore"]
     assert [block.section or block.heading for block in with_file if block.text not in known] == others
     there = {block.text for block in with_file}
-    assert {block.section or block.heading for block in with_server if block.text not in there} == {*others, ANOTHER_VERSION}
+    assert {block.section or block.heading for block in with_server if block.text not in there} == {
+        *others,
+        ANOTHER_VERSION,
+    }
 
 
 @pytest.mark.parametrize("reading", ["sqlite"], indirect=True)

@@ -299,9 +299,7 @@ def test_a_second_site_has_its_place_in_nginx_too(machine: Machine, render: Call
     """Run the runbook's block, also in the form for older nginx versions, with the first site's certificate."""
     site, folder = "/etc/nginx/sites-available/chores", "/srv/chores/repository/deploy"
     project = render(platform="gunicorn", project_slug="chores", domain="chores.example.com")
-    (block,) = (
-        block.text for block in blocks(project / "docs/deploy.md") if block.section == "Certificate and nginx"
-    )
+    (block,) = (block.text for block in blocks(project / "docs/deploy.md") if block.section == "Certificate and nginx")
     config = (project / "deploy/nginx.conf").read_text().replace("live/chores.example.com/", f"live/{DOMAIN}/")
     paste = f"cd {folder}/..\nMAX_BODY_MB=\n{block[block.index('megabytes=') :]}"
     machine.run(f"mkdir -p {folder} /etc/chores && touch /etc/chores/environment")

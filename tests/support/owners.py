@@ -46,11 +46,14 @@ class Owner:
 
     def session(self, command: Sequence[str]) -> list[str]:
         """Return the command that runs `command` as the user that the runbook names above the block."""
-        return self.machine.command(["env", *(f"{name}={value}" for name, value in self.variables.items()), *command], self.user)
+        return self.machine.command(
+            ["env", *(f"{name}={value}" for name, value in self.variables.items()), *command], self.user
+        )
 
     def follow(self, heading: str, section: str = "") -> str:
         """Run the blocks under the next heading, as `Reader.follow` does; return their output."""
-        printed, following = [], self.reader.left[0].heading
+        printed: list[str] = []
+        following = self.reader.left[0].heading
         while self.reader.left and self.reader.left[0].heading == following:
             if printed and section not in ("", self.reader.left[0].section):
                 break

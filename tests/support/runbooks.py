@@ -104,7 +104,7 @@ class Reader:
         """
         assert self.left, f"nothing is left to follow under {heading}"
         assert self.left[0].heading == heading, f"the next blocks are under {self.left[0].heading!r}, not {heading!r}"
-        printed = []
+        printed: list[str] = []
         assert section in ("", self.left[0].section), f"the next blocks are under {self.left[0].section!r}"
         while self.left and self.left[0].heading == heading and section in ("", self.left[0].section):
             if most and len(printed) == most:
