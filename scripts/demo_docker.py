@@ -43,7 +43,7 @@ def slug() -> str:
 def configure(project: Path, http_port: int, https_port: int) -> None:
     """Create the secrets as the runbook says, and the file with the ports."""
     pasted = [
-        block for block in blocks(project / "docs/deploy.md") if (block.heading, block.language) == (SECRETS, PASTED)
+        block for block in blocks(project / "docs/deploy.md") if (block.section, block.language) == (SECRETS, PASTED)
     ]
     for block in pasted:
         subprocess.run(["bash", "-c", block.text], cwd=project, check=True)

@@ -136,10 +136,10 @@ class Renders:
         }
         return {**asked, "_src_path": SOURCE}
 
-    def files(self) -> dict[str, File]:
-        """Return all files of all projects, by their paths in a project."""
+    def files(self, name: str = "") -> dict[str, File]:
+        """Return the files of all projects whose names begin like this, by their paths in a project."""
         found: dict[str, list[File]] = {}
-        for source in sorted((self.template / "template").rglob("*")):
+        for source in sorted((self.template / "template").rglob(f"{name}*")):
             if source.is_file():
                 for path, file in self._rendered(source):
                     found.setdefault(path, []).append(file)

@@ -14,7 +14,8 @@ from tests.support.servers import free_port
 class Postbox:
     """The email that a mail server has received, and the name that the client gave in its greeting."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str) -> None:
+        self.host = host
         self.port = free_port()
         self.mails: list[Message] = []
         self.recipients: list[str] = []
@@ -23,7 +24,7 @@ class Postbox:
     @property
     def url(self) -> str:
         """Return the server's URL for EMAIL_URL."""
-        return f"smtp://127.0.0.1:{self.port}"
+        return f"smtp://{self.host}:{self.port}"
 
     async def handle_DATA(self, _server: Any, session: Any, envelope: Any) -> str:
         """Keep an email."""
@@ -46,10 +47,10 @@ def text_of(mail: Message) -> str:
 
 
 @contextlib.contextmanager
-def mail_server() -> Iterator[Postbox]:
-    """Run a mail server on loopback until the end of the block."""
-    box = Postbox()
-    controller = Controller(box, hostname="127.0.0.1", port=box.port)
+def mail_server(host: str = "127.0.0.1") -> Iterator[Postbox]:
+    """Run a mail server on loopback, or on the address of a container's network, until the end of the block."""
+    box = Postbox(host)
+    controller = Controller(box, hostname=host, port=box.port)
     controller.start()
     try:
         yield box

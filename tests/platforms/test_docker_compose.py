@@ -44,7 +44,7 @@ def test_only_caddy_can_be_reached_from_outside(deployed: Deployment) -> None:
         assert not any(published.values()), service
     # So only Caddy can reach gunicorn, which trusts its headers. `migrate` connects only to a database.
     front = deployed.engine.inspect(f"{deployed.name}_front")[0]["Containers"].values()
-    assert sorted(each["Name"].split("-")[-2] for each in front) == ["caddy", "web"]
+    assert sorted(each["Name"].split("-")[-2] for each in front) == ["caddy", "schedule", "web"]
     (back,) = deployed.engine.inspect(f"{deployed.name}_back")
     assert back["Internal"] is True
 
@@ -55,7 +55,7 @@ def test_what_runs_on_this_machine_has_a_name_in_the_containers(deployed: Deploy
     assert said.split()[0] == bridge["IPAM"]["Config"][0]["Gateway"]
 
 
-@pytest.mark.parametrize("service", ["caddy", "web", "migrate", "database"])
+@pytest.mark.parametrize("service", ["caddy", "web", "migrate", "schedule", "nightly", "database"])
 def test_every_container_is_held_to_what_it_needs(deployed: Deployment, service: str) -> None:
     limits = deployed.container(service)["HostConfig"]
     assert limits["ReadonlyRootfs"] is True
@@ -65,7 +65,7 @@ def test_every_container_is_held_to_what_it_needs(deployed: Deployment, service:
     assert limits["PidsLimit"] > 0
     assert limits["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "5"}
     assert limits["RestartPolicy"]["Name"] == ("no" if service == "migrate" else "unless-stopped")
-    if service in ("web", "migrate"):
+    if service in ("web", "migrate", "schedule"):
         assert deployed.container(service)["Config"]["User"] == "1001:1001"
         assert not limits["CapAdd"]
 
@@ -73,7 +73,7 @@ def test_every_container_is_held_to_what_it_needs(deployed: Deployment, service:
 def test_no_secret_stands_where_docker_shows_it(deployed: Deployment) -> None:
     for secret in ("secret_key", "database_password"):
         value = (deployed.project / "secrets" / secret).read_text()
-        for service in ("caddy", "web", "migrate", "database"):
+        for service in ("caddy", "web", "migrate", "schedule", "nightly", "database"):
             assert value not in str(deployed.container(service)), (secret, service)
     assert (deployed.project / "secrets").stat().st_mode & 0o777 == 0o700
 

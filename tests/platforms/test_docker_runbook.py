@@ -6,16 +6,20 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
+from stand_ins.mail_server import mail_server
 from stand_ins.object_storage import object_storage
 from tests.support.containers import Deployment, Engine, Projects
 from tests.support.environments import run
 from tests.support.faults import QUICK
 from tests.support.rendering import question_choices
-from tests.support.runbooks import PASTED, Reader, blocks
+from tests.support.runbooks import Reader, blocks
+from tests.support.servers import eventually
 from tests.support.smoke import CHECKS
 from tests.support.traffic import steady_traffic, visitors
 
@@ -24,9 +28,10 @@ Render = Callable[..., Path]
 # Blocks that cannot be run here, and why.
 NOT_RUN = {
     "git clone": "the repository is the reader's own",
-    "createsuperuser": "it asks for an address and a password; the tests of compose make an account without asking",
     "DOMAIN=": "a certificate needs a name that the world finds; the page is followed on localhost",
-    "enable_ipv6": "it asks for a machine with an IPv6 address",
+    "createsuperuser": "it asks for an address and a password; the tests of compose make an account without asking",
+    "enable_ipv6": "it needs a machine with an IPv6 address",
+    "email_url=": "the mail server is the reader's own; the test sets these variables to its own",
     "STACK_NAME=": "the page is followed in one folder; a test of compose has two",
 }
 
@@ -39,9 +44,9 @@ class Migration(migrations.Migration):
     operations = [migrations.RunSQL("CREATE TABLE note (id integer)", "DROP TABLE note")]
 """
 
-ANOTHER_VERSION = "Another major version of PostgreSQL"
+ANOTHER_VERSION = "Upgrade PostgreSQL"
 # The page's sections about data, after the site is live.
-KEEPING = ("Undo a migration", "Backups", "Restore", "Stop, and start again")
+KEEPING = ("Undo a migration", "Backups", "Restore", "Maintenance mode")
 
 COUNT = "from apps.accounts.models import User; print('accounts:', User.objects.count())"
 
@@ -91,6 +96,10 @@ def reading(request: pytest.FixtureRequest, engine: Engine, render: Render, tmp_
     run(["git", "init", "--quiet", "--initial-branch=main"], project)
     run(["git", "add", "--all"], project)
     run(["git", "commit", "--quiet", "--message", "Start"], project)
+    # The Git host that the page pulls from.
+    run(["git", "clone", "--quiet", "--bare", str(project), str(tmp_path / "origin.git")], tmp_path)
+    run(["git", "remote", "add", "origin", str(tmp_path / "origin.git")], project)
+    run(["git", "push", "--quiet", "--set-upstream", "origin", "main"], project)
     (tmp_path / "state").mkdir()
     with Deployment(engine, project) as deployment:
         yield Reading(deployment, tmp_path / "state")
@@ -99,7 +108,7 @@ def reading(request: pytest.FixtureRequest, engine: Engine, render: Render, tmp_
 @pytest.mark.parametrize("database", question_choices("database"))
 def test_little_of_the_page_cannot_be_run(render: Render, database: str) -> None:
     page = render(database=database) / "docs/deploy.md"
-    others = [block.text for block in blocks(page) if block.language != PASTED]
+    others = [block.text for block in blocks(page) if block.language == "console"]
     assert len(others) == len(NOT_RUN)
     for text, reason in zip(others, NOT_RUN, strict=True):
         assert reason in text
@@ -108,11 +117,12 @@ def test_little_of_the_page_cannot_be_run(render: Render, database: str) -> None
 @pytest.mark.parametrize("reading", ["postgresql"], indirect=True)
 def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
     reader, deployment = reading.reader, reading.deployment
-    assert f"The site's name on it is {deployment.name}." in reader.follow("Before the first deploy")
-    reader.follow("Create the secrets")
+    assert f"The site's name on it is {deployment.name}." in reader.follow("Before you start")
+    reader.follow("First deploy", "Create the secrets")
     taken = run(["git", "status", "--short", "--untracked-files=all"], reading.project)
     assert taken == "", "git would take a secret"
-    reader.follow("Start it on localhost")
+    said = reader.follow("First deploy", "Start the site")
+    assert passed(said), said
     assert reading.serves("Todo List")
 
     # A deploy under traffic, and then the same steps by hand.
@@ -126,9 +136,8 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
     assert not traffic.failures
     assert traffic.succeeded.total() > 20
     reader.follow("Deploy")
-    assert passed(reader.follow("Check the live site"))
+    assert passed(reader.follow("Verify"))
     assert re.search(r'"requests": \d+', reader.follow("Logs"))
-    assert "0 uploads would be deleted" in reader.follow("Scheduled jobs")
 
     drill(reading)
 
@@ -148,7 +157,11 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
     assert deployment.container("web")["Image"] == old
     assert "0002_note" not in reading.manage("showmigrations", "accounts")
 
-    reader.follow("Change the environment")
+    before = (reading.project / "secrets/secret_key").read_text()
+    reader.follow("Rotate the secret key")
+    assert (reading.project / "secrets/secret_key_fallbacks").read_text() == before
+    assert (reading.project / "secrets/secret_key").read_text() != before
+    reader.follow("Environment variables")
     assert "WARNING" in (reading.project / ".env").read_text()
     (reading.project / ".env").write_text("CONN_MAX_AGE=never\n")
     assert "CONN_MAX_AGE: not a whole number" in reader.paste("docker compose run --rm migrate", code=3)
@@ -161,22 +174,35 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
     assert not reader.left
 
 
+def write_an_email(reading: Reading) -> None:
+    """Follow *Email* with a mail server of this machine."""
+    with mail_server(reading.deployment.way_out()) as postbox:
+        told = {"email_url": postbox.url, "sender": "site@example.com", "recipient": "you@example.com"}
+        reading.reader.environment |= told
+        reading.reader.follow("Email")
+    assert postbox.recipients == ["you@example.com"]
+    assert postbox.mails[0]["From"] == "site@example.com"
+
+
 def test_the_page_differs_with_the_database_by_its_secrets_and_backups_alone(render: Render) -> None:
     """So all blocks are run with PostgreSQL only, and these sections with both."""
     with_server, with_file = [blocks(render(database=name) / "docs/deploy.md") for name in ("postgresql", "sqlite")]
     known = {block.text for block in with_server}
     others = ["Create the secrets", "Backups", "Restore"]
-    assert [block.heading for block in with_file if block.text not in known] == others
+    assert [block.section or block.heading for block in with_file if block.text not in known] == others
     there = {block.text for block in with_file}
-    assert {block.heading for block in with_server if block.text not in there} == {*others, ANOTHER_VERSION}
+    assert {block.section or block.heading for block in with_server if block.text not in there} == {
+        *others,
+        ANOTHER_VERSION,
+    }
 
 
 @pytest.mark.parametrize("reading", ["sqlite"], indirect=True)
 def test_what_a_database_in_a_file_asks_for_is_followed_too(reading: Reading) -> None:
     """Run all blocks that change or back up data; the other blocks are the same as for PostgreSQL."""
     reader = reading.reader
-    for heading in ("Before the first deploy", "Create the secrets", "Start it on localhost"):
-        reader.follow(heading)
+    reader.follow("Before you start")
+    reader.follow("First deploy")
     old = reading.deployment.container("web")["Image"]
     (reading.project / "apps/accounts/migrations/0002_note.py").write_text(UNDONE)
     reading.commit("Add a table")
@@ -193,10 +219,22 @@ def come_back(reading: Reading) -> None:
     account = {"DJANGO_SUPERUSER_EMAIL": "admin@example.com", "DJANGO_SUPERUSER_PASSWORD": secrets.token_urlsafe()}
     reading.manage("createsuperuser", "--noinput", **account)
     reader.follow("Backups")
+    # Caddy makes a new authority.
+    Path(reading.deployment.authority()).unlink()
     reading.deployment.compose("down", "--volumes")
     assert passed(reader.follow("Restore"))
     assert "accounts: 1" in reading.manage("shell", "--command", COUNT)
-    reader.follow("Stop, and start again")
+    if any(block.heading == "Email" for block in reader.left):
+        write_an_email(reading)
+        assert "0 uploads would be deleted" in reader.follow("Scheduled jobs")
+    # Visitors are told to come back, and then everything is stopped and started.
+    reader.paste(reader.left.pop(0).text)
+    answer = reading.deployment.get("/")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "300")
+    assert "Down for maintenance" in answer.text
+    reader.paste(reader.left.pop(0).text)
+    assert reading.deployment.get("/").status_code == 200
+    reader.follow("Maintenance mode")
     assert "accounts: 1" in reading.manage("shell", "--command", COUNT)
 
 
@@ -205,7 +243,7 @@ def drill(reading: Reading) -> None:
     reader, deployment = reading.reader, reading.deployment
     reading.release("apps/pages/urls.py", "urlpatterns = [", "urlpatterns = []\n_ = [")
     said = reader.paste("deploy/docker.sh", code=1)
-    assert "FAILED: went back: what was live before serves" in said, said
+    assert "FAILED: rolled back: the previous image serves" in said, said
     assert reading.serves("Shopping List")
     assert passed(deployment.compose("run", "--rm", "smoke"))
     run(["git", "revert", "--no-edit", "HEAD"], reading.project)
@@ -292,6 +330,12 @@ def test_backups_are_whole_or_not_there(projects: Projects, tmp_path: Path, data
         (deployment.project / ".env").write_text("BACKUP_KEEP=2\n")
         second = service("backup").splitlines()[-1].removeprefix("/backups/")
         assert listed() == [second, newest]
+        # The service of each night does the same at its time, which is in the next minute here.
+        command = yaml.safe_load((deployment.project / "compose.yaml").read_text())["services"]["nightly"]["command"]
+        soon = (datetime.now(UTC) + timedelta(minutes=1)).strftime("%H:%M")
+        shell(shlex.join(["docker", "compose", "run", "--detach", "--no-TTY", "nightly", soon, *command[1:]]))
+        # That may be longer than one wait.
+        assert any(eventually(lambda: listed()[1:] == [second]) for _ in range(3))
         assert deployment.get("/ready/").status_code == 200
 
 
@@ -322,8 +366,8 @@ def test_a_backup_goes_into_the_bucket_and_comes_back(projects: Projects, tmp_pa
 
 @pytest.mark.parametrize("reading", ["sqlite"], indirect=True)
 def test_what_is_broken_off_or_cannot_work_goes_back(reading: Reading) -> None:
-    for heading in ("Before the first deploy", "Create the secrets", "Start it on localhost"):
-        reading.reader.follow(heading)
+    reading.reader.follow("Before you start")
+    reading.reader.follow("First deploy")
     live = reading.deployment.container("web")["Image"]
     reading.release("config/settings/site.py", "Todo List", "Shopping List")
     # An interrupt, by Ctrl-C or by CI, while the new container starts.
@@ -345,7 +389,7 @@ def test_what_is_broken_off_or_cannot_work_goes_back(reading: Reading) -> None:
     _, said = deploying.communicate(timeout=120)
     assert deploying.returncode == 1
     assert "FAILED: broken off" in said
-    assert "went back: what was live before serves" in said
+    assert "rolled back: the previous image serves" in said
     assert reading.deployment.container("web")["Image"] == live
     assert reading.serves("Todo List")
 

@@ -18,7 +18,7 @@ from tests.support.smoke import CHECKS
 from tests.support.workers import ask_for_a_task, is_done
 
 # The runbook's section about tasks.
-TASKS = "Tasks and scheduled jobs"
+TASKS = "Scheduled jobs"
 WORKERS = {"database": ["worker", "schedule"], "celery": ["worker", "beat"]}
 # Each answer to `tasks` with another database.
 DATABASES = {"database": "sqlite", "celery": "postgresql"}

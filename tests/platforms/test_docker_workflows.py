@@ -186,7 +186,7 @@ def test_github_deploys_what_is_pushed_and_goes_back(repository: Path, remote: R
     refuses_an_image_for_another_processor(remote)
     code, said = on_github(repository, remote, break_the_site(repository), tmp_path)
     assert code == 1
-    assert "went back: what was live before serves" in said, said
+    assert "rolled back: the previous image serves" in said, said
     assert eventually(lambda: "Todo List" in remote.server.get("/").text)
 
 

@@ -125,10 +125,10 @@ def test_the_compose_files_follow_the_specification(render: Render, database: st
     for name in ("compose.yaml", "compose.dev.yaml"):
         run_tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", name, folder=project)
     services = yaml.safe_load((project / "compose.yaml").read_text())["services"]
-    expected = {"caddy", "web", "migrate", "backup", "restore", "smoke"}
+    expected = {"caddy", "web", "migrate", "backup", "restore", "nightly", "smoke"}
     if database == "postgresql":
         expected.add("database")
-    roles = {"none": set(), "database": {"worker", "schedule"}, "celery": {"worker", "beat", "broker", "flower"}}
+    roles = {"none": {"schedule"}, "database": {"worker", "schedule"}, "celery": {"worker", "beat", "broker", "flower"}}
     assert set(services) == expected | roles[tasks]
 
 

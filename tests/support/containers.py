@@ -180,7 +180,7 @@ def make_secrets(project: Path) -> None:
     (text,) = (
         block.text
         for block in blocks(project / "docs/deploy.md")
-        if block.language == PASTED and block.heading == "Create the secrets" and "mkdir" in block.text
+        if block.language == PASTED and block.section == "Create the secrets"
     )
     subprocess.run(["bash", "-c", text], cwd=project, check=True)
 

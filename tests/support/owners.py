@@ -10,7 +10,7 @@ from stand_ins.machines import Machine
 from tests.support.environments import run, uv
 from tests.support.faults import Change
 from tests.support.repositories import commit
-from tests.support.runbooks import Reader
+from tests.support.runbooks import Block, Reader
 from tests.support.workflows import Runner
 
 SLUG = "todo-list"
@@ -21,8 +21,8 @@ NAMES = (DOMAIN, f"www.{DOMAIN}")
 REPOSITORY = "/srv/git/todo-list.git"
 # The folder on the machine where a user's shell keeps its state between two blocks.
 STATE = Path("/var/tmp")  # noqa: S108 - of a machine that is thrown away
-# Who pastes the blocks of a section, by the end of its heading.
-WHO = {"on your own machine": "developer", "as root": "root", "as deploy": "deploy"}
+# Who pastes a block, by the end of the line above it.
+WHO = {"on your own machine:": "developer", "as root:": "root", "as deploy:": "deploy"}
 DEPLOY = f"cd /srv/{SLUG}/repository && uv run --quiet python deploy/machine.py"
 
 
@@ -31,6 +31,7 @@ class Owner:
 
     Attributes:
         machine: the machine that is deployed to.
+        variables: what the runbook asks its reader to set.
         project: the project's repository, outside the machine.
         reader: the runbook, and the position in it.
     """
@@ -39,26 +40,43 @@ class Owner:
         self.machine = machine
         self.project = project
         self.user = "root"
-        # `repository` is the variable that the runbook asks its reader to set.
+        # What the runbook asks its reader to set.
+        self.variables = {"repository": REPOSITORY}
         self.reader = Reader(project / "docs/deploy.md", STATE, machine.engine.environment, self.session)
 
     def session(self, command: Sequence[str]) -> list[str]:
-        """Return the command that runs `command` as the user that the runbook's heading names."""
-        return self.machine.command(["env", f"repository={REPOSITORY}", *command], self.user)
+        """Return the command that runs `command` as the user that the runbook names above the block."""
+        return self.machine.command(
+            ["env", *(f"{name}={value}" for name, value in self.variables.items()), *command], self.user
+        )
 
-    def follow(self, heading: str) -> str:
-        """Run the blocks of the next section, which must have this heading; return their output."""
-        (self.user,) = (user for end, user in WHO.items() if heading.endswith(f", {end}"))
+    def follow(self, heading: str, section: str = "") -> str:
+        """Run the blocks under the next heading, as `Reader.follow` does; return their output."""
+        printed: list[str] = []
+        following = self.reader.left[0].heading
+        while self.reader.left and self.reader.left[0].heading == following:
+            if printed and section not in ("", self.reader.left[0].section):
+                break
+            self.become(self.reader.left[0])
+            printed.append(self.reader.follow(heading, section, most=1))
+        return "".join(printed)
+
+    def paste(self, block: Block) -> str:
+        """Run a block as the user whom the runbook names; return its output."""
+        self.become(block)
+        return self.reader.paste(block.text)
+
+    def become(self, block: Block) -> None:
+        """Change to the session of the user whom the runbook names above a block."""
+        (self.user,) = (user for end, user in WHO.items() if block.lead.lower().endswith(end))
         self.reader.state = STATE / self.user
         self.machine.run(f"mkdir -p {self.reader.state}", self.user)
-        return self.reader.follow(heading)
 
     def follow_to_the_first_deploy(self) -> None:
         """Follow the runbook up to and including the first deploy, without the rehearsal, which is not on the machine."""
-        self.reader.left = [block for block in self.reader.left if not block.heading.startswith("Rehearse")]
-        while not self.reader.left[0].heading.startswith("Deploy"):
-            self.follow(self.reader.left[0].heading)
-        self.follow("Deploy, as deploy")
+        self.reader.left = [block for block in self.reader.left if block.section != "Rehearse"]
+        self.follow("First deploy")
+        self.follow("Deploy")
 
     def settle(self) -> None:
         """Set up on the machine what the developer, the Git host and the certificate authority have elsewhere."""

@@ -30,28 +30,36 @@ class Block:
         heading: the second-level heading above the block.
         language: the block's language, as the page names it.
         text: its lines.
+        section: the third-level heading above it; an empty text if there is none.
+        lead: the last line of text above it.
     """
 
     heading: str
     language: str
     text: str
+    section: str = ""
+    lead: str = ""
 
 
 def blocks(page: Path) -> list[Block]:
     """Return the code blocks of a Markdown page, in order."""
     found: list[Block] = []
-    heading, language, lines = "", None, [""]
+    heading, section, lead, language, lines = "", "", "", None, [""]
     for line in page.read_text().splitlines():
         if language is not None:
             if line == "```":
-                found.append(Block(heading, language, "\n".join(lines)))
+                found.append(Block(heading, language, "\n".join(lines), section, lead))
                 language = None
             else:
                 lines.append(line)
         elif line.startswith("```"):
             language, lines = line.removeprefix("```"), []
         elif line.startswith("## "):
-            heading = line.removeprefix("## ")
+            heading, section = line.removeprefix("## "), ""
+        elif line.startswith("### "):
+            section = line.removeprefix("### ")
+        elif line:
+            lead = line
     assert language is None, f"{page} has a block that does not end"
     return found
 
@@ -102,16 +110,24 @@ class Reader:
         self.command = command
         self.left = [block for block in blocks(page) if block.language == PASTED]
 
-    def follow(self, heading: str) -> str:
-        """Paste the blocks of the next section that has any, which must have this heading; return their output.
+    def follow(self, heading: str, section: str = "", most: int = 0) -> str:
+        """Paste the blocks under the next heading that has any, which must be this one; return their output.
+
+        Args:
+            heading: the second-level heading.
+            section: the third-level heading, to paste only the blocks under it.
+            most: the number of blocks to paste, if not all.
 
         Raises:
             AssertionError: another section comes first, or a command failed; the message is its output.
         """
         assert self.left, f"nothing is left to follow under {heading}"
-        assert self.left[0].heading == heading, f"the next blocks stand under {self.left[0].heading!r}, not {heading!r}"
-        printed = []
-        while self.left and self.left[0].heading == heading:
+        assert self.left[0].heading == heading, f"the next blocks are under {self.left[0].heading!r}, not {heading!r}"
+        printed: list[str] = []
+        assert section in ("", self.left[0].section), f"the next blocks are under {self.left[0].section!r}"
+        while self.left and self.left[0].heading == heading and section in ("", self.left[0].section):
+            if most and len(printed) == most:
+                break
             printed.append(self.paste(self.left.pop(0).text))
         return "".join(printed)
 

@@ -136,7 +136,7 @@ def go_back(site: Site, before: Release | None, failed: Release) -> str:
     except BROKEN as error:
         return f"Rolling back to {before.name} failed too: {reason(error)}"
     site.releases.remove(failed)
-    return f"Rolled back: {serving(before)}. Migrations of {failed.name} are still applied: docs/deploy.md."
+    return f"Rolled back: {serving(before)}. Migrations of {failed.name} are still applied: docs/deploy.md, Undo a migration."
 
 
 def roll_back(site: Site, name: str | None) -> None:
@@ -151,7 +151,7 @@ def roll_back(site: Site, name: str | None) -> None:
     step(f"1/2 switch to {target.name}, and restart", lambda: site.restart(target))
     step("2/2 check the live site", lambda: site.smoke())
     target.mark_checked()
-    say(f"\n{target.name} is live and healthy: {site.url}\nMigrations are still applied: docs/deploy.md.")
+    say(f"\n{target.name} is live and healthy: {site.url}\nMigrations are still applied: docs/deploy.md, Undo a migration.")
 
 
 def status(site: Site) -> int:

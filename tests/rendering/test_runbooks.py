@@ -1,0 +1,124 @@
+"""Runbooks are short, have the headings that people search for, and their links to sections are right, in all answers."""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from pathlib import Path
+
+import pytest
+
+from scripts.renders import File, Renders
+from tests.support.rendering import question_choices
+from tests.support.runbooks import PASTED, blocks
+from tests.support.smoke import CHECKS
+
+# Words of a page outside its blocks of code, where a link is its text.
+MOST_WORDS = 1_800
+PAGE, PROBLEMS = "docs/deploy.md", "docs/troubleshooting.md"
+HEADINGS = [
+    "Before you start",
+    "First deploy",
+    "Deploy",
+    "Verify",
+    "Logs",
+    "Roll back",
+    "Undo a migration",
+    "Rotate the secret key",
+    "Environment variables",
+    "Backups",
+    "Restore",
+    "Custom domain and HTTPS",
+    "Email",
+    "Scheduled jobs",
+    "Scale",
+    "Maintenance mode",
+    "Staging",
+    "Monitoring",
+    "Troubleshooting",
+    "Known issues",
+]
+UPGRADE = "Upgrade PostgreSQL"
+# Heroku and PythonAnywhere upgrade the server for their customers.
+UPGRADES_ITSELF = ("docker", "gunicorn")
+
+
+Pages = Callable[..., Iterator[tuple[dict[str, str], str]]]
+
+
+@cache
+def rendered(template: Path, path: str) -> File:
+    """Return a file of all projects."""
+    return Renders(template).files(Path(path).name)[path]
+
+
+@pytest.fixture
+def pages(template: Path) -> Pages:
+    """A function that yields a page of a platform for all answers that change it, with these answers."""
+    return partial(rendered_pages, template)
+
+
+def rendered_pages(template: Path, platform: str, path: str = PAGE) -> Iterator[tuple[dict[str, str], str]]:
+    """Yield a page of a platform for all answers that change it, with these answers."""
+    file = rendered(template, path)
+    for values, text in file.texts.items():
+        answers = dict(zip(file.questions, values, strict=True))
+        if text is not None and answers["platform"] == platform:
+            yield answers, text
+
+
+def prose(text: str) -> str:
+    """Return a page without its blocks of code."""
+    return re.sub(r"(?ms)^```.*?^```$", "", text)
+
+
+def headings(text: str) -> list[str]:
+    """Return a page's headings."""
+    return re.findall(r"(?m)^###? (.+)$", prose(text))
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings(text)}
+
+
+every_platform = pytest.mark.parametrize("platform", question_choices("platform"))
+
+
+@every_platform
+def test_a_runbook_is_short(pages: Pages, platform: str) -> None:
+    for answers, text in pages(platform):
+        shown = re.sub(r"\]\([^)]*\)", "]", prose(text))
+        words = [word for word in shown.split() if re.search(r"\w", word)]
+        assert len(words) <= MOST_WORDS, answers
+
+
+@every_platform
+def test_a_runbook_has_the_headings_that_people_search_for(pages: Pages, platform: str) -> None:
+    for answers, text in pages(platform):
+        upgrade = [UPGRADE] if platform in UPGRADES_ITSELF and answers["database"] == "postgresql" else []
+        missing = {*HEADINGS, *upgrade} - set(headings(text))
+        assert not missing, answers
+
+
+@every_platform
+def test_the_table_of_the_smoke_suite_is_the_real_one(pages: Pages, platform: str) -> None:
+    for answers, text in pages(platform):
+        assert set(re.findall(r"(?m)^PASS  (.+?)(?:  .*)?$", text)) <= set(CHECKS), answers
+
+
+@every_platform
+def test_links_to_sections_of_a_runbook_are_right(pages: Pages, platform: str) -> None:
+    """In the page itself, and by name from the page about problems."""
+    for answers, text in pages(platform):
+        linked = set(re.findall(r"\]\(#([^)]+)\)", prose(text)))
+        assert linked <= anchors(text), answers
+    for answers, text in pages(platform, PROBLEMS):
+        # The shortest page has the fewest sections.
+        shortest = min((page for _, page in pages(platform)), key=len)
+        named = set(re.findall(r"(?<!\*)\*([A-Z][^*]+)\*(?!\*)", text)) - {"Italics"}
+        assert named <= {*headings(shortest), UPGRADE, "Deploy from CI"}, answers
+
+
+def test_each_block_for_a_machine_of_ones_own_says_whose_it_is(render: Callable[..., Path]) -> None:
+    pasted = [block for block in blocks(render(platform="gunicorn") / PAGE) if block.language == PASTED]
+    assert all(re.search("(as root|as deploy|on your own machine):$", block.lead, re.IGNORECASE) for block in pasted)
