@@ -1,8 +1,10 @@
 """docs/deploy.md for Docker is followed from the top, and a deploy that fails is rolled back by itself."""
 
+import os
 import re
 import secrets
 import shlex
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -78,6 +80,36 @@ class Reading:
         return answer.status_code == 200 and text in answer.text
 
 
+# Docker 29 prints the images of a repository in other columns, unless it is told which.
+DOCKER_29 = """#!/bin/sh
+if [ "$1 $2" = "image ls" ] && [ "${3#-}" = "$3" ]; then
+  echo "IMAGE ID DISK-USAGE CONTENT-SIZE EXTRA"
+  exec DOCKER image ls --format "{{.Repository}}:{{.Tag}} {{.ID}} 10MB 5MB U" "$3"
+fi
+exec DOCKER "$@"
+"""
+
+
+def as_docker_29(reading: Reading, folder: Path) -> None:
+    """Let the reader's Docker print images as Docker 29 does."""
+    path = reading.reader.environment["PATH"]
+    folder.mkdir()
+    (folder / "docker").write_text(DOCKER_29.replace("DOCKER", str(shutil.which("docker", path=path))))
+    (folder / "docker").chmod(0o755)
+    reading.reader.environment["PATH"] = f"{folder}{os.pathsep}{path}"
+
+
+def tags(deployment: Deployment) -> set[str]:
+    """Return the tags of the site's images."""
+    return set(deployment.engine.docker("image", "ls", "--format={{.Tag}}", deployment.name).split())
+
+
+def unnamed(deployment: Deployment) -> str:
+    """Return the images of the site that have no name any more."""
+    label = f"--filter=label=com.docker.compose.project={deployment.name}"
+    return deployment.engine.docker("image", "ls", "--quiet", "--filter=dangling=true", label)
+
+
 def passed(said: str) -> bool:
     """Return True if all rows of the smoke suite's table at the end of a text are PASS."""
     return re.findall(r"^PASS  (.+?)(?:  .*)?$", said, re.MULTILINE)[-len(CHECKS) :] == CHECKS and "FAIL " not in said
@@ -137,6 +169,7 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
     (reading.project / "apps/accounts/migrations/0002_note.py").write_text(UNDONE)
     reading.commit("Add a table")
     assert passed(reader.paste("deploy/docker.sh"))
+    assert unnamed(deployment) == ""
     back, forth = [block for block in reader.left if block.heading == "Roll back"]
     assert passed(reader.paste(back.text))
     assert deployment.container("web")["Image"] == old
@@ -172,7 +205,7 @@ def test_the_page_differs_with_the_database_by_its_secrets_and_backups_alone(ren
 
 
 @pytest.mark.parametrize("reading", ["sqlite"], indirect=True)
-def test_what_a_database_in_a_file_asks_for_is_followed_too(reading: Reading) -> None:
+def test_what_a_database_in_a_file_asks_for_is_followed_too(reading: Reading, tmp_path: Path) -> None:
     """Run all blocks that change or back up data; the other blocks are the same as for PostgreSQL."""
     reader = reading.reader
     for heading in ("Before the first deploy", "Create the secrets", "Start it on localhost"):
@@ -180,7 +213,13 @@ def test_what_a_database_in_a_file_asks_for_is_followed_too(reading: Reading) ->
     old = reading.deployment.container("web")["Image"]
     (reading.project / "apps/accounts/migrations/0002_note.py").write_text(UNDONE)
     reading.commit("Add a table")
+    for number in range(6):
+        reading.deployment.engine.docker("tag", old, f"{reading.deployment.name}:old-{number}")
+    as_docker_29(reading, tmp_path / "docker-29")
     assert passed(reader.paste("deploy/docker.sh"))
+    kept = tags(reading.deployment)
+    assert len({tag for tag in kept if tag.startswith("old-")}) == 4
+    assert len(kept - {"live", "before", "smoke"}) == 5
     reader.left = [block for block in reader.left if block.heading in KEEPING]
     assert "[X] 0002_note" in reader.follow("Undo a migration")
     assert reading.deployment.container("web")["Image"] == old
@@ -203,6 +242,9 @@ def come_back(reading: Reading) -> None:
 def drill(reading: Reading) -> None:
     """Deploy releases that do not work; the site keeps serving the previous one."""
     reader, deployment = reading.reader, reading.deployment
+    kept, smoke = tags(deployment), deployment.engine.inspect(f"{deployment.name}:smoke")[0]["Id"]
+    # The suite's image changes too.
+    reading.release("smoke/known.py", "import", "\nimport")
     reading.release("apps/pages/urls.py", "urlpatterns = [", "urlpatterns = []\n_ = [")
     said = reader.paste("deploy/docker.sh", code=1)
     assert "FAILED: went back: what was live before serves" in said, said
@@ -216,6 +258,10 @@ def drill(reading: Reading) -> None:
     started = deployment.container("web")["State"]["StartedAt"]
     assert "FAILED: nothing has changed for the live site" in reader.paste("deploy/docker.sh", code=1)
     assert deployment.container("web")["State"]["StartedAt"] == started
+    # Nothing of them is left: neither their images, nor those that they replaced.
+    assert tags(deployment) == kept
+    assert deployment.engine.inspect(f"{deployment.name}:smoke")[0]["Id"] == smoke
+    assert unnamed(deployment) == ""
 
 
 def test_another_major_version_of_postgresql_takes_the_data_along(projects: Projects, tmp_path: Path) -> None:
