@@ -153,7 +153,14 @@ def test_probes_are_answered_by_any_name_and_without_https(machine: Machine) -> 
     for url in ("http://127.0.0.1/health/", f"http://{DOMAIN}/health/", f"https://{DOMAIN}/health/"):
         assert asked(machine, url) == "200"
     assert asked(machine, f"http://{DOMAIN}/") == "301"
-    assert asked(machine, "--header 'X-Forwarded-Proto: https'", f"http://{DOMAIN}/") == "301"
+
+
+def test_a_cdn_must_ask_by_https(machine: Machine) -> None:
+    """One that asks by http gets a redirect to what its visitor has asked for, again and again."""
+    told = "--header 'X-Forwarded-Proto: https'"
+    location = asked(machine, told, "--write-out '%{redirect_url}'", f"http://{DOMAIN}/page")
+    assert location == f"https://{DOMAIN}/page"
+    assert asked(machine, told, f"https://{DOMAIN}/") == "200"
 
 
 def test_pages_come_over_http_2_and_no_old_tls(machine: Machine) -> None:
