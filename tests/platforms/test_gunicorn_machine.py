@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from stand_ins.machines import Machine, Machines
+from stand_ins.machines import BUNDLE, Machine, Machines
+from tests.support.faults import QUICK
 from tests.support.limits import MEGABYTE
 from tests.support.owners import DOMAIN, NAMES, SLUG, Owner
 from tests.support.readers import assert_read_as_told, told
+from tests.support.repositories import repository
 from tests.support.runbooks import blocks
 from tests.support.servers import HANGS, eventually
 from tests.support.slow_visitors import FORM, slow_visitors, status_of_announced
@@ -416,6 +418,37 @@ def test_the_machine_comes_back_by_itself(owner: Owner) -> None:
     assert set(re.findall("^PASS  (.+?)(?:  |$)", said, re.MULTILINE)) == set(CHECKS)
     assert owner.ask("status").endswith("is live and healthy\n")
     assert "2 timers" in owner.machine.run(f"systemctl list-timers '{SLUG}-*'")
+
+
+def test_a_second_site_is_set_up_by_its_own_runbook_and_leaves_the_first_alone(
+    owner: Owner, render: Callable[..., Path]
+) -> None:
+    machine, domain = owner.machine, "second.example.com"
+    # The authority of a machine that has started anew is another one, which knows no accounts.
+    machine.run(
+        f"echo 127.0.0.1 {domain} >>/etc/hosts && rm -rf /etc/letsencrypt/accounts\n"
+        f"curl --silent --fail --retry 20 --retry-connrefused https://localhost:15000/roots/0 >>{BUNDLE}"
+    )
+    started = machine.run(f"systemctl show --property=ActiveEnterTimestampMonotonic {SLUG}-web")
+    project = render(platform="gunicorn", project_name="Second", project_slug="second", domain=domain)
+    QUICK(project)
+    repository(project)
+    second = Owner(machine, project, "second")
+    second.host()
+    second.follow_to_the_first_deploy()
+    assert machine.run(f"systemctl show --property=ActiveEnterTimestampMonotonic {SLUG}-web") == started
+    for name, title in ((DOMAIN, "Todo List"), (domain, "Second")):
+        assert f"<title>{title}" in machine.run(f"curl --silent --fail https://{name}/")
+    assert asked(machine, "--header 'Host: other.example.com'", "http://127.0.0.1/") == "000"
+    # Neither can read or change what is the other's.
+    for path in ("/var/lib/second", f"/srv/{SLUG}/current"):
+        machine.run(f"{SLUG}-run touch {path}/file", code=1)
+    assert "permission denied" in machine.run(f"{SLUG}-run env DATABASE_URL=postgresql:///second python manage.py shell -c "
+        "'from apps.accounts.models import User; User.objects.count()' 2>&1", code=1)
+    # A deploy of one, and what it stops, is nothing to the other.
+    owner.deploy()
+    machine.run(f"systemctl stop {SLUG}-web.socket {SLUG}-web")
+    assert asked(machine, f"https://{domain}/ready/") == "200"
 
 
 def test_static_files_of_the_release_before_stay_for_pages_that_are_loaded(owner: Owner) -> None:
