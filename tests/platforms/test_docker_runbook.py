@@ -216,6 +216,7 @@ def test_what_a_database_in_a_file_asks_for_is_followed_too(reading: Reading, tm
     for number in range(6):
         reading.deployment.engine.docker("tag", old, f"{reading.deployment.name}:old-{number}")
     as_docker_29(reading, tmp_path / "docker-29")
+    assert "another deploy is at work here" in reader.paste("flock . deploy/docker.sh", code=1)
     assert passed(reader.paste("deploy/docker.sh"))
     kept = tags(reading.deployment)
     assert len({tag for tag in kept if tag.startswith("old-")}) == 4
