@@ -335,10 +335,14 @@ def test_backups_are_whole_or_not_there(projects: Projects, tmp_path: Path, data
         assert f"Restored {plain}" in service("restore", "--force", plain)
         assert service("backup", "--no-such-option", code=2)
         assert service("restore", "--no-such-option", code=2)
+        # What a backup that was killed has left goes a day later.
+        inside("touch /backups/.unfinished-new && touch -d '2 days ago' /backups/.unfinished-old")
         # The number in .env is kept.
         (deployment.project / ".env").write_text("BACKUP_KEEP=2\n")
         second = service("backup").splitlines()[-1].removeprefix("/backups/")
         assert listed() == [second, newest]
+        assert inside("ls -A /backups | grep unfinished").splitlines()[-1] == ".unfinished-new"
+        assert ".unfinished-old" not in inside("ls -A /backups")
         assert deployment.get("/ready/").status_code == 200
 
 
