@@ -444,8 +444,11 @@ def test_a_second_site_is_set_up_by_its_own_runbook_and_leaves_the_first_alone(
     # Neither can read or change what is the other's.
     for path in ("/var/lib/second", f"/srv/{SLUG}/current"):
         machine.run(f"{SLUG}-run touch {path}/file", code=1)
-    assert "permission denied" in machine.run(f"{SLUG}-run env DATABASE_URL=postgresql:///second python manage.py shell -c "
-        "'from apps.accounts.models import User; User.objects.count()' 2>&1", code=1)
+    assert "permission denied" in machine.run(
+        f"{SLUG}-run env DATABASE_URL=postgresql:///second python manage.py shell -c "
+        "'from apps.accounts.models import User; User.objects.count()' 2>&1",
+        code=1,
+    )
     # A deploy of one, and what it stops, is nothing to the other.
     owner.deploy()
     machine.run(f"systemctl stop {SLUG}-web.socket {SLUG}-web")
