@@ -99,6 +99,10 @@ NIGHTLY = (
         "platforms/test_gunicorn.py::test_the_runbook_leads_to_a_live_site_with_sqlite",
         "platforms/test_gunicorn.py::test_the_runbook_leads_to_a_live_site_and_back",
     ),
+    Nightly(
+        "platforms/test_gunicorn_machine.py::test_a_second_site_is_set_up_by_its_own_runbook_and_leaves_the_first_alone",
+        "platforms/test_gunicorn_machine.py::test_nginx_and_certbot_take_a_long_domain_and_its_alias[42]",
+    ),
     # The same on other platforms, or by the other CI.
     Nightly(
         "platforms/test_docker_swarm.py::test_no_visitor_notices_a_release",

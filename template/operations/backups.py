@@ -80,7 +80,8 @@ def back_up(connection: BaseDatabaseWrapper, folder: Path, *, keep: int) -> Path
         check(connection, file)
         backup = file.replace(folder / name)
         for old in backups(folder)[keep:]:
-            old.unlink()
+            # Another backup may have deleted it.
+            old.unlink(missing_ok=True)
     except (OSError, sqlite3.Error) as error:
         raise BackupError(f"{folder} cannot be written ({error})") from None
     finally:

@@ -78,21 +78,48 @@ def test_no_secret_stands_where_docker_shows_it(deployed: Deployment) -> None:
     assert (deployed.project / "secrets").stat().st_mode & 0o777 == 0o700
 
 
+def refusals(deployment: Deployment, forwarded: list[str]) -> list[bool]:
+    """Send a wrong password with each of these X-Forwarded-For; return True for each that is refused by the limit."""
+    answers = []
+    with deployment.session() as visitor:
+        page = visitor.get(f"{deployment.url}/accounts/login/", timeout=HANGS)
+        (token,) = re.findall('name="csrfmiddlewaretoken" value="(.*?)"', page.text)[:1]
+        for addresses in forwarded:
+            form = {"login": f"{secrets.token_hex(4)}@example.com", "password": "wrong", "csrfmiddlewaretoken": token}
+            told = {"X-Forwarded-For": addresses, "Referer": f"{deployment.url}/"}
+            answers.append(visitor.post(f"{deployment.url}/accounts/login/", form, headers=told, timeout=HANGS).text)
+    return [TOO_MANY in answer for answer in answers]
+
+
 def test_an_address_that_a_visitor_made_up_does_not_count(deployed: Deployment) -> None:
     """After ten wrong passwords from one address the site refuses more, whichever address the visitor forges."""
-    with deployed.session() as visitor:
-        page = visitor.get(f"{deployed.url}/accounts/login/", timeout=HANGS)
-        (token,) = re.findall('name="csrfmiddlewaretoken" value="(.*?)"', page.text)[:1]
-        answers = []
-        for attempt in range(14):
-            form = {"login": f"{secrets.token_hex(4)}@example.com", "password": "wrong", "csrfmiddlewaretoken": token}
-            told = {"X-Forwarded-For": f"192.0.2.{attempt}", "Referer": f"{deployed.url}/"}
-            answers.append(visitor.post(f"{deployed.url}/accounts/login/", form, headers=told, timeout=HANGS).text)
-    refused = [TOO_MANY in answer for answer in answers]
+    refused = refusals(deployed, [f"192.0.2.{attempt}" for attempt in range(14)])
     # Logins of another test from the same address count too.
     assert not refused[0]
     assert refused == sorted(refused)
     assert refused[10:] == [True] * 4
+
+
+def test_behind_a_cdn_that_asks_by_https_each_visitor_has_a_limit(projects: Projects, tmp_path: Path) -> None:
+    """As docs/security.md says. One that asks by http gets a redirect to what its visitor has asked for, again and again."""
+    with projects.copied(tmp_path) as deployment:
+        row = re.search(r"^\| Docker \| (.*) \|$", (deployment.project / "docs/security.md").read_text(), re.MULTILINE)
+        assert row
+        listed, count = re.findall(r"`(trusted_proxies .*?|TRUSTED_PROXY_COUNT=.*?)`", row[1])
+        here = "127.0.0.0/8 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16"
+        caddyfile = deployment.project / "deploy/Caddyfile"
+        line = listed.replace("203.0.113.0/24 2001:db8::/32", here)
+        caddyfile.write_text(caddyfile.read_text().replace("reverse_proxy {", f"reverse_proxy {{\n{line}"))
+        (deployment.project / ".env").write_text(f"{count}\n")
+        deployment.up()
+        visitor = {"Host": f"localhost:{deployment.https_port}", "X-Forwarded-Proto": "https"}
+        answer = requests.get(f"{deployment.http_url}/page", headers=visitor, timeout=HANGS, allow_redirects=False)
+        assert (answer.status_code, answer.headers["Location"]) == (308, f"{deployment.url}/page")
+        assert deployment.get("/", **visitor).status_code == 200
+        # What a visitor makes up, and what the CDN adds.
+        assert not any(refusals(deployment, [f"6.6.6.6, 192.0.2.{number}" for number in range(12)]))
+        refused = refusals(deployment, [f"6.6.6.{number}, 192.0.2.99" for number in range(12)])
+        assert refused == [False] * 10 + [True] * 2
 
 
 def test_the_port_in_the_host_does_not_pass_the_limit_of_an_account(deployed: Deployment) -> None:

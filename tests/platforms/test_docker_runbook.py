@@ -1,8 +1,10 @@
 """docs/deploy.md for Docker is followed from the top, and a deploy that fails is rolled back by itself."""
 
+import os
 import re
 import secrets
 import shlex
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -83,6 +85,36 @@ class Reading:
         return answer.status_code == 200 and text in answer.text
 
 
+# Docker 29 prints the images of a repository in other columns, unless it is told which.
+DOCKER_29 = """#!/bin/sh
+if [ "$1 $2" = "image ls" ] && [ "${3#-}" = "$3" ]; then
+  echo "IMAGE ID DISK-USAGE CONTENT-SIZE EXTRA"
+  exec DOCKER image ls --format "{{.Repository}}:{{.Tag}} {{.ID}} 10MB 5MB U" "$3"
+fi
+exec DOCKER "$@"
+"""
+
+
+def as_docker_29(reading: Reading, folder: Path) -> None:
+    """Let the reader's Docker print images as Docker 29 does."""
+    path = reading.reader.environment["PATH"]
+    folder.mkdir()
+    (folder / "docker").write_text(DOCKER_29.replace("DOCKER", str(shutil.which("docker", path=path))))
+    (folder / "docker").chmod(0o755)
+    reading.reader.environment["PATH"] = f"{folder}{os.pathsep}{path}"
+
+
+def tags(deployment: Deployment) -> set[str]:
+    """Return the tags of the site's images."""
+    return set(deployment.engine.docker("image", "ls", "--format={{.Tag}}", deployment.name).split())
+
+
+def unnamed(deployment: Deployment) -> str:
+    """Return the images of the site that have no name any more."""
+    label = f"--filter=label=com.docker.compose.project={deployment.name}"
+    return deployment.engine.docker("image", "ls", "--quiet", "--filter=dangling=true", label)
+
+
 def passed(said: str) -> bool:
     """Return True if all rows of the smoke suite's table at the end of a text are PASS."""
     return re.findall(r"^PASS  (.+?)(?:  .*)?$", said, re.MULTILINE)[-len(CHECKS) :] == CHECKS and "FAIL " not in said
@@ -115,7 +147,7 @@ def test_little_of_the_page_cannot_be_run(render: Render, database: str) -> None
 
 
 @pytest.mark.parametrize("reading", ["postgresql"], indirect=True)
-def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
+def test_the_runbook_is_followed_from_its_top(reading: Reading, tmp_path: Path) -> None:
     reader, deployment = reading.reader, reading.deployment
     assert f"The site's name on it is {deployment.name}." in reader.follow("Before you start")
     reader.follow("First deploy", "Create the secrets")
@@ -145,7 +177,13 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading) -> None:
     old = deployment.container("web")["Image"]
     (reading.project / "apps/accounts/migrations/0002_note.py").write_text(UNDONE)
     reading.commit("Add a table")
+    for number in range(6):
+        deployment.engine.docker("tag", old, f"{deployment.name}:old-{number}")
+    as_docker_29(reading, tmp_path / "docker-29")
+    assert "another deploy is at work here" in reader.paste("flock . deploy/docker.sh", code=1)
     assert passed(reader.paste("deploy/docker.sh"))
+    assert len(tags(deployment) - {"live", "before", "smoke"}) == 5
+    assert unnamed(deployment) == ""
     back, forth = [block for block in reader.left if block.heading == "Roll back"]
     assert passed(reader.paste(back.text))
     assert deployment.container("web")["Image"] == old
@@ -241,6 +279,9 @@ def come_back(reading: Reading) -> None:
 def drill(reading: Reading) -> None:
     """Deploy releases that do not work; the site keeps serving the previous one."""
     reader, deployment = reading.reader, reading.deployment
+    kept, smoke = tags(deployment), deployment.engine.inspect(f"{deployment.name}:smoke")[0]["Id"]
+    # The suite's image changes too.
+    reading.release("smoke/known.py", "\nimport secrets", "\n\nimport secrets")
     reading.release("apps/pages/urls.py", "urlpatterns = [", "urlpatterns = []\n_ = [")
     said = reader.paste("deploy/docker.sh", code=1)
     assert "FAILED: rolled back: the previous image serves" in said, said
@@ -254,6 +295,10 @@ def drill(reading: Reading) -> None:
     started = deployment.container("web")["State"]["StartedAt"]
     assert "FAILED: nothing has changed for the live site" in reader.paste("deploy/docker.sh", code=1)
     assert deployment.container("web")["State"]["StartedAt"] == started
+    # Nothing of them is left: neither their images, nor those that they replaced.
+    assert tags(deployment) == kept
+    assert deployment.engine.inspect(f"{deployment.name}:smoke")[0]["Id"] == smoke
+    assert unnamed(deployment) == ""
 
 
 def test_another_major_version_of_postgresql_takes_the_data_along(projects: Projects, tmp_path: Path) -> None:
@@ -326,10 +371,14 @@ def test_backups_are_whole_or_not_there(projects: Projects, tmp_path: Path, data
         assert f"Restored {plain}" in service("restore", "--force", plain)
         assert service("backup", "--no-such-option", code=2)
         assert service("restore", "--no-such-option", code=2)
+        # What a backup that was killed has left goes a day later.
+        inside("touch /backups/.unfinished-new && touch -d '2 days ago' /backups/.unfinished-old")
         # The number in .env is kept.
         (deployment.project / ".env").write_text("BACKUP_KEEP=2\n")
         second = service("backup").splitlines()[-1].removeprefix("/backups/")
         assert listed() == [second, newest]
+        assert inside("ls -A /backups | grep unfinished").splitlines()[-1] == ".unfinished-new"
+        assert ".unfinished-old" not in inside("ls -A /backups")
         # The service of each night does the same at its time, which is in the next minute here.
         command = yaml.safe_load((deployment.project / "compose.yaml").read_text())["services"]["nightly"]["command"]
         soon = (datetime.now(UTC) + timedelta(minutes=1)).strftime("%H:%M")

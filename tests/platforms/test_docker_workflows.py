@@ -5,6 +5,7 @@ is tested. A program that runs the command in the server's folder replaces ssh.
 """
 
 import os
+import re
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator
@@ -183,11 +184,22 @@ def test_github_deploys_what_is_pushed_and_goes_back(repository: Path, remote: R
     assert web["Config"]["Labels"]["org.opencontainers.image.revision"] == revision
     # The folder has only those files of the repository that compose needs.
     assert {path.name for path in remote.server.project.iterdir()} == {"compose.yaml", "deploy", "secrets", ".env"}
+    kept = names(remote)
+    assert {name.partition(":")[0] for name in kept} == {remote.server.name}
     refuses_an_image_for_another_processor(remote)
     code, said = on_github(repository, remote, break_the_site(repository), tmp_path)
     assert code == 1
     assert "rolled back: the previous image serves" in said, said
     assert eventually(lambda: "Todo List" in remote.server.get("/").text)
+    assert names(remote) == kept
+
+
+def names(remote: Remote) -> set[str]:
+    """Return the names of all images on the server; the runner, which has the same engine, knows its own by a commit."""
+    listed = remote.server.engine.docker("image", "ls", "--digests", "--format={{.Repository}}:{{.Tag}}{{.Digest}}")
+    ours = (remote.server.name, f"{remote.registry}/")
+    found = {name.removesuffix("<none>") for name in listed.splitlines() if name.startswith(ours)}
+    return {name for name in found if not re.search(r":[0-9a-f]{40}", name)}
 
 
 def refuses_an_image_for_another_processor(remote: Remote) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from stand_ins.machines import Machine, Machines
+from stand_ins.machines import BUNDLE, Machine, Machines
+from tests.support.faults import QUICK
 from tests.support.limits import MEGABYTE
 from tests.support.owners import DOMAIN, NAMES, SLUG, Owner
 from tests.support.readers import assert_read_as_told, told
+from tests.support.repositories import repository
 from tests.support.runbooks import blocks
 from tests.support.servers import HANGS, eventually
 from tests.support.slow_visitors import FORM, slow_visitors, status_of_announced
@@ -87,17 +89,18 @@ def test_nginx_and_certbot_take_a_long_domain_and_its_alias(
     names = f"server_name {domain} www.{domain};"
     site = (project / "deploy/nginx.conf").read_text().replace(f"server_name {domain};", names)
     machine.write("/root/long.conf", site)
-    (obtain,) = re.findall(r'(?s)certbot certonly [^`]*--expand.*?\}"', (project / "docs/deploy.md").read_text())
-    size = "server_names_hash_bucket_size 512;" if "server_names_hash_bucket_size" in site else ""
+    page = (project / "docs/deploy.md").read_text()
+    (obtain,) = re.findall(r'(?s)certbot certonly [^`]*--expand.*?\}"', page)
+    # What answers the authority, as the site would.
+    (answer,) = re.findall(r"(?s)if \[ ! -e /etc/nginx/sites-enabled/other \]; then.*?\nfi\n", page)
+    answer = answer.replace(f"server_name {domain};", names)
     # All at once: the authority, a Go program, reads /etc/hosts again only after five seconds.
     hosts = " ".join(f"{name} www.{name}" for name in LONG)
     machine.run(
         f"echo 127.0.0.1 {hosts} >>/etc/hosts && mkdir -p /run/other\n"
         # The authority forgets accounts when its machine restarts.
         "rm -rf /etc/letsencrypt/accounts\n"
-        # What answers it, as the site would.
-        f"echo '{size} server {{ listen 80; {names} root /var/www/html; }}' >/etc/nginx/sites-enabled/other\n"
-        f"nginx -t -q && systemctl reload nginx\n{obtain} --agree-tos --register-unsafely-without-email\n"
+        f"{answer}{obtain} --agree-tos --register-unsafely-without-email\n"
         "rm /etc/nginx/sites-enabled/other && systemctl reload nginx\n"
         "sed 's|/etc/nginx/sites-enabled/.*|/root/long.conf;|' /etc/nginx/nginx.conf >/root/nginx.conf\n"
         "nginx -t -q -c /root/nginx.conf"
@@ -153,7 +156,14 @@ def test_probes_are_answered_by_any_name_and_without_https(machine: Machine) -> 
     for url in ("http://127.0.0.1/health/", f"http://{DOMAIN}/health/", f"https://{DOMAIN}/health/"):
         assert asked(machine, url) == "200"
     assert asked(machine, f"http://{DOMAIN}/") == "301"
-    assert asked(machine, "--header 'X-Forwarded-Proto: https'", f"http://{DOMAIN}/") == "301"
+
+
+def test_a_cdn_must_ask_by_https(machine: Machine) -> None:
+    """One that asks by http gets a redirect to what its visitor has asked for, again and again."""
+    told = "--header 'X-Forwarded-Proto: https'"
+    location = asked(machine, told, "--write-out '%{redirect_url}'", f"http://{DOMAIN}/page")
+    assert location == f"https://{DOMAIN}/page"
+    assert asked(machine, told, f"https://{DOMAIN}/") == "200"
 
 
 def test_pages_come_over_http_2_and_no_old_tls(machine: Machine) -> None:
@@ -403,6 +413,40 @@ def test_the_machine_comes_back_by_itself(owner: Owner) -> None:
     assert set(re.findall("^PASS  (.+?)(?:  |$)", said, re.MULTILINE)) == set(CHECKS)
     assert owner.ask("status").endswith("is live and healthy\n")
     assert "2 timers" in owner.machine.run(f"systemctl list-timers '{SLUG}-*'")
+
+
+def test_a_second_site_is_set_up_by_its_own_runbook_and_leaves_the_first_alone(
+    owner: Owner, render: Callable[..., Path]
+) -> None:
+    machine, domain = owner.machine, "second.example.com"
+    # The authority of a machine that has started anew is another one, which knows no accounts.
+    machine.run(
+        f"echo 127.0.0.1 {domain} >>/etc/hosts && rm -rf /etc/letsencrypt/accounts\n"
+        f"curl --silent --fail --retry 20 --retry-connrefused https://localhost:15000/roots/0 >>{BUNDLE}"
+    )
+    started = machine.run(f"systemctl show --property=ActiveEnterTimestampMonotonic {SLUG}-web")
+    project = render(platform="gunicorn", project_name="Second", project_slug="second", domain=domain)
+    QUICK(project)
+    repository(project)
+    second = Owner(machine, project, "second")
+    second.host()
+    second.follow_to_the_first_deploy()
+    assert machine.run(f"systemctl show --property=ActiveEnterTimestampMonotonic {SLUG}-web") == started
+    for name, title in ((DOMAIN, "Todo List"), (domain, "Second")):
+        assert title in machine.run(f"curl --silent --fail https://{name}/")
+    assert asked(machine, "--header 'Host: other.example.com'", "http://127.0.0.1/") == "000"
+    # Neither can read or change what is the other's.
+    for path in ("/var/lib/second", f"/srv/{SLUG}/current"):
+        machine.run(f"{SLUG}-run touch {path}/file", code=1)
+    assert "permission denied" in machine.run(
+        f"{SLUG}-run env DATABASE_URL=postgresql:///second python manage.py shell -c "
+        "'from apps.accounts.models import User; User.objects.count()' 2>&1",
+        code=1,
+    )
+    # A deploy of one, and what it stops, is nothing to the other.
+    owner.deploy()
+    machine.run(f"systemctl stop {SLUG}-web.socket {SLUG}-web")
+    assert asked(machine, f"https://{domain}/ready/") == "200"
 
 
 def test_static_files_of_the_release_before_stay_for_pages_that_are_loaded(owner: Owner) -> None:

@@ -94,6 +94,14 @@ def test_the_smoke_suite_passes_behind_the_platforms_front(deployed: Deployed) -
     assert (page.status, page.headers["Strict-Transport-Security"]) == (200, "max-age=3600")
 
 
+def test_a_cdn_must_ask_by_https(deployed: Deployed) -> None:
+    """One that asks by http gets a redirect to what its visitor has asked for, again and again."""
+    platform, told = deployed.live.platform, {"X-Forwarded-Proto": "https"}
+    redirected = platform.ask(platform.domain, "/page", tls=False, headers=told)
+    assert (redirected.status, redirected.headers["Location"]) == (301, f"https://{platform.domain}/page")
+    assert platform.ask(platform.domain, "/", headers=told).status == 200
+
+
 def test_links_in_mails_lead_to_https(deployed: Deployed) -> None:
     link = f"https://{deployed.live.platform.domain}/accounts/confirm-email/"
     assert link in text_of(deployed.mails[-1])

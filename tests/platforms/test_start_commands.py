@@ -33,6 +33,11 @@ def test_the_procfile_serves_the_site(render: Render, environments: Environments
         run(["sh", "-c", processes["release"]], site.project, env=site.environment())
         with running(processes["web"], site.project, site.environment(), tmp_path / "log") as server:
             assert_home_page(server, site.url, HTTPS)
+            # A CDN that asks by http gets a redirect to what its visitor has asked for, again and again. The router replaces the
+            # CDN's X-Forwarded-Proto by what it was asked by.
+            told = {"Host": "localhost", "X-Forwarded-Proto": "http"}
+            answer = requests.get(f"{site.url}/page", headers=told, allow_redirects=False, timeout=HANGS)
+            assert (answer.status_code, answer.headers["Location"]) == (301, "https://localhost/page")
 
 
 def test_the_wsgi_file_serves_the_site_as_https(render: Render, environments: Environments, tmp_path: Path) -> None:

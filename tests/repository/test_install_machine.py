@@ -88,13 +88,13 @@ def test_all_that_is_missing_is_named_at_once(bare: Bare) -> None:
     assert code == 1
     (line,) = said.splitlines()
     assert line == (
-        "This machine lacks: uv, Python 3.12 and 3.13, Chromium, jq, PgBouncer, gettext, systemd, the heroku program, actionlint, "
-        "a Docker engine with the images that projects start from. To add it: sudo scripts/install-machine"
+        "This machine lacks: uv, Python 3.12 and 3.13, Chromium, jq, PgBouncer, gettext, systemd, the heroku program, actionlint, Java, "
+        "the Nu checker, Lighthouse, a Docker engine with the images that projects start from. To add it: sudo scripts/install-machine"
     )
 
 
 def test_what_is_there_is_not_named(bare: Bare) -> None:
-    bare.has("uv", "chromium", "jq", "pgbouncer", "xgettext", "systemd-run")
+    bare.has("uv", "chromium", "jq", "pgbouncer", "xgettext", "systemd-run", "java")
     code, said = bare.install("--check")
     assert code == 1
     assert said.startswith("This machine lacks: the heroku program, actionlint, ")
@@ -102,7 +102,7 @@ def test_what_is_there_is_not_named(bare: Bare) -> None:
 
 def test_uv_is_found_where_make_brought_it(bare: Bare) -> None:
     """On a new machine uv is not on the path, and the script calls it from another folder."""
-    bare.has("uv", "chromium", "jq", "pgbouncer", "xgettext", "systemd-run")
+    bare.has("uv", "chromium", "jq", "pgbouncer", "xgettext", "systemd-run", "java")
     (bare.folder / ".tools/bin").mkdir(parents=True)
     (bare.programs / "uv").rename(bare.folder / ".tools/bin/uv")
     code, said = bare.install("--check")
@@ -112,7 +112,7 @@ def test_uv_is_found_where_make_brought_it(bare: Bare) -> None:
 
 def test_what_was_broken_off_counts_as_missing(bare: Bare) -> None:
     """A program's package is installed, but not all of its dependencies."""
-    bare.has("uv", "chromium", "jq", "pgbouncer", "xgettext", "systemd-run")
+    bare.has("uv", "chromium", "jq", "pgbouncer", "xgettext", "systemd-run", "java")
     package = bare.folder / ".tools/heroku/node_modules/heroku"
     package.mkdir(parents=True)
     shutil.copy(ROOT / "pyproject.toml", package / "package.json")
@@ -128,7 +128,7 @@ def test_what_prevents_it_is_said_before_anything_is_done(bare: Bare) -> None:
 
 
 def test_a_part_that_fails_says_so_and_what_to_do(bare: Bare) -> None:
-    bare.has("uv", "chromium", "jq", "pgbouncer", "xgettext", "systemd-run", "docker", "make", "node")
+    bare.has("uv", "chromium", "jq", "pgbouncer", "xgettext", "systemd-run", "java", "docker", "make", "node")
     (bare.programs / "npm").write_text("#!/bin/sh\necho 'no registry answers' >&2\nexit 1\n")
     (bare.programs / "npm").chmod(0o755)
     code, said = bare.install()

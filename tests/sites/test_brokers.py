@@ -14,7 +14,7 @@ import requests
 
 from tests.support.environments import Environments
 from tests.support.redis import Redis
-from tests.support.servers import PATIENCE, eventually
+from tests.support.servers import PATIENCE, eventually, running
 from tests.support.workers import WorkingSite
 
 # Seconds for which the broker is down.
@@ -111,6 +111,24 @@ def test_a_broker_that_is_full_takes_no_more_and_is_emptied(site: WorkingSite) -
             assert set(site.wait_for(30)) == set(range(30)), worker.output()
             assert site.redis.ask("CONFIG SET maxmemory 0") == "+OK"
             assert ask_for_a_task(site, 2).status_code == 202
+
+
+def test_beat_keeps_two_connections_to_the_broker(site: WorkingSite) -> None:
+    """Alone, as a dyno of its own: deploy/heroku_scale.py counts it so."""
+    with (site.project / "config/settings/production.py").open("a") as file:
+        file.write("\nCELERY_BEAT_SCHEDULE['Clean up']['schedule'] = 1\n")
+    site.manage("migrate", "--noinput")
+    command = ["celery", "--quiet", "--app", "config.celery", "beat"]
+    with running(command, site.project, site.environment(), site.folder / "beat.log") as beat:
+        counted = set()
+
+        def has_started_three_jobs() -> bool:
+            assert beat.process.poll() is None, beat.output()
+            counted.add(site.redis.connections())
+            return beat.output().count("Sending due task Clean up") > 3
+
+        assert eventually(has_started_three_jobs), beat.output()
+        assert 1 <= max(counted) <= 2
 
 
 def test_a_broker_that_hangs_costs_who_asks_some_seconds_and_nobody_else_any(site: WorkingSite) -> None:

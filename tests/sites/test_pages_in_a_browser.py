@@ -10,15 +10,24 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from stand_ins.mail_server import Postbox, mail_server
+from stand_ins.services import says
+from stand_ins.services import stand_in as service
 from template.smoke.server import stand_in
+from tests.support import lighthouse, nu
 from tests.support.browser import chromium
-from tests.support.environments import project_environment
+from tests.support.environments import Environments, project_environment
+from tests.support.rendering import render
 from tests.support.servers import free_port, running
 from tests.support.sites import Site
 from tests.support.tour import ADMIN, PASSWORD, Tour
 
 # Chromium aborts a page load when a network interface comes or goes, as with each container.
 pytestmark = pytest.mark.alone
+
+# Sets the size of text, as a visitor does in the browser's settings.
+TEXT_SIZE = "size => { document.documentElement.style.fontSize = size }"
+# An answer with a word that is too long for a line.
+ANSWER = f"Forty-two.\n\n{'forty-two' * 20}"
 
 # Returns the text directions in which the page is wider than the window.
 SIDEWAYS = """() => {
@@ -58,9 +67,15 @@ class Listener:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def debugging_port() -> int:
+    """The port at which other programs can use the browser."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def browser(debugging_port: int) -> Iterator[Browser]:
     """A browser that accepts any certificate."""
-    with chromium("--ignore-certificate-errors") as browser:
+    with chromium("--ignore-certificate-errors", f"--remote-debugging-port={debugging_port}") as browser:
         yield browser
 
 
@@ -104,14 +119,24 @@ def faults(tour: Tour) -> list[str]:
     if page.evaluate(NO_BORDER):
         found.append("a button without a border in forced colours")
     page.emulate_media(forced_colors="none")
+    # At a zoom of 200 %, half as many pixels have room. Text of twice the size needs as much again.
+    page.set_viewport_size({"width": 640, "height": 480})
+    page.evaluate(TEXT_SIZE, "200%")
+    found += [f"sideways at 200 %, {each}" for each in page.evaluate(SIDEWAYS)]
+    page.evaluate(TEXT_SIZE, "")
     assert size
     page.set_viewport_size(size)
     return found
 
 
-def wrong(tour: Tour, states: Iterator[str]) -> dict[str, list[str]]:
-    """Return the faults of each state of a tour that has any."""
-    return {name: found for name in states if (found := faults(tour))}
+def wrong(tour: Tour, states: Iterator[str], folder: Path) -> dict[str, list[str]]:
+    """Return the faults of each state of a tour that has any, and what the Nu checker says of all."""
+    found, sources = {}, {}
+    for name in states:
+        sources[name] = tour.source()
+        found[name] = faults(tour)
+    found["the Nu checker"] = nu.findings(sources, folder)
+    return {name: faults for name, faults in found.items() if faults}
 
 
 def dead_links(tour: Tour) -> list[str]:
@@ -121,28 +146,63 @@ def dead_links(tour: Tour) -> list[str]:
     return [link for link in links if tour.page.context.request.get(link, max_redirects=5).status >= 400]
 
 
-def test_all_that_a_visitor_sees_is_without_fault(served: tuple[str, Postbox], context: BrowserContext) -> None:
+def test_all_that_a_visitor_sees_is_without_fault(
+    served: tuple[str, Postbox], context: BrowserContext, tmp_path: Path
+) -> None:
     tour = Tour(context.new_page(), served[0])
     listener = Listener(tour.page)
-    assert wrong(tour, tour.visitor()) == {}
+    assert wrong(tour, tour.visitor(), tmp_path) == {}
     assert dead_links(tour) == []
     assert listener.complaints == []
 
 
+def test_lighthouse_finds_nothing_on_what_is_public(
+    served: tuple[str, Postbox], browser: Browser, debugging_port: int
+) -> None:
+    assert browser.is_connected()
+    home, login = f"{served[0]}/", f"{served[0]}/accounts/login/"
+    assert lighthouse.faults(debugging_port, home) == {home: []}
+    # Search engines are told not to list account pages.
+    assert lighthouse.faults(debugging_port, login) == {login: ["is-crawlable: Page is blocked from indexing"]}
+
+
 def test_a_member_goes_from_sign_up_to_deleting_by_keyboard_without_fault(
-    served: tuple[str, Postbox], context: BrowserContext
+    served: tuple[str, Postbox], context: BrowserContext, tmp_path: Path
 ) -> None:
     tour = Tour(context.new_page(), served[0], served[1].text)
     listener = Listener(tour.page)
-    found, dead = {}, []
-    for state in tour.member():
-        found[state] = faults(tour)
-        if state == "home-menu":
-            dead = dead_links(tour)
-    assert {state: faults for state, faults in found.items() if faults} == {}
+    dead = []
+
+    def states() -> Iterator[str]:
+        for state in tour.member():
+            yield state
+            if state == "home-menu":
+                dead.extend(dead_links(tour))
+
+    assert wrong(tour, states(), tmp_path) == {}
     assert dead == []
     assert "Your account is deleted" in tour.page.inner_text(".message")
     assert listener.complaints == []
+
+
+def test_the_assistant_is_without_fault(
+    template: Path, environments: Environments, context: BrowserContext, tmp_path: Path
+) -> None:
+    project = render(template, tmp_path / "project", platform="gunicorn", extras=["ai"])
+    site = Site(project, environments, "sqlite:///db.sqlite3")
+    site.variables |= {"ALLOWED_HOSTS": "localhost,127.0.0.1", "WEB_CONCURRENCY": "1"}
+    site.prepare()
+    (tmp_path / "pages").mkdir()
+    with service() as provider:
+        provider.answer = says(200, json.dumps({"choices": [{"message": {"content": ANSWER}}]}).encode())
+        variables = {"AI_PROVIDER_URL": provider.url, "AI_API_KEY": "key", "AI_MODEL": "large"}
+        with site.started(tmp_path / "log", **variables), stand_in(site.port, tmp_path / "ca.pem") as host:
+            tour = Tour(context.new_page(), f"https://{host}")
+            listener = Listener(tour.page)
+            assert wrong(tour, tour.assistant(), tmp_path / "pages") == {}
+            assert "Forty-two." in tour.source()
+            assert dead_links(tour) == []
+            assert listener.complaints == []
 
 
 def test_the_admin_works_under_the_policy(site: Site, served: tuple[str, Postbox], context: BrowserContext) -> None:
@@ -192,7 +252,8 @@ def test_what_development_shows_is_without_fault(site: Site, context: BrowserCon
     with running(command, site.project, env, tmp_path / "log") as server:
         server.wait_until_it_answers(f"{url}/health/")
         tour = Tour(context.new_page(), url)
-        assert wrong(tour, tour.development()) == {}
+        (tmp_path / "pages").mkdir()
+        assert wrong(tour, tour.development(), tmp_path / "pages") == {}
         tour.visit("/")
         links = tour.page.eval_on_selector_all("main a", "links => links.map(link => link.href)")
         errors = [link for link in links if "/errors/" in link]

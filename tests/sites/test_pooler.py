@@ -1,15 +1,20 @@
 """A site works behind PgBouncer in transaction mode, as docs/operations.md describes it."""
 
+import contextlib
 import os
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.support.databases import PostgreSQL, pgbouncer, programs
+from tests.support.environments import Environments
+from tests.support.redis import Redis
 from tests.support.sites import Site
+from tests.support.workers import WorkingSite
 
 # Fewer connections than visitors, so that each statement may use another one.
 CONNECTIONS = 3
@@ -40,16 +45,18 @@ call_command("restore", "--force")
 
 
 @pytest.fixture
-def pooled(site: Site, database: PostgreSQL, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The variables of a site whose pages use a pooler, with its own database."""
-    direct = database.create("pooled")
+def urls(database: PostgreSQL, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The variables that name an empty database, and the pooler in front of it."""
+    direct = database.create(tmp_path.name)
     with pgbouncer(database, CONNECTIONS) as port:
-        yield {
-            "DATABASE_URL": f"{direct.replace(str(database.port), str(port))}?disable_server_side_cursors=true",
-            "DATABASE_DIRECT_URL": direct,
-            "BACKUP_DIR": str(tmp_path),
-            "PATH": f"{site.bin}:{programs()}:{os.environ['PATH']}",
-        }
+        pooler = f"{direct.replace(str(database.port), str(port))}?disable_server_side_cursors=true"
+        yield {"DATABASE_URL": pooler, "DATABASE_DIRECT_URL": direct}
+
+
+@pytest.fixture
+def pooled(site: Site, urls: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The variables of a site whose pages use a pooler."""
+    return {**urls, "BACKUP_DIR": str(tmp_path), "PATH": f"{site.bin}:{programs()}:{os.environ['PATH']}"}
 
 
 def test_pages_and_commands_work_beside_each_other_behind_a_pooler(
@@ -69,3 +76,28 @@ def test_pages_and_commands_work_beside_each_other_behind_a_pooler(
             time.sleep(0.5)
         assert "Restored" in commands.result()
         assert set(visitors.map(visit, range(VISITORS * 3))) == {200}, server.output()
+
+
+def test_workers_lose_no_task_behind_a_pooler(
+    render: Callable[..., Path],
+    environments: Environments,
+    redis_server: Redis,
+    urls: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    """More workers than connections take tasks from the database, and one is killed."""
+    project = render(platform="gunicorn", tasks="database")
+    site = WorkingSite(project, environments, urls["DATABASE_URL"], "database", redis_server, tmp_path)
+    site.variables |= urls
+    site.manage("migrate", "--noinput")
+    number = 200
+    site.ask_for(f"for number in range({number}): tasks.write_down.enqueue(number)")
+    with contextlib.ExitStack() as stack:
+        workers = [stack.enter_context(site.worker(f"worker {index}")) for index in range(CONNECTIONS + 1)]
+        site.wait_for(number // 4)
+        workers[0].stop(signal.SIGKILL)
+        assert set(site.wait_for(number)) == set(range(number)), workers[1].output()
+        output = "".join(worker.output() for worker in workers)
+    # Only the task that the killed worker had begun may have run twice.
+    assert site.done().total() <= number + 1
+    assert '"level": "ERROR"' not in output

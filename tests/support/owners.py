@@ -36,12 +36,14 @@ class Owner:
         reader: the runbook, and the position in it.
     """
 
-    def __init__(self, machine: Machine, project: Path) -> None:
+    def __init__(self, machine: Machine, project: Path, slug: str = SLUG) -> None:
         self.machine = machine
         self.project = project
+        self.slug = slug
+        self.repository = f"/srv/git/{slug}.git"
         self.user = "root"
         # What the runbook asks its reader to set.
-        self.variables = {"repository": REPOSITORY}
+        self.variables = {"repository": self.repository}
         self.reader = Reader(project / "docs/deploy.md", STATE, machine.engine.environment, self.session)
 
     def session(self, command: Sequence[str]) -> list[str]:
@@ -69,7 +71,7 @@ class Owner:
     def become(self, block: Block) -> None:
         """Change to the session of the user whom the runbook names above a block."""
         (self.user,) = (user for end, user in WHO.items() if block.lead.lower().endswith(end))
-        self.reader.state = STATE / self.user
+        self.reader.state = STATE / (self.user if self.slug == SLUG else f"{self.slug}-{self.user}")
         self.machine.run(f"mkdir -p {self.reader.state}", self.user)
 
     def follow_to_the_first_deploy(self) -> None:
@@ -82,11 +84,9 @@ class Owner:
         """Set up on the machine what the developer, the Git host and the certificate authority have elsewhere."""
         self.machine.trust_its_authority()
         self.machine.run(
-            f"git init --quiet --bare --initial-branch=main {REPOSITORY}\n"
-            "git config --system --add safe.directory '*'\n"
-            "useradd --create-home --shell /bin/bash developer"
+            "git config --system --add safe.directory '*'\nuseradd --create-home --shell /bin/bash developer"
         )
-        self.push()
+        self.host()
         # The developer's shell starts in the project's folder.
         ready = f"mkdir -p ~/.local/bin {STATE}/developer && echo ~/project >{STATE}/developer/folder"
         self.machine.run(f"git clone --quiet {REPOSITORY} ~/project && {ready}", "developer")
@@ -94,9 +94,14 @@ class Owner:
             "cp", "--follow-link", shutil.which(uv()) or uv(), f"{self.machine.id}:/home/developer/.local/bin/uv"
         )
 
+    def host(self) -> None:
+        """Create the Git host's repository, and push to it."""
+        self.machine.run(f"git init --quiet --bare --initial-branch=main {self.repository}")
+        self.push()
+
     def push(self) -> None:
         """Push the commits to the Git host."""
-        through = f"ext::docker exec -i {self.machine.id} %S {REPOSITORY}"
+        through = f"ext::docker exec -i {self.machine.id} %S {self.repository}"
         env = {**self.machine.engine.environment, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
         run(
             ["git", "-c", "protocol.ext.allow=always", "push", "--quiet", "--force", through, "HEAD:main"],

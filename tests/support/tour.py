@@ -150,6 +150,15 @@ class Tour:
         self.visit("/")
         yield "home-staff"
 
+    def assistant(self) -> Iterator[str]:
+        """Yield the states of the assistant's page, on a site without email."""
+        self.visit("/accounts/signup/")
+        self.send(email=self.email, password1=PASSWORD, password2=PASSWORD)
+        self.visit("/assistant/")
+        yield "assistant"
+        self.send(prompt="What is it?")
+        yield "assistant-answered"
+
     def development(self) -> Iterator[str]:
         """Yield the states that only development has."""
         self.visit("/")

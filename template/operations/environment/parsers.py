@@ -173,10 +173,13 @@ def mailer(text: str | None) -> dict[str, Any] | None:
         host, port = url.hostname, url.port
     except ValueError:
         host, port, url = None, None, urlsplit("")
-    if url.scheme not in ports or not host or url.path.strip("/") or url.query or url.fragment:
+    if url.scheme not in ports or not host or " " in host or url.path.strip("/") or url.query or url.fragment:
         raise EnvError(
             "not a mail server's URL (% # / in a password as %25 %23 %2F). Example: smtp+tls://user:password@host:587"
         )
+    if bool(url.username) != bool(url.password):
+        # Django would not log in at all.
+        raise EnvError("has a user or a password without the other. Example: smtp+tls://user:password@host:587")
     return {
         "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
         "OPTIONS": {

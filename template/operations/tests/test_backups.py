@@ -110,6 +110,14 @@ def test_the_last_backups_are_kept_and_nothing_else_is_deleted(database: BaseDat
     assert (tmp_path / "by-hand.sqlite3.gz").exists()
 
 
+def test_two_backups_at_once_may_delete_the_same_old_one(
+    database: BaseDatabaseWrapper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed, gone = backups.backups, tmp_path / f"20000101T000000Z{backups.SUFFIXES[database.vendor]}"
+    monkeypatch.setattr(backups, "backups", lambda folder: [*listed(folder), gone])
+    assert back_up(database, tmp_path, keep=1).exists()
+
+
 def test_what_a_killed_backup_left_is_deleted_a_day_later(database: BaseDatabaseWrapper, tmp_path: Path) -> None:
     killed, folder, running = (tmp_path / f".unfinished-{name}" for name in ("killed", "folder", "running"))
     folder.mkdir()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-# How many releases are kept: the live one, and those to roll back to.
+# How many healthy releases are kept: the live one, and those to roll back to.
 KEPT = 5
 
 
@@ -121,9 +121,11 @@ class Releases:
             shutil.rmtree(release.folder)
 
     def prune(self) -> None:
-        """Delete the oldest releases, and keep KEPT."""
-        for release in self.all()[KEPT:]:
-            self.remove(release)
+        """Keep KEPT releases that were healthy. Delete the others, and those of interrupted deploys."""
+        checked = [release for release in self.all() if release.checked]
+        for release in self.all():
+            if release not in checked[:KEPT]:
+                self.remove(release)
 
     def switch(self, release: Release) -> None:
         """Point the link to a release. Running processes stay in the release that they were started in."""

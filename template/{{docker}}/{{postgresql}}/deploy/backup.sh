@@ -41,11 +41,13 @@ backup() {
   case $BACKUP_KEEP in
     0* | *[!0-9]*) fail "BACKUP_KEEP is not a whole number from 1 up: $BACKUP_KEEP" ;;
   esac
+  # Delete what backups that were killed have left, a day later.
+  find /backups -maxdepth 1 -name '.unfinished-*' -mtime +0 -exec rm -f {} +
   pg_dump --format=custom --no-owner --no-privileges --file="$unfinished"
   check "$unfinished" "the new backup"
   backup=/backups/$(date -u +%Y%m%dT%H%M%SZ).dump
   mv "$unfinished" "$backup"
-  backups | tail -n "+$((BACKUP_KEEP + 1))" | while read -r old; do rm "$old"; done
+  backups | tail -n "+$((BACKUP_KEEP + 1))" | while read -r old; do rm -f "$old"; done
   echo "$backup"
 }
 

@@ -1,0 +1,40 @@
+"""A machine keeps the releases that one may roll back to, whatever became of others."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.rendering import ROOT
+
+
+@pytest.fixture
+def releases(tmp_path: Path) -> Iterator[Any]:
+    """The module that manages releases, and an empty folder for them."""
+    spec = importlib.util.spec_from_file_location("releases", ROOT / "template/{{gunicorn}}/deploy/releases.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["releases"] = module
+    spec.loader.exec_module(module)
+    (tmp_path / "releases").mkdir()
+    yield module
+    del sys.modules["releases"]
+
+
+def test_deploys_that_were_broken_off_do_not_replace_releases_that_were_healthy(releases: Any, tmp_path: Path) -> None:
+    site = releases.Releases(tmp_path)
+    # Six were healthy, and of seven later ones each was broken off after its build. The last is healthy.
+    for number in range(14):
+        release = releases.Release(site.folder / f"202611{number + 10}T000000Z")
+        release.folder.mkdir()
+        release.finish("1a2b3c Change")
+        if number < 6 or number == 13:
+            release.mark_checked()
+    site.switch(release)
+    site.prune()
+    assert [each.name[6:8] for each in site.all()] == ["23", "15", "14", "13", "12"]
+    assert site.before(release).name[6:8] == "15"
