@@ -225,7 +225,7 @@ def as_of_gitlab(project: Path) -> None:
 def test_requirements_that_are_not_the_locks_stop_the_ci(live: Live) -> None:
     workflow = github_workflow(live.laptop.project, "test.yml")
     steps = workflow["jobs"]["test"]["steps"]
-    workflow["jobs"]["test"]["steps"] = [step for step in steps if step.get("run") == "make requirements"]
+    workflow["jobs"]["test"]["steps"] = [step for step in steps if step.get("run") == "make check-requirements"]
     runner = Runner(live.laptop.project, live.laptop.environment(live.account), {})
     code, printed = runner.github(workflow, "test")
     assert code == 0, printed
@@ -233,7 +233,12 @@ def test_requirements_that_are_not_the_locks_stop_the_ci(live: Live) -> None:
     live.laptop.change(text("requirements.txt", "django==6", "django==5"))
     code, printed = runner.github(workflow, "test")
     assert code == 2
-    assert "requirements.txt is not what uv.lock says: make it anew" in printed
+    assert "requirements.txt does not match uv.lock. Run `make requirements` and commit the file." in printed
+    code, printed = runner.script("make requirements", {})
+    assert code == 0, printed
+    assert live.laptop.git("status", "--short", "requirements.txt") == "M requirements.txt"
+    code, printed = runner.github(workflow, "test")
+    assert code == 0, printed
 
 
 def test_without_ssh_a_deploy_from_elsewhere_says_where_else(live: Live) -> None:
