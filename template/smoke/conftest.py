@@ -122,8 +122,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write(word, **{COLORS[word]: True})
         terminalreporter.write(rest + "\n")
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        lines = "".join(f"{word}{rest}\n" for word, rest in table)
         with Path(summary).open("a", encoding="utf-8") as file:
-            file.writelines([f"Smoke suite: {title}\n\n```text\n", *(f"{word}{rest}\n" for word, rest in table), "```\n\n"])
+            file.write(f"Smoke suite: {title}\n\n```text\n{lines}```\n\n")
 
 
 def remark(report: pytest.TestReport) -> str:

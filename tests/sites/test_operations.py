@@ -119,7 +119,9 @@ def test_commands_run_on_the_platform_as_its_runbook_runs_them(render: Render, p
                 assert "manage.py" not in line or line.startswith(prefix), f"{page}: {line}"
                 assert "python" not in line.removeprefix(prefix) or each.language == "python", f"{page}: {line}"
             # The heroku program puts double quotes around such a command, and a shell reads it.
-            assert not prefix.startswith("heroku") or "manage.py" not in each.text or not re.search(r"[$`\\]", each.text)
+            assert (
+                not prefix.startswith("heroku") or "manage.py" not in each.text or not re.search(r"[$`\\]", each.text)
+            )
 
 
 @pytest.mark.parametrize("platform", question_choices("platform"))

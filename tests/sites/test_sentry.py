@@ -154,7 +154,9 @@ def test_a_deploy_is_told_to_sentry_by_its_own_program(render: Render, tmp_path:
         expressions["github.event.workflow_run.id"] = "42"
         (tmp_path / "gh").write_text(GH)
         (tmp_path / "gh").chmod(0o755)
-        runner = Runner(project, {**machine, "PATH": f"{tmp_path}{os.pathsep}{path}", "DEPLOYED": "skipped"}, expressions)
+        runner = Runner(
+            project, {**machine, "PATH": f"{tmp_path}{os.pathsep}{path}", "DEPLOYED": "skipped"}, expressions
+        )
 
         def report() -> tuple[int, str]:
             """Run the job that reports the deploy."""

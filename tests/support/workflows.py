@@ -35,7 +35,7 @@ def gitlab_job(project: Path, name: str) -> dict[str, Any]:
     for included in [included_files] if isinstance(included_files, str) else included_files:
         job |= yaml.safe_load((project / included.lstrip("/")).read_text()).get(name, {})
     # GitLab merges the keys of a job, and those of the including file win: https://docs.gitlab.com/ci/yaml/includes/
-    return job | own.get(name, {})
+    return {**job, **own.get(name, {})}
 
 
 class Runner:
