@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.faults import route
 from tests.support.rendering import question_choices
-from tests.support.runbooks import blocks, management_command, on_this_machine
+from tests.support.runbooks import blocks, on_this_machine
 from tests.support.sites import Site
 
 Render = Callable[..., Path]
@@ -105,23 +105,6 @@ def test_three_bad_answers_in_a_row_are_an_alarm(site_copy: Site, tmp_path: Path
             url = f"http://127.0.0.1:{site_copy.port}/{how}"
             assert pasted(alarm, tmp_path, {**env, "url": url})[0] == code, how
     assert pasted(alarm, tmp_path, {**env, "url": url})[0] == 1, "nobody answers, and nobody is told"
-
-
-@pytest.mark.parametrize("platform", question_choices("platform"))
-def test_commands_run_on_the_platform_as_its_runbook_runs_them(render: Render, platform: str) -> None:
-    """The tests of platforms run the runbook's commands, so the same start of a command works on the other pages."""
-    project = render(platform=platform)
-    prefix = management_command(project)
-    assert prefix in (project / "docs/deploy.md").read_text()
-    for page in ("operations.md", "large-tables.md"):
-        for each in blocks(project / "docs" / page):
-            for line in each.text.splitlines():
-                assert "manage.py" not in line or line.startswith(prefix), f"{page}: {line}"
-                assert "python" not in line.removeprefix(prefix) or each.language == "python", f"{page}: {line}"
-            # The heroku program puts double quotes around such a command, and a shell reads it.
-            assert (
-                not prefix.startswith("heroku") or "manage.py" not in each.text or not re.search(r"[$`\\]", each.text)
-            )
 
 
 @pytest.mark.parametrize("platform", question_choices("platform"))
