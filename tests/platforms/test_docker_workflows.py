@@ -18,6 +18,7 @@ import pytest
 from tests.support.containers import Deployment, Engine, make_secrets
 from tests.support.environments import run
 from tests.support.faults import QUICK
+from tests.support.runbooks import management_blocks
 from tests.support.servers import eventually, free_port
 from tests.support.workflows import OUTPUT, Runner, github_workflow, gitlab_job
 
@@ -176,6 +177,9 @@ def test_github_deploys_what_is_pushed_and_goes_back(repository: Path, remote: R
     assert web["Config"]["Labels"]["org.opencontainers.image.revision"] == revision
     # The folder has only those files of the repository that compose needs.
     assert {path.name for path in remote.server.project.iterdir()} == {"compose.yaml", "deploy", "secrets", ".env"}
+    for block in management_blocks(repository):
+        run(["bash", "-euc", block], remote.server.project, env={**remote.environment, **remote.server.variables})
+    (remote.server.project / "unused.txt").unlink()
     refuses_an_image_for_another_processor(remote)
     code, said = on_github(repository, remote, break_the_site(repository))
     assert code == 1

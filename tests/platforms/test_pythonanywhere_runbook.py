@@ -13,7 +13,7 @@ from tests.support.databases import PostgreSQL, programs
 from tests.support.environments import run
 from tests.support.faults import QUICK, Change, text
 from tests.support.rendering import ROOT
-from tests.support.runbooks import Reader, blocks
+from tests.support.runbooks import Reader, blocks, management_blocks
 from tests.support.smoke import CHECKS
 from tests.support.workflows import Runner, github_workflow, gitlab_job
 
@@ -168,6 +168,7 @@ def test_github_deploys_the_commit_that_was_tested(live: Live) -> None:
     assert TOKEN not in printed
     key = live.laptop.home / ".ssh/id_ed25519"
     assert (key.read_text(), key.stat().st_mode & 0o077) == ("the key\n", 0)
+    live.account.run("bash", "-euc", "\n".join(management_blocks(live.laptop.project)))
 
     # Production accepts only commits that contain the deployed one.
     expressions["github.sha"] = beside(live, release("another branch"))

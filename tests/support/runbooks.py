@@ -60,6 +60,13 @@ def management_command(project: Path) -> str:
     return first.text.splitlines()[-1].removesuffix(" check")
 
 
+def management_blocks(project: Path) -> list[str]:
+    """Return the blocks with management commands in the pages beside the runbook, in order."""
+    pages = [project / "docs" / name for name in ("operations.md", "large-tables.md")]
+    found = [each for page in pages if page.exists() for each in blocks(page)]
+    return [each.text for each in found if each.language == PASTED and "manage.py" in each.text]
+
+
 def on_this_machine(block: Block, project: Path) -> str:
     """Return a block of a page whose management commands run here instead of on the platform."""
     return block.text.replace(management_command(project), "python manage.py")
