@@ -226,4 +226,4 @@ def test_the_workflows_deploy_and_take_back(developer: Developer, render: Render
     code, said = runner.gitlab(job, {**settings, "DEPLOY_ENVIRONMENT": "staging"})
     assert (code, "live and healthy" in said) == (0, True), said
     for block in management_blocks(developer.project):
-        developer.run(block, **settings)
+        developer.run(block, 0, **settings)
