@@ -26,10 +26,10 @@ demo: $(UV) ## Render a project and serve it (PLATFORM=docker, DEST= a new folde
 	@$(UV) pip install --quiet --python .cache/demo --group demo
 	@.cache/demo/bin/python -m scripts.demo
 
-test: $(UV) ## Run all tests that can run here, those of a level (LEVEL=rendering), or those that your changes can affect (CHANGED=1)
-	@$(UV) run --quiet python -m scripts.run_tests $(if $(LEVEL),--level $(LEVEL)) $(if $(CHANGED),--changed) $(ARGS)
+test: $(UV) ## Run the tests of each change, or of a level (LEVEL=rendering), or what you changed (CHANGED=1); nightly tests too (ALL=1)
+	@$(UV) run --quiet python -m scripts.run_tests $(if $(LEVEL),--level $(LEVEL)) $(if $(CHANGED),--changed) $(if $(ALL),--all) $(ARGS)
 
-times: $(UV) ## Run all tests, and write docs/test-times.md: where the time went
+times: $(UV) ## Run the same tests, and write docs/test-times.md: where the time went
 	@mkdir -p .cache
 	@TEST_TIMES=$(CURDIR)/.cache/test-times $(MAKE) --no-print-directory test
 	@$(UV) run --quiet python -m scripts.test_times .cache/test-times
@@ -48,7 +48,7 @@ examples: $(UV) ## Render the two newest versions for each platform into build/e
 
 release: $(UV) ## Test all updates, then make a release's commits and its tag (VERSION=0.7.0)
 	@$(UV) run --quiet python -m scripts.release --check '$(VERSION)'
-	@$(MAKE) --no-print-directory test LEVEL=updates
+	@$(MAKE) --no-print-directory test LEVEL=updates ALL=1
 	@$(UV) run --quiet python -m scripts.release '$(VERSION)'
 
 tags: $(UV) ## Make the tags of all releases that this clone lacks
@@ -70,6 +70,7 @@ screenshots: $(UV) ## Take screenshots of all pages, in light, dark and on a pho
 sizes: $(UV) ## Count files, lines and conditions into docs/sizes.md
 	@$(UV) run --quiet python -m scripts.sizes
 
-benchmark: $(UV) ## Measure the time to the first page, and what a request's log line costs
+benchmark: $(UV) ## Measure a copy and an update, the time to the first page, and what a request's log line costs
+	@$(UV) run --quiet python -m benchmarks.copying
 	@$(UV) run --quiet python -m benchmarks.first_page
 	@$(UV) run --quiet python -m benchmarks.request_line

@@ -5,6 +5,7 @@ it holds each line once, and a version is a list of ranges of lines.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -67,11 +68,11 @@ def label(choice: str) -> str:
 
 
 def choices(question: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return a question's choices, each value with its text."""
+    """Return a question's choices, each value with its text, without what only one platform's prompt says."""
     offered = question["choices"]
     if isinstance(offered, list):
         return [(each, each) for each in offered]
-    return [(each["value"], text) for text, each in offered.items()]
+    return [(each["value"], re.sub(r"\{\{.*?\}\}", "", text)) for text, each in offered.items()]
 
 
 def form(questions: Mapping[str, Any], names: Iterable[str]) -> str:

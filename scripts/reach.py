@@ -43,7 +43,7 @@ REACH: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("docs/recipes.md",), ("repository", "projects/test_recipes.py")),
     (("docs/adopting.md", "scripts/adopt.py"), ("repository", "updates/test_adopting.py")),
     (
-        ("benchmarks/*", "scripts/*", "docs/*", ".ci/*", ".github/*", "Makefile", "zensical.toml", "*.md"),
+        ("benchmarks/*", "scripts/*", "docs/*", ".ci/*", ".devcontainer/*", ".github/*", "Makefile", "zensical.toml", "*.md"),
         ("repository",),
     ),
 ]

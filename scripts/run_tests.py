@@ -1,8 +1,9 @@
 """Run the tests and clean up after them, even when the run is interrupted: `make test`.
 
-    python -m scripts.run_tests [--level LEVEL | --changed] [arguments of pytest ...]
+    python -m scripts.run_tests [--level LEVEL | --changed] [--all] [arguments of pytest ...]
 
 A level is a folder of tests/. `--changed` runs the tests that changes since the main branch can affect: scripts/reach.py.
+Without `--all`, the tests in tests/nightly.py are left out, unless the arguments name tests.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import pytest
 
 from scripts.leftovers import ENDING, leaving_nothing, with_all_descendants
 from scripts.reach import changed_files, reached_by
+from tests.support.left_out import EACH_CHANGE
 
 ROOT = Path(__file__).resolve().parents[1]
 LEVELS = sorted({path.parent.name for path in ROOT.glob("tests/*/test_*.py")})
@@ -67,8 +69,13 @@ def check_the_machine() -> None:
         say(done.stdout.strip())
 
 
-def run(arguments: list[str]) -> int:
-    """Run pytest; return its exit code, or a shell's exit code for the signal that interrupted it."""
+def run(arguments: list[str], *, nightly: bool) -> int:
+    """Run pytest; return its exit code, or a shell's exit code for the signal that interrupted it.
+
+    Args:
+        arguments: pytest's arguments.
+        nightly: run the tests in tests/nightly.py too.
+    """
 
     def break_off(number: int, _: FrameType | None) -> None:
         raise BrokenOffError(number)
@@ -78,7 +85,8 @@ def run(arguments: list[str]) -> int:
     with leaving_nothing() as variables:
         command = [sys.executable, "-m", "pytest", f"--basetemp={variables['TMPDIR']}/pytest", *arguments]
         # In a session of its own, so that Ctrl-C reaches only this process, which then interrupts pytest.
-        tests = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **variables}, start_new_session=True)
+        env = {**os.environ, **variables, EACH_CHANGE: "" if nightly else "1"}
+        tests = subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True)
         try:
             return tests.wait()
         except BrokenOffError as broken_off:
@@ -99,10 +107,12 @@ def main() -> int:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--level", choices=LEVELS)
     which.add_argument("--changed", action="store_true")
+    parser.add_argument("--all", action="store_true", help="run the tests in tests/nightly.py too")
     ours, pytests = parser.parse_known_args()
     paths = chosen(ours.level, changed=ours.changed)
     check_the_machine()
-    code = run(["--numprocesses=auto", "--dist=worksteal", *paths, *pytests])
+    nightly = ours.all or any(argument.startswith("tests/") for argument in pytests)
+    code = run(["--numprocesses=auto", "--dist=worksteal", *paths, *pytests], nightly=nightly)
     return 0 if code == pytest.ExitCode.NO_TESTS_COLLECTED else code
 
 

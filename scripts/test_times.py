@@ -17,7 +17,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs/test-times.md"
 LISTED = 40
 INTRODUCTION = """# Where the time of the tests goes
 
-`make times` runs all tests and writes this page. Processor time is that of a test's own process and of the programs it
+`make times` runs the tests of each change and writes this page; `make times ALL=1` adds those of each night. Processor time is that of a test's own process and of the programs it
 started; what the Docker engine does for it is in its seconds alone. Several tests run at the same time.
 """
 

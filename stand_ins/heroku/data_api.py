@@ -98,6 +98,22 @@ def wait_status(call: Call) -> Any:
     return {"waiting?": False, "message": "available", "error?": False}
 
 
+@api.on("POST", "/client/v11/databases/{database}/upgrade/run")
+def upgrade(call: Call) -> Any:
+    """Record an upgrade. The server here stays as it is, and no version older than it is accepted."""
+    addon, asked = database(call), call.exchange.json()["version"]
+    if int(asked) < int(addon.database.version().partition(".")[0]):
+        raise RefusedError(422, "invalid_params", "You can only upgrade to a newer version.")
+    addon.upgraded_to.append(asked)
+    return {"message": "Upgrading"}
+
+
+@api.on("GET", "/client/v11/databases/{database}/upgrade/wait_status")
+def upgrade_wait_status(call: Call) -> Any:
+    """Return whether a database is still being upgraded."""
+    return wait_status(call)
+
+
 @api.on("POST", "/client/v11/databases/{database}/backups")
 def capture(call: Call) -> Any:
     """Make a backup."""

@@ -72,8 +72,8 @@ class Developer:
     def create(self) -> None:
         """Follow the runbook's first sections."""
         reader = Reader(self.project / "docs/deploy.md", self.platform.folder, self.environment, self.platform.command)
-        reader.follow("Before the first deploy")
-        reader.follow("Create the app")
+        reader.follow("Before you start")
+        reader.follow("First deploy")
 
     def deploy(self, code: int = 0, **variables: str) -> str:
         """Run the deploy command."""

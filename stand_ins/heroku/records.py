@@ -47,6 +47,7 @@ class AddOn:
         resource: the add-on's database or server; None if it has neither.
         state: provisioning, provisioned or deprovisioned.
         attachments: the names under which it is attached, with their IDs.
+        upgraded_to: the versions of PostgreSQL that a database was upgraded to.
     """
 
     app: "App"
@@ -56,6 +57,7 @@ class AddOn:
     name: str
     state: str = "provisioning"
     attachments: dict[str, str] = field(default_factory=dict)
+    upgraded_to: list[str] = field(default_factory=list)
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 

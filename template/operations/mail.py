@@ -2,11 +2,11 @@
 
 import logging
 import re
-from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from smtplib import SMTPException
-from typing import ClassVar
 
 from django.conf import settings
 from django.core.mail import EmailMessage, EmailMultiAlternatives
@@ -20,6 +20,8 @@ log = logging.getLogger("mail")
 NO_MAIL_SERVER = "operations.mail.NoMailServer"
 # Seconds until a mail is tried again; less where tasks are not kept for so long.
 RETRIES = (10, 60, 300, 600)
+# Emails that development keeps.
+KEPT = 10
 
 
 class MailNotConfiguredError(Exception):
@@ -43,17 +45,30 @@ class NoMailServer(BaseEmailBackend):
 class PrintedMail(BaseEmailBackend):
     """Prints emails as they are read, which Django's own backend prints as they are sent, with links cut in two. For development."""
 
-    # The last ones, for the home page.
-    last: ClassVar[deque[EmailMessage]] = deque(maxlen=10)
-
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        """Print emails, without what a terminal would obey, and return how many there were."""
+        """Print emails, without what a terminal would obey, keep them for the home page, and return how many there were."""
         for mail in email_messages:
-            self.last.appendleft(mail)
             text = f"To: {', '.join(mail.recipients())}\nSubject: {mail.subject}\n\n{mail.body}"
             shown = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text.rstrip())
             print(f"{'-' * 79}\n{shown}\n{'-' * 79}", flush=True)  # noqa: T201 - that is what it is for
+            # Printed is enough if the folder cannot be written.
+            with suppress(OSError):
+                keep(shown)
         return len(email_messages)
+
+
+def kept_mails() -> list[Path]:
+    """Return the files of the last emails that development printed, the newest last."""
+    return sorted((settings.BASE_DIR / ".cache/mails").glob("*.txt"))
+
+
+def keep(shown: str) -> None:
+    """Keep an email in a file, because a worker may have sent it and the site shows it, and only the last ones."""
+    file = settings.BASE_DIR / f".cache/mails/{timezone.now():%Y-%m-%dT%H.%M.%S.%f}.txt"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"{shown}\n", encoding="utf-8")
+    for old in kept_mails()[:-KEPT]:
+        old.unlink(missing_ok=True)
 
 
 def use_host_name(hosts: Sequence[str]) -> None:

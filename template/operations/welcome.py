@@ -5,6 +5,7 @@ Development's settings alone name this module, so that no visitor of the live si
 
 import platform
 import re
+from pathlib import Path
 from typing import Any
 
 import django
@@ -19,7 +20,7 @@ from django.shortcuts import render
 from django.urls import get_resolver
 from django.utils.functional import SimpleLazyObject
 
-from operations.mail import PrintedMail
+from operations.mail import kept_mails
 
 # Below it, the pages for errors can be looked at.
 PREVIEWS = "/development/errors/"
@@ -49,12 +50,19 @@ def facts() -> dict[str, Any]:
         "database": f"{connection.display_name} ({connection.settings_dict['NAME']})",
         "unapplied": len(executor.migration_plan(executor.loader.graph.leaf_nodes())),
         "mail_printed": settings.MAILERS["default"]["BACKEND"] == "operations.mail.PrintedMail",
-        "mails": list(PrintedMail.last),
+        "mails": [read(file) for file in reversed(kept_mails())],
         "tasks_at_once": str(settings.TASKS["default"]["BACKEND"]).endswith("ImmediateBackend"),
         "has_admin": has_admin(),
         "own_apps": [app for app in ours if app not in ("accounts", "pages", "assistant")],
         "errors": [*ERRORS, "csrf"],
     }
+
+
+def read(file: Path) -> dict[str, str]:
+    """Return an email that development printed."""
+    head, _, body = file.read_text(encoding="utf-8").partition("\n\n")
+    to, _, subject = head.partition("\n")
+    return {"to": to.removeprefix("To: "), "subject": subject.removeprefix("Subject: "), "body": body}
 
 
 def has_admin() -> bool:

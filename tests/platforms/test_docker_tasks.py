@@ -1,14 +1,17 @@
 """The workers in compose.yaml run tasks and stop cleanly, and the site's pages work without the broker."""
 
+import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
-from tests.support.containers import Deployment, Projects
+from tests.support.containers import Deployment, Engine, Projects
+from tests.support.environments import Environments
+from tests.support.redis import Redis
 from tests.support.runbooks import Reader
 from tests.support.servers import HANGS, eventually, free_port
 from tests.support.smoke import CHECKS
@@ -186,3 +189,22 @@ def test_the_development_site_has_workers_where_it_is_told_so(projects: Projects
         finally:
             site.compose("down", "--volumes", code=None)
             site.engine.remove(images=f"{projects.slug}:dev")
+
+
+def test_make_dev_all_starts_redis_where_none_answers(
+    engine: Engine, render: Callable[..., Path], environments: Environments, tmp_path: Path
+) -> None:
+    """On any platform: the image is Redis's own."""
+    project = render(platform="gunicorn", tasks="celery", ci="none", project_slug=(slug := engine.slug()))
+    engine.write_down(last=["rm", "--force", f"{slug}-redis"])
+    env = environments.at_work(project)
+    variables = env | {"PATH": f"{env['PATH']}{os.pathsep}{engine.environment['PATH']}"}
+    server = Redis(tmp_path, free_port())
+    try:
+        engine.run("make", "broker", f"REDIS_PORT={server.port}", folder=project, variables=variables)
+        assert eventually(lambda: server.ask("PING") == "+PONG")
+        # One that answers is used.
+        engine.run("make", "broker", f"REDIS_PORT={server.port}", folder=project, variables=variables)
+        assert engine.docker("ps", "--quiet", f"--filter=name={slug}-redis").count("\n") == 1
+    finally:
+        engine.docker("rm", "--force", f"{slug}-redis", code=None)

@@ -14,9 +14,10 @@ from stand_ins.heroku.projects import (
     Developer,
     migration,
 )
+from stand_ins.mail_server import mail_server
 from tests.support.environments import run
 from tests.support.faults import text
-from tests.support.runbooks import Reader, blocks, management_blocks
+from tests.support.runbooks import Reader, blocks, management_blocks, not_as_shown
 from tests.support.servers import eventually
 from tests.support.traffic import callers, steady_traffic
 from tests.support.workflows import Runner, github_workflow, gitlab_job
@@ -27,7 +28,7 @@ Render = Callable[..., Path]
 NOT_RUN = {
     "npm install --global heroku\nheroku login": "installs a program, and opens a browser",
     "heroku run python manage.py createsuperuser": "asks for a password at a terminal",
-    "heroku pg:backups:download --output last.dump\nheroku apps:destroy": "asks for the app's name at a terminal",
+    "email_url='smtp+tls://site%40example.com:password@mail.example.com:587'": "only a reader knows the mail server",
 }
 
 
@@ -36,10 +37,10 @@ def test_the_runbook_leads_to_a_live_site_and_back(developer: Developer, tmp_pat
     platform, page = developer.platform, developer.project / "docs/deploy.md"
     (tmp_path / "state").mkdir()
     reader = Reader(page, tmp_path / "state", developer.environment, platform.command)
-    reader.follow("Before the first deploy")
-    reader.follow("Create the app")
-    reader.follow("Deploy")
-    reader.follow("Check the live site")
+    reader.follow("Before you start")
+    reader.follow("First deploy")
+    for heading in ("Deploy", "Verify"):
+        assert not_as_shown(page, heading, reader.follow(heading)) == []
     (counted,) = re.findall(r'"requests": (\d+)', reader.follow("Logs"))
     assert int(counted) > 0
     app = platform.apps["todo-list"]
@@ -47,7 +48,7 @@ def test_the_runbook_leads_to_a_live_site_and_back(developer: Developer, tmp_pat
     developer.commit("Break the home page", BROKEN_HOME)
     developer.run("git push --quiet heroku HEAD:main && heroku ps:wait --type web")
     assert_smoke(developer, code=1)
-    reader.follow("Go back to the release before")
+    reader.follow("Roll back")
     assert_smoke(developer, code=0)
     developer.run("git revert --no-edit HEAD")
 
@@ -57,8 +58,12 @@ def test_the_runbook_leads_to_a_live_site_and_back(developer: Developer, tmp_pat
     assert "Unapplying accounts.0002_next... OK" in reader.follow("Undo a migration")
     assert_smoke(developer, code=0)
 
-    while reader.left:
-        reader.follow(reader.left[0].heading)
+    with mail_server() as box:
+        reader.paste(f"email_url={box.url}")
+        while reader.left:
+            reader.follow(reader.left[0].heading)
+    assert box.recipients == ["you@example.com"]
+    assert [addon.upgraded_to for addon in app.addons if addon.resource] == [["18"]]
     assert not app.maintenance
     assert app.formation["web"] == (1, "Basic")
     assert [dyno.killed for dyno in app.ended if dyno.killed] == []
@@ -113,13 +118,14 @@ def test_a_release_phase_that_fails_leaves_the_old_release_serving(developer: De
     before, dynos = app.current, list(app.dynos)
     developer.commit("Migrate into a wall", migration(FAILING_MIGRATION))
     with steady_traffic(*callers(4, platform.names.address, app.host, ca_file=platform.ca_file)) as traffic:
-        said = developer.deploy(code=1)
+        failed = developer.deploy(code=1)
         # The same is true for a config var that the settings refuse.
         developer.run("heroku config:set LOG_LEVEL=LOUD")
         assert eventually(lambda: app.releases[-1].status == "failed")
-        assert "LOG_LEVEL" in developer.run("heroku releases:output")
-    assert re.search(r"the release phase of v\d+ \(Deploy \w+\) failed; v\d+ serves as before", said)
-    assert "no_such_column" in said
+        said = developer.run("heroku releases:output")
+        assert not_as_shown(developer.project / "docs/deploy.md", "Environment variables", said) == []
+    assert re.search(r"the release phase of v\d+ \(Deploy \w+\) failed; v\d+ serves as before", failed)
+    assert "no_such_column" in failed
     assert (app.current, app.dynos) == (before, dynos)
     assert traffic.failures == []
     assert traffic.succeeded.total() > 10

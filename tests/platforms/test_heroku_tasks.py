@@ -20,6 +20,9 @@ from tests.support.servers import eventually
 
 Render = Callable[..., Path]
 
+# The sections that are followed after a deploy, in the test's order.
+SECTIONS = ("Scheduled jobs", "Backups", "Restore", "Scale")
+
 
 @pytest.fixture
 def developer(
@@ -49,15 +52,16 @@ def running(app: App) -> set[str]:
 @pytest.mark.parametrize("developer", ["database"], indirect=True)
 def test_the_runbook_leads_to_a_site_whose_tasks_are_done(developer: Developer, reader: Reader) -> None:
     """The tasks run even after a first release that failed."""
-    reader.follow("Before the first deploy")
-    reader.follow("Create the app")
+    reader.follow("Before you start")
+    reader.follow("First deploy")
     app = developer.platform.apps["todo-list"]
     developer.commit("Migrate into a wall", text("Procfile", "release: ", 'release: [ "$WALL" = gone ] && '))
     assert "nothing serves yet" in developer.deploy(code=1)
     developer.run("heroku config:set WALL=gone")
     assert eventually(lambda: running(app) == {"web"})
     assert "PASS  a task is done" in reader.follow("Deploy")
-    reader.follow("Tasks")
+    reader.left = [block for block in reader.left if block.heading == "Scheduled jobs"]
+    reader.follow("Scheduled jobs")
     assert running(app) == {"web", "worker"}
 
     # A process type that is new in the Procfile gets a dyno.
@@ -74,10 +78,12 @@ def test_workers_rest_only_while_something_is_undone_or_restored(
     developer: Developer, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Workers that the owner has stopped stay stopped, even after a deploy."""
-    reader.follow("Before the first deploy")
-    reader.follow("Create the app")
+    reader.follow("Before you start")
+    reader.follow("First deploy")
     assert "PASS  a task is done" in reader.follow("Deploy")
-    reader.follow("Tasks")
+    left = {name: [block for block in reader.left if block.heading == name] for name in SECTIONS}
+    reader.left = left["Scheduled jobs"]
+    reader.follow("Scheduled jobs")
     app = developer.platform.apps["todo-list"]
     assert running(app) == {"web", "worker", "beat"}
     (broker,) = (addon.resource.server for addon in app.addons if isinstance(addon.resource, Broker))
@@ -99,8 +105,9 @@ def test_workers_rest_only_while_something_is_undone_or_restored(
     said = developer.run("uv run python deploy/heroku.py --undo accounts 0001_initial")
     assert "Unapplying accounts.0002_next... OK" in said
     assert running(app) == {"web", "worker"}
-    reader.left = [block for block in reader.left if block.heading in {"Backups", "Scale"}]
+    reader.left = [*left["Backups"], *left["Restore"], *left["Scale"]]
     reader.follow("Backups")
+    reader.follow("Restore")
     assert running(app) == {"web", "worker"}
     assert beside_migrations == [{"web"}, {"web"}]
     assert "of the broker's 20 connections are needed" in reader.follow("Scale")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stand_ins.mail_server import mail_server
 from stand_ins.pythonanywhere.account import EUROPE, TOKEN
 from stand_ins.pythonanywhere.live import HOST, Laptop, Live, on_pythonanywhere, release
 from tests.platforms.test_pythonanywhere import BROKEN, rows
@@ -13,7 +14,7 @@ from tests.support.databases import PostgreSQL, programs
 from tests.support.environments import run
 from tests.support.faults import QUICK, Change, text
 from tests.support.rendering import ROOT
-from tests.support.runbooks import Reader, blocks, management_blocks
+from tests.support.runbooks import Reader, blocks, management_blocks, not_as_shown
 from tests.support.smoke import CHECKS
 from tests.support.workflows import Runner, github_workflow, gitlab_job
 
@@ -69,12 +70,10 @@ def test_the_runbook_leads_from_an_empty_account_to_a_live_site(
         console.command = account.command
         # The page's sections, each in its own terminal.
         console.left = own.left
-        assert {block.text: block.language for block in blocks(page) if block.language != "bash"} == dict.fromkeys(
-            NOT_RUN, "console"
-        )
+        assert {block.text for block in blocks(page) if block.language == "console"} == NOT_RUN.keys()
 
-        own.follow("Before the first deploy")
-        console.follow("Set the account up")
+        own.follow("Before you start")
+        console.follow("First deploy")
         env_file = live.folder / ".env"
         assert env_file.stat().st_mode & 0o777 == 0o600
         # The text that a user types in the editor.
@@ -83,10 +82,12 @@ def test_the_runbook_leads_from_an_empty_account_to_a_live_site(
         )
         printed = console.follow("Deploy")
         assert rows(printed) == dict.fromkeys(CHECKS, "PASS")
+        assert not_as_shown(page, "Deploy", printed) == []
         assert PASSWORD not in printed
+        assert rows(own.follow("Deploy from your own machine")) == dict.fromkeys(CHECKS, "PASS")
         first = live.current
 
-        console.follow("Check the live site")
+        assert not_as_shown(page, "Verify", console.follow("Verify")) == []
         assert "no failed request" in console.follow("Logs")
 
         # A broken release is live and the smoke suite fails. After the rollback as written, it passes.
@@ -94,17 +95,39 @@ def test_the_runbook_leads_from_an_empty_account_to_a_live_site(
         live.deploy("--without-smoke")
         smoke = f".venv/bin/python -m pytest smoke --base-url https://{platform.domain}"
         assert "FAIL  security headers are set" in console.paste(f"cd ~/todo-list/current\n{smoke}", code=1)
-        assert rows(console.follow("Go back to the release before")) == dict.fromkeys(CHECKS, "PASS")
-        assert live.current == first
+        printed = console.follow("Roll back")
+        # Both: the rollback, and the deploy of an earlier commit.
+        assert rows(printed.partition("1/10 pull")[0]) == rows(printed) == dict.fromkeys(CHECKS, "PASS")
+        assert "serves, https" in printed
+        assert live.current[5:] == first[5:]
         laptop.change(text("config/settings/base.py", '"SAMEORIGIN"', '"DENY"'))
 
         assert "0001_initial" in console.follow("Undo a migration")
-        console.follow("Change the environment")
-        assert "release two" in live.ask().text
-        assert "LOG_LEVEL=WARNING" in account.run("cat", "todo-list/current/.env")
-        assert "Restored" in console.follow("Backups")
+        (key,) = values(live, "SECRET_KEY")
+        console.paste(console.left.pop(0).text)
+        assert values(live, "SECRET_KEY_FALLBACKS") == [key]
+        assert values(live, "SECRET_KEY") != [key]
+        console.follow("Rotate the secret key")
+        assert values(live, "SECRET_KEY_FALLBACKS") == []
 
-        tasks = console.follow("Scheduled tasks")
+        console.follow("Environment variables")
+        assert "release two" in live.ask().text
+        assert values(live, "LOG_LEVEL") == ["WARNING"]
+        given = env_file.read_text()
+        env_file.write_text(f"{given}ALLOWED_HOSTS=https://example.com\n")
+        assert not_as_shown(page, "Environment variables", live.deploy(code=1)) == []
+        env_file.write_text(given)
+
+        console.follow("Backups")
+        assert "Restored" in console.follow("Restore")
+
+        with mail_server() as box:
+            (lines,) = (block.text for block in blocks(page) if block.language == "dotenv")
+            env_file.write_text(f"{given}{re.sub('(?m)^EMAIL_URL=.*', f'EMAIL_URL={box.url}', lines)}\n")
+            console.follow("Email")
+        assert box.recipients[-1] == "you@example.com"
+
+        tasks = console.follow("Scheduled jobs")
         assert tasks.count("daily") >= 2
         commands = {task["command"].split()[-1]: task for task in platform.tasks.values()}
         assert set(commands) == {"backup", "cleanup"}
@@ -123,8 +146,7 @@ def test_the_runbook_leads_from_an_empty_account_to_a_live_site(
             )
         assert len(backups(live)) > len(before)
 
-        assert rows(own.follow("Deploy from elsewhere")) == dict.fromkeys(CHECKS, "PASS")
-        assert not own.left
+        assert not console.left
         assert live.ask("/ready/").status == 200
 
 
@@ -137,6 +159,11 @@ def folder(parent: Path, name: str) -> Path:
 def escaped(value: str) -> str:
     """Return a value escaped for single quotes in `.env`."""
     return value.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def values(live: Live, name: str) -> list[str]:
+    """Return the values that the release that serves has for a variable."""
+    return re.findall(f"(?m)^{name}=(.*)$", live.account.run("cat", "todo-list/current/.env"))
 
 
 def backups(live: Live) -> list[str]:

@@ -162,3 +162,5 @@ def test_the_home_page_says_what_to_do_before_the_first_migrate(render: Render, 
     page = run(["python", "manage.py", "shell", "--no-imports", "--command", HOME], project, env=env)
     assert "not applied: <code>uv run python manage.py migrate</code>" in page
     assert "createsuperuser" in page
+    assert "make app NAME=todo" in page
+    assert "make seed" in page

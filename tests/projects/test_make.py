@@ -1,5 +1,6 @@
 """The rendered Makefile's targets do what `make help` says."""
 
+import json
 import re
 import shutil
 import signal
@@ -11,6 +12,8 @@ import pytest
 import requests
 
 from tests.support.environments import Environments, run
+from tests.support.faults import text
+from tests.support.redis import Redis
 from tests.support.servers import HANGS, eventually, free_port, running
 
 Render = Callable[..., Path]
@@ -44,6 +47,98 @@ def test_a_fresh_project_serves_its_home_page(
         style = re.findall(r'href="(/static/site[^"]*\.css)"', answer.text)
         assert requests.get(f"http://127.0.0.1:{port}{style[0]}", timeout=HANGS).status_code == 200
         server.stop(signal.SIGINT)
+
+
+TASKS = """
+from pathlib import Path
+
+from django.tasks import task
+
+
+@task
+def write_down() -> None:
+    with Path("trace").open("a") as trace:
+        trace.write("as it was\\n")
+"""
+
+
+@pytest.mark.parametrize("tasks", ["database", "celery"])
+def test_all_that_the_site_needs_runs_in_one_terminal_and_is_reloaded(
+    render: Render, environments: Environments, redis_server: Redis, tmp_path: Path, tasks: str
+) -> None:
+    project = render(platform="gunicorn", tasks=tasks, ci="none")
+    env = environments.at_work(project)
+    port, redis = free_port(), str(redis_server.port)
+    (project / "apps/pages/tasks.py").write_text(TASKS)
+    (project / "trace").touch()
+    asks = {**env, "DATABASE_URL": "", "TASKS_IN_WORKER": "true", "CELERY_BROKER_URL": redis_server.url}
+    code = "from apps.pages.tasks import write_down; write_down.enqueue()"
+
+    def is_written(line: str) -> bool:
+        run(["uv", "run", "python", "manage.py", "shell", "--no-imports", "--command", code], project, env=asks)
+        return line in (project / "trace").read_text().splitlines()
+
+    command = ["make", "dev-all", f"PORT={port}", *([f"REDIS_PORT={redis}"] if tasks == "celery" else [])]
+    with running(command, project, env, tmp_path / "log") as server:
+        server.wait_until_it_answers(f"http://127.0.0.1:{port}/")
+        assert "run in a worker" in page(f"http://127.0.0.1:{port}/")
+        assert eventually(lambda: is_written("as it was")), server.output()
+        # An email that another process sent is on the home page too.
+        run(["uv", "run", "python", "manage.py", "sendtestemail", "ann@example.com"], project, env=asks)
+        assert "to ann@example.com" in page(f"http://127.0.0.1:{port}/")
+        assert "To: ann@example.com" in run(["make", "mails"], project, env=env)
+        text("apps/pages/tasks.py", "as it was", "as it is now")(project)
+        assert eventually(lambda: is_written("as it is now")), server.output()
+        assert ("beat.1" in server.output()) == (tasks == "celery")
+        # An error in the code ends neither the site nor the worker for longer than until it is corrected.
+        views = project / "apps/pages/views.py"
+        good = views.read_text()
+        views.write_text("def (")
+        assert eventually(lambda: "manage.py worker ended, and is started again" in server.output()), server.output()
+        views.write_text(good)
+        text("apps/pages/tasks.py", "as it is now", "corrected")(project)
+        assert eventually(lambda: is_written("corrected")), server.output()
+        server.stop(signal.SIGINT)
+    assert eventually(lambda: not at_home(project))
+
+
+def test_a_development_container_installs_the_project_and_forwards_its_port(
+    at_work: tuple[Path, dict[str, str]],
+) -> None:
+    project, env = at_work
+    container = json.loads((project / ".devcontainer/devcontainer.json").read_text())
+    # The test's uv is there; the image's comes from pipx.
+    assert "pipx install uv" in container["postCreateCommand"]
+    run(["sh", "-c", container["postCreateCommand"]], project, env=env)
+    served = re.findall(r"(?m)^PORT \?= (\d+)$", (project / "Makefile").read_text())
+    assert [str(port) for port in container["forwardPorts"]] == served
+    assert container["image"].endswith(f"/python:{(project / '.python-version').read_text().strip()}")
+
+
+def at_home(folder: Path) -> list[str]:
+    """Return the IDs of the processes whose working directory is a folder."""
+    return [link.parent.name for link in Path("/proc").glob("[0-9]*/cwd") if links_to(link, folder)]
+
+
+def links_to(link: Path, folder: Path) -> bool:
+    """Return whether a link leads to a folder; False if its process has ended or is another user's."""
+    try:
+        return link.readlink() == folder
+    except OSError:
+        return False
+
+
+def test_without_redis_it_says_what_to_start(render: Render, environments: Environments) -> None:
+    project = render(platform="heroku", tasks="celery", ci="none")
+    # With no Docker to start it.
+    (tools := project.parent / "no-docker").mkdir()
+    for program in ("make", "sh", "awk", "uv", "env"):
+        found = shutil.which(program, path=(env := environments.at_work(project))["PATH"])
+        assert found
+        (tools / program).symlink_to(found)
+    port = free_port()
+    with pytest.raises(AssertionError, match=f"none answers at redis://127.0.0.1:{port}/0. Start one"):
+        run(["make", "dev-all", f"REDIS_PORT={port}"], project, env={**env, "PATH": str(tools)})
 
 
 def test_messages_are_collected_and_translations_of_them_are_used(at_work: tuple[Path, dict[str, str]]) -> None:

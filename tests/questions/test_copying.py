@@ -125,6 +125,18 @@ def test_a_terminal_shows_why_an_answer_is_refused_and_asks_again(template: Path
     assert (answers["platform"], answers["database"]) == ("heroku", "postgresql")
 
 
+def test_a_terminal_shows_what_needs_a_paid_plan_on_pythonanywhere(template: Path, tmp_path: Path) -> None:
+    given = {"project_name": "Todo List", "project_slug": "list-2", "platform": "pythonanywhere"}
+    with closing(Terminal(copier_command(template, tmp_path / "project", given), clean_environment())) as terminal:
+        for question in ("What is your PythonAnywhere user name", "Where did you open that account"):
+            terminal.wait_for(question)
+            terminal.type(ENTER)
+        terminal.wait_for("PostgreSQL: for any site that may grow (paid plans only)\n")
+        terminal.type(ENTER)
+        terminal.wait_for("Database: a worker process, and no other service (paid)\n")
+        terminal.wait_for("Celery: workers, a scheduler and Redis, for many tasks (paid, own Redis)\n")
+
+
 @pytest.mark.parametrize(
     ("platform", "question"),
     [("gunicorn", "domain"), ("docker", "domain"), ("pythonanywhere", "pythonanywhere_user")],

@@ -243,13 +243,27 @@ def test_herokus_page_says_what_heroku_announced_and_creates_the_app_by_itself(r
     page = render(platform="heroku") / "docs/deploy.md"
     assert re.search("February 2026.*sustaining engineering.*platform=docker", page.read_text(), re.DOTALL)
     assert any("no new features since 2026" in choice for choice in read_questions(ROOT)["platform"]["choices"])
-    creating = [block.text for block in blocks(page) if block.heading == "Create the app"]
+    creating = [block.text for block in blocks(page) if block.heading == "First deploy"]
     assert creating[0] == "heroku create todo-list"
+
+
+@pytest.mark.parametrize("platform", question_choices("platform"))
+def test_messages_of_a_deploy_name_headings_of_the_runbook(render: Render, platform: str) -> None:
+    project = render(platform=platform, tasks="celery")
+    # A heading may end in the user who pastes its blocks.
+    headings = re.findall("^##+ (.+?)(?:, as .+)?$", (project / "docs/deploy.md").read_text(), re.MULTILINE)
+    named = {
+        name
+        for path in files(project / "deploy")
+        for name in re.findall(r"docs/deploy\.md, ([A-Z][\w ]+)", path.read_text())
+    }
+    assert named <= set(headings)
+    assert named or platform == "docker"
 
 
 @pytest.mark.parametrize("platform", ["heroku", "pythonanywhere"])
 def test_a_redirect_without_end_behind_a_cdn_is_in_the_table_of_problems(render: Render, platform: str) -> None:
-    page = (render(platform=platform) / "docs/deploy.md").read_text()
+    page = (render(platform=platform) / "docs/troubleshooting.md").read_text()
     assert re.search(r'^\| "too many redirects", behind a CDN \| .*https', page, re.MULTILINE)
 
 

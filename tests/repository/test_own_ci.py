@@ -34,6 +34,13 @@ def test_workflows_follow_their_schema_and_are_safe() -> None:
         assert github_workflow(ROOT, path.name)["permissions"] == {"contents": "read"}
 
 
+def test_a_development_container_has_this_repositorys_python_and_uv() -> None:
+    container = parse(ROOT / ".devcontainer/devcontainer.json")
+    assert container["image"].endswith(f"/python:{(ROOT / '.python-version').read_text().strip()}")
+    command, target = container["postCreateCommand"].split()
+    assert (command, target in re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE)) == ("make", True)
+
+
 def test_they_run_what_people_run() -> None:
     """Each step runs a make target or a script, or installs what these need."""
     targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))

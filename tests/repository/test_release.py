@@ -92,7 +92,7 @@ def test_make_release_tries_the_updates_between_the_check_and_the_commits(reposi
     steps = [line.rstrip() for line in re.findall(r"scripts\.release.*|run_tests.*", planned)]
     assert steps == [
         f"scripts.release --check '{VERSION}'",
-        "run_tests --level updates",
+        "run_tests --level updates --all",
         f"scripts.release '{VERSION}'",
     ]
 

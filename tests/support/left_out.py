@@ -1,4 +1,4 @@
-"""Report which tests were skipped or expected to fail: one table at the end of a run."""
+"""Report which tests were left out, skipped or expected to fail: one table at the end of a run."""
 
 import os
 from collections import Counter
@@ -7,18 +7,33 @@ from typing import Any
 
 import pytest
 
+from tests.nightly import is_nightly
+
 ADD_WHAT_IS_MISSING = "To add what is missing: sudo scripts/install-machine"
 # The report's property with the reason why a skipped test failed in CI.
 PROPERTY = "left out because"
-# The key under which each worker process reports the number of deselected tests.
-COUNT = "not asked for"
+# The key under which each worker process reports the numbers of deselected tests.
+COUNTS = "left out"
+# The variable that is set if the tests in tests/nightly.py are left out.
+EACH_CHANGE = "TEST_EACH_CHANGE"
+NOT_ASKED_FOR = ("not asked for", "-m, -k or --deselect")
+EACH_NIGHT = ("run each night", "tests/nightly.py says why; to run them: make test ALL=1")
 
 
 class LeftOut:
-    """A pytest plugin that reports skipped tests, and fails them in CI."""
+    """A pytest plugin that leaves out nightly tests, reports skipped tests, and fails them in CI."""
 
     def __init__(self) -> None:
-        self.deselected = 0
+        self.deselected: Counter[tuple[str, str]] = Counter()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Leave out the tests that run each night only, if only those of each change are asked for."""
+        if os.environ.get(EACH_CHANGE):
+            kept = [item for item in items if not is_nightly(item.nodeid)]
+            if nightly := len(items) - len(kept):
+                self.deselected[EACH_NIGHT] += nightly
+            items[:] = kept
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -33,17 +48,18 @@ class LeftOut:
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         """Count the deselected tests."""
-        self.deselected += len(items)
+        self.deselected[NOT_ASKED_FOR] += len(items)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Report a worker process's count."""
+        """Report a worker process's counts."""
         if hasattr(session.config, "workeroutput"):
-            session.config.workeroutput[COUNT] = self.deselected
+            session.config.workeroutput[COUNTS] = [[*row, number] for row, number in self.deselected.items()]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take over a worker process's count; each worker selects among all tests, so the counts are the same."""
-        self.deselected = getattr(node, "workeroutput", {}).get(COUNT, self.deselected)
+        """Take over a worker process's counts; each worker selects among all tests, so the counts are the same."""
+        for how, why, number in getattr(node, "workeroutput", {}).get(COUNTS, []):
+            self.deselected[how, why] = number
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print one line for each reason, or a line that says that there is none."""
@@ -57,8 +73,7 @@ class LeftOut:
         )
         for outcome, words in (("xfailed", "expected to fail"), ("xpassed", "expected to fail, and did not")):
             rows += Counter((words, report.wasxfail) for report in stats.get(outcome, []))
-        if self.deselected:
-            rows["not asked for", "-m, -k or --deselect"] = self.deselected
+        rows += self.deselected
         terminalreporter.section("left out")
         for (how, why), number in sorted(rows.items()):
             terminalreporter.write_line(f"{number:6}  {how:31}  {why}")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 # The language of blocks that are pasted.
 PASTED = "bash"
+# The languages of blocks that show output.
+SHOWN = ("text", "json")
 
 # Saves the current folder and the variables for the next block, as a terminal keeps them.
 SHELL = """
@@ -75,6 +77,23 @@ def on_this_machine(block: Block, project: Path) -> str:
 def noise(printed: str) -> list[str]:
     """Return the lines in which a program warns of what nobody can act on: they teach people to look away."""
     return re.findall(r"(?m)^.*(?:level=warning|WARN\[|variable is not set|ignore names|\[warn\]).*", printed)
+
+
+def not_as_shown(page: Path, heading: str, printed: str) -> list[str]:
+    """Return the lines that a section shows as output and that were not printed in this order.
+
+    A number stands for any other, and … for any text.
+    """
+    shown = [block.text for block in blocks(page) if block.heading == heading and block.language in SHOWN]
+    assert shown, f"nothing is shown under {heading}"
+    missing = []
+    for line in "\n".join(shown).splitlines():
+        pattern = re.sub(r"\d+(\\\.\d+)?", lambda _: r"\d+(\.\d+)?", re.escape(line)).replace("…", ".*")
+        if found := re.search(pattern, printed):
+            printed = printed[found.end() :]
+        else:
+            missing.append(line)
+    return missing
 
 
 class Reader:

@@ -22,6 +22,7 @@ ENDS = {
     "config/settings/test.py": 'LOGGING = logs.configuration(level="INFO", request_level="INFO", formatter="json")',
     "config/urls.py": 'handler500 = "apps.pages.views.server_error"',
     "Makefile": "\tuv run djlint --reformat --quiet templates",
+    "Procfile.dev": "web: python manage.py runserver --migrate ${DEVELOPMENT_HOSTS:+0.0.0.0:}$PORT",
     "pyproject.toml": 'ignore = "H006,H030"',
     ".env.example": "# GUNICORN_TIMEOUT=30",
     ".gitignore": ".vscode/",
@@ -34,11 +35,14 @@ OWN = {
     "config/settings/test.py": "\nWEEK_STARTS = 0",
     "config/urls.py": '\nurlpatterns = [path("", include("apps.todo.urls")), *urlpatterns]',
     "Makefile": "\nlint: hello\nhello: ## Say hello\n\techo hello",
+    "Procfile.dev": "css: npx tailwindcss --watch",
     "pyproject.toml": '\n[tool.own]\nname = "hello"',
     ".env.example": "# GREETING=hello",
     ".gitignore": "/hello.txt",
 }
 AT_THE_END: dict[str, Edit] = {name: appended(name, lines) for name, lines in OWN.items()}
+# The ends of files other than settings have been places for owners since 0.6.0, and this one since 0.7.0.
+SINCE = {"Procfile.dev": "0.7.0"}
 # Before the line that ends the reading of environment variables.
 VARIABLE = text("config/settings/production.py", "\nenv.seal()", '\nGREETING = env.str("GREETING", "")\nenv.seal()')
 
@@ -53,8 +57,7 @@ def test_files_that_owners_add_to_end_alike_whatever_the_answers(render: Callabl
 @pytest.mark.parametrize("version", RELEASES)
 def test_an_update_from_each_release_leaves_what_was_added(released: Path, tmp_path: Path, version: str) -> None:
     project = tracked(render_release(released, tmp_path / "project", version, ci="none"))
-    # The ends of the other files have been places for owners since 0.6.0.
-    names = [name for name in OWN if name.startswith("config/") or version >= "0.6.0"]
+    names = [name for name in OWN if version >= SINCE.get(name, "0.6.0") or name.startswith("config/")]
     assert {name: last_line(project / name) for name in names} == {name: ENDS[name] for name in names}
     edit(project, *(AT_THE_END[name] for name in names), VARIABLE)
     commit(project, "Ours")
@@ -109,3 +112,30 @@ def test_a_release_that_changes_what_is_near_leaves_what_was_added(following: Pa
     update(project, FOLLOWING)
     assert not unsettled(project)
     assert not [name for name in OWN if OWN[name] not in (project / name).read_text()]
+
+
+ASSISTANTS = {"AGENTS.md": "# Ours\n", "CLAUDE.md": "Ours.\n"}
+
+
+def test_files_for_coding_assistants_that_were_there_stay(released: Path, tmp_path: Path) -> None:
+    """Many projects had them before the template brought them."""
+    project = tracked(render_release(released, tmp_path / "project", "0.7.0"))
+    edit(project, *(appended(name, content.rstrip()) for name, content in ASSISTANTS.items()))
+    commit(project, "Ours")
+    update(project)
+    assert not unsettled(project)
+    assert {name: (project / name).read_text() for name in ASSISTANTS} == ASSISTANTS
+
+
+def test_files_for_coding_assistants_are_the_owners_from_then_on(following: Path, tmp_path: Path) -> None:
+    project = tracked(render_release(following, tmp_path / "project"))
+    # One that is not wanted is left empty, because Copier writes a deleted one again.
+    (project / "AGENTS.md").write_text("# Ours\n")
+    (project / "CLAUDE.md").write_text("")
+    commit(project, "Ours")
+    edit(following / "template", text("AGENTS.md", "# For coding assistants", "# For all assistants"))
+    edit(following / "template", appended("CLAUDE.md", "See README.md."))
+    release(following, FOLLOWING)
+    update(project, FOLLOWING)
+    assert not unsettled(project)
+    assert [(project / name).read_text() for name in ASSISTANTS] == ["# Ours\n", ""]

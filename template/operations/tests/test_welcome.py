@@ -1,6 +1,7 @@
 """Development says how the project stands and prints emails as they are; the live site shows nothing of it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,17 +11,17 @@ from django.template.loader import render_to_string
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
-from operations.mail import PrintedMail
+from operations.mail import KEPT, kept_mails
 from operations.welcome import development, facts, template_release
 
 LINK = f"http://127.0.0.1:8000/accounts/confirm-email/{'x' * 80}/"
 
 
 @pytest.fixture
-def printed(settings: Settings) -> None:
-    """Send emails as development does."""
+def printed(settings: Settings, tmp_path: Path) -> None:
+    """Send emails as development does, and keep them in a folder of the test's own."""
     settings.MAILERS = {"default": {"BACKEND": "operations.mail.PrintedMail"}}
-    PrintedMail.last.clear()
+    settings.BASE_DIR = tmp_path
 
 
 @pytest.mark.usefixtures("printed")
@@ -30,6 +31,20 @@ def test_an_email_is_printed_as_it_is_read(capsys: pytest.CaptureFixture[str]) -
     assert LINK in said
     assert "To: a@example.com" in said
     assert "Subject: Über  [2J" in said
+
+
+@pytest.mark.usefixtures("printed")
+def test_only_the_last_emails_are_kept() -> None:
+    for number in range(KEPT + 2):
+        mail.send_mail("Hello", f"Number {number}", None, ["a@example.com"])
+    assert [file.read_text().splitlines()[-1] for file in kept_mails()] == [f"Number {n}" for n in range(2, KEPT + 2)]
+
+
+@pytest.mark.usefixtures("printed")
+def test_an_email_is_printed_where_none_can_be_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / ".cache").touch()
+    mail.send_mail("Hello", "Read me", None, ["a@example.com"])
+    assert "Read me" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("printed")

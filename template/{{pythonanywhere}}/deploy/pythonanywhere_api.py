@@ -144,7 +144,7 @@ def reload(wanted: Wanted) -> None:
     try:
         patiently(Webapp(wanted.domain).reload)
     except MissingCNAMEException:
-        print(f"reloaded; the platform finds no CNAME of {wanted.domain} (docs/deploy.md, A domain of your own)")
+        print(f"reloaded; the platform finds no CNAME of {wanted.domain} (docs/deploy.md, Custom domain and HTTPS)")
 
 
 def task(command: str) -> dict[str, Any]:

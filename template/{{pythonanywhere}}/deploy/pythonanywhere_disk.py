@@ -36,7 +36,7 @@ def disk_in_words() -> Iterator[None]:
         yield
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        raise DeployError(f"{where}{error.strerror or error}. docs/deploy.md, When something is wrong") from None
+        raise DeployError(f"{where}{error.strerror or error}. See docs/troubleshooting.md") from None
 
 
 def taken(folder: Path) -> int:

@@ -41,7 +41,7 @@ def lock_of(folder: Path) -> Path:
     """
     lock = folder / ("uv.lock" if shutil.which("uv") else "requirements.txt")
     if not lock.is_file():
-        raise DeployError(f"git has no {lock.name}. docs/deploy.md, Before the first deploy, has the commands")
+        raise DeployError(f"git has no {lock.name}. docs/deploy.md, Before you start, has the commands")
     return lock
 
 

@@ -150,7 +150,7 @@ class SiteFolder:
                 f"{error}\nWhat was pushed does not follow from what is here: see `git log`. On a staging site, --force"
             ) from None
         if self.git("rev-parse", "HEAD") != wanted:
-            raise DeployError(f"{wanted[:8]} is older than what is here. To go back, say --rollback")
+            raise DeployError(f"{wanted[:8]} is older than what is here. To deploy it all the same, add --force")
 
     def give_back(self) -> None:
         """Delete what a failed deploy left, as far as possible.
@@ -198,7 +198,7 @@ class SiteFolder:
             if not unused and not others:
                 raise DeployError(
                     f"the disk has no room for a release, which takes up to {in_megabytes(needed)}. Delete files that you do"
-                    " not need, or take a plan with more space: docs/deploy.md, What an account can do"
+                    " not need, or take a plan with more space: docs/troubleshooting.md"
                 )
             going = unused or [others.pop(0)]
             for path in going:

@@ -92,7 +92,7 @@ def unreachable() -> list[str]:
     except NotSupportedError as error:
         return [
             f"DATABASE_URL: {error}. Take a newer server: ask the platform's support for one, name one of another"
-            " provider in DATABASE_URL, or answer `sqlite` at the template's question (docs/deploy.md, Known issues)"
+            " provider in DATABASE_URL, or answer `sqlite` at the template's question (docs/troubleshooting.md)"
         ]
     except Error as error:
         # The driver's message has the host and the user, but no password.
