@@ -1,7 +1,7 @@
 """Explain during development why something was refused, and show the setting that allows it. Production does not use this.
 
 `make dev` prints what a page's Content-Security-Policy blocked, and requests for hosts that the site does not answer.
-docs/security.md says more about the policy.
+docs/content-security-policy.md explains the policy.
 """
 
 import json

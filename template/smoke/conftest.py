@@ -1,5 +1,6 @@
 """Define the fixtures of the checks, their options, and the table at the end."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
@@ -103,7 +104,7 @@ def note(record_property: Callable[[str, object], None]) -> Callable[[str], None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Write the table: one row per check, in the order of the checks."""
+    """Write the table: one row per check, in the order of the checks. On GitHub it is also in the job's summary."""
     if NOT_STARTED in config.stash:
         terminalreporter.write_sep("=", "not started")
         terminalreporter.write_line(config.stash[NOT_STARTED])
@@ -114,10 +115,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             file, line, name = report.location
             rows[file, line or 0] = word, name.removeprefix("test_").replace("_", " "), remark(report)
     width = max((len(name) for _, name, _ in rows.values()), default=0)
-    terminalreporter.write_sep("=", config.getoption("base_url") or "the site as served on this machine")
-    for _, (word, name, text) in sorted(rows.items()):
+    title = config.getoption("base_url") or "the site as served on this machine"
+    terminalreporter.write_sep("=", title)
+    table = [(word, f"  {name:<{width}}  {text}".rstrip()) for _, (word, name, text) in sorted(rows.items())]
+    for word, rest in table:
         terminalreporter.write(word, **{COLORS[word]: True})
-        terminalreporter.write(f"  {name:<{width}}  {text}".rstrip() + "\n")
+        terminalreporter.write(rest + "\n")
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        lines = "".join(f"{word}{rest}\n" for word, rest in table)
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(f"Smoke suite: {title}\n\n```text\n{lines}```\n\n")
 
 
 def remark(report: pytest.TestReport) -> str:

@@ -18,8 +18,9 @@ import pytest
 from tests.support.containers import Deployment, Engine, make_secrets
 from tests.support.environments import run
 from tests.support.faults import QUICK
+from tests.support.runbooks import management_blocks
 from tests.support.servers import eventually, free_port
-from tests.support.workflows import Runner, github_workflow, gitlab_job
+from tests.support.workflows import OUTPUT, Runner, github_workflow, gitlab_job
 
 Render = Callable[..., Path]
 
@@ -115,19 +116,13 @@ def break_the_site(project: Path) -> str:
     return commit(project)
 
 
-def on_github(project: Path, remote: Remote, revision: str, tmp_path: Path) -> tuple[int, str]:
+def on_github(project: Path, remote: Remote, revision: str) -> tuple[int, str]:
     """Run the jobs after the tests; return the exit code of the last step, and all output."""
     workflow = github_workflow(project, "deploy-docker.yml")
     image = workflow["jobs"]["image"]
     assert [step["uses"] for step in image["steps"] if "scan" in step.get("uses", "")] == ["anchore/scan-action@v7"]
-    image["steps"] = [
-        {part: its for part, its in step.items() if part != "id"}
-        for step in image["steps"]
-        if not step.get("uses", "").startswith("anchore/")
-    ]
+    image["steps"] = [step for step in image["steps"] if not step.get("uses", "").startswith("anchore/")]
     image["env"]["REGISTRY"] = remote.registry
-    output = tmp_path / f"output-{revision}"
-    output.touch()
     own = {"GITHUB_SHA": revision, "GITHUB_REPOSITORY": "Someone/Site", "GITHUB_ACTOR": "mergify[bot]"}
     expressions = {
         "github.token": "token",
@@ -137,13 +132,11 @@ def on_github(project: Path, remote: Remote, revision: str, tmp_path: Path) -> t
         "vars.DEPLOY_TO": "deploy@www.example.com",
         "vars.DEPLOY_FOLDER": str(remote.server.project),
     }
-    runner = Runner(project, {**remote.environment, **own, "GITHUB_OUTPUT": str(output)}, expressions)
+    runner = Runner(project, {**remote.environment, **own}, expressions)
     code, said = runner.github(workflow, "image")
     if code:
         return code, said
-    for line in output.read_text().splitlines():
-        name, digest = line.split("=", 1)
-        assert "@sha256:" in digest
+    for name, digest in re.findall(rf"^{OUTPUT}(\w+)=(.+@sha256:.+)$", said, re.MULTILINE):
         expressions[f"needs.image.outputs.{name}"] = digest
     code, then = runner.github(workflow, "deploy")
     assert (Path(remote.environment["HOME"]) / ".ssh/id_ed25519").stat().st_mode & 0o777 == 0o600
@@ -174,9 +167,9 @@ def on_gitlab(project: Path, remote: Remote, revision: str, tmp_path: Path, scan
 
 
 @pytest.mark.parametrize("repository", ["github"], indirect=True)
-def test_github_deploys_what_is_pushed_and_goes_back(repository: Path, remote: Remote, tmp_path: Path) -> None:
+def test_github_deploys_what_is_pushed_and_goes_back(repository: Path, remote: Remote) -> None:
     revision = run(["git", "rev-parse", "HEAD"], repository).strip()
-    code, said = on_github(repository, remote, revision, tmp_path)
+    code, said = on_github(repository, remote, revision)
     assert code == 0, said
     assert remote.log.read_text().splitlines()[0] == "deploy@www.example.com"
     assert "Todo List" in remote.server.get("/").text
@@ -186,8 +179,11 @@ def test_github_deploys_what_is_pushed_and_goes_back(repository: Path, remote: R
     assert {path.name for path in remote.server.project.iterdir()} == {"compose.yaml", "deploy", "secrets", ".env"}
     kept = names(remote)
     assert {name.partition(":")[0] for name in kept} == {remote.server.name}
+    for block in management_blocks(repository):
+        run(["bash", "-euc", block], remote.server.project, env={**remote.environment, **remote.server.variables})
+    (remote.server.project / "unused.txt").unlink()
     refuses_an_image_for_another_processor(remote)
-    code, said = on_github(repository, remote, break_the_site(repository), tmp_path)
+    code, said = on_github(repository, remote, break_the_site(repository))
     assert code == 1
     assert "rolled back: the previous image serves" in said, said
     assert eventually(lambda: "Todo List" in remote.server.get("/").text)

@@ -13,7 +13,7 @@ from tests.support.faults import QUICK, Change, route, text
 from tests.support.names import IN_A_NAMESPACE
 from tests.support.owners import DEPLOY, DOMAIN, NAMES, REPOSITORY, SLUG, MachineRunner, Owner
 from tests.support.repositories import repository
-from tests.support.runbooks import blocks
+from tests.support.runbooks import blocks, management_blocks
 from tests.support.smoke import CHECKS
 from tests.support.traffic import callers, steady_traffic
 from tests.support.workflows import github_workflow, gitlab_job
@@ -205,6 +205,9 @@ def test_the_workflows_deploy_and_take_back(owner: Owner, render: Render) -> Non
     assert status_of(owner, "/new/") == "200"
     machine.run(f"ssh -n deploy@{DOMAIN} rollback", "runner")
     assert status_of(owner, "/new/") == "404"
+    for user in ("deploy", "root"):
+        for block in management_blocks(owner.project):
+            machine.run(f"cd\n{block}", user)
 
 
 def test_the_runbook_leads_to_a_live_site_and_back(render: Render, machines: Machines) -> None:

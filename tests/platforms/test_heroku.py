@@ -17,7 +17,7 @@ from stand_ins.heroku.projects import (
 from stand_ins.mail_server import mail_server
 from tests.support.environments import run
 from tests.support.faults import text
-from tests.support.runbooks import Reader, blocks, not_as_shown
+from tests.support.runbooks import Reader, blocks, management_blocks, not_as_shown
 from tests.support.servers import eventually
 from tests.support.traffic import callers, steady_traffic
 from tests.support.workflows import Runner, github_workflow, gitlab_job
@@ -231,3 +231,5 @@ def test_the_workflows_deploy_and_take_back(developer: Developer, render: Render
     assert (code, "the push was refused" in said) == (1, True)
     code, said = runner.gitlab(job, {**settings, "DEPLOY_ENVIRONMENT": "staging"})
     assert (code, "live and healthy" in said) == (0, True), said
+    for block in management_blocks(developer.project):
+        developer.run(block, 0, **settings)

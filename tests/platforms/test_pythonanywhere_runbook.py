@@ -14,7 +14,7 @@ from tests.support.databases import PostgreSQL, programs
 from tests.support.environments import run
 from tests.support.faults import QUICK, Change, text
 from tests.support.rendering import ROOT
-from tests.support.runbooks import Reader, blocks, not_as_shown
+from tests.support.runbooks import Reader, blocks, management_blocks, not_as_shown
 from tests.support.smoke import CHECKS
 from tests.support.workflows import Runner, github_workflow, gitlab_job
 
@@ -195,6 +195,7 @@ def test_github_deploys_the_commit_that_was_tested(live: Live) -> None:
     assert TOKEN not in printed
     key = live.laptop.home / ".ssh/id_ed25519"
     assert (key.read_text(), key.stat().st_mode & 0o077) == ("the key\n", 0)
+    live.account.run("bash", "-euc", "\n".join(management_blocks(live.laptop.project)))
 
     # Production accepts only commits that contain the deployed one.
     expressions["github.sha"] = beside(live, release("another branch"))
@@ -252,7 +253,7 @@ def as_of_gitlab(project: Path) -> None:
 def test_requirements_that_are_not_the_locks_stop_the_ci(live: Live) -> None:
     workflow = github_workflow(live.laptop.project, "test.yml")
     steps = workflow["jobs"]["test"]["steps"]
-    workflow["jobs"]["test"]["steps"] = [step for step in steps if step.get("run") == "make requirements"]
+    workflow["jobs"]["test"]["steps"] = [step for step in steps if step.get("run") == "make check-requirements"]
     runner = Runner(live.laptop.project, live.laptop.environment(live.account), {})
     code, printed = runner.github(workflow, "test")
     assert code == 0, printed
@@ -260,7 +261,12 @@ def test_requirements_that_are_not_the_locks_stop_the_ci(live: Live) -> None:
     live.laptop.change(text("requirements.txt", "django==6", "django==5"))
     code, printed = runner.github(workflow, "test")
     assert code == 2
-    assert "requirements.txt is not what uv.lock says: make it anew" in printed
+    assert "requirements.txt does not match uv.lock. Run `make requirements` and commit the file." in printed
+    code, printed = runner.script("make requirements", {})
+    assert code == 0, printed
+    assert live.laptop.git("status", "--short", "requirements.txt") == "M requirements.txt"
+    code, printed = runner.github(workflow, "test")
+    assert code == 0, printed
 
 
 def test_without_ssh_a_deploy_from_elsewhere_says_where_else(live: Live) -> None:

@@ -1,4 +1,4 @@
-"""Development accepts the configured hosts and says why it refuses others; the lines in docs/security.md are valid settings."""
+"""Development accepts the configured hosts and says why it refuses others; the lines in docs/content-security-policy.md are valid settings."""
 
 import re
 import secrets
@@ -100,7 +100,7 @@ def test_development_listens_on_the_network_where_other_hosts_are_admitted(
 
 def test_the_lines_of_the_page_on_the_policy_are_good_settings(render: Render, environments: Environments) -> None:
     project = render(ci="none")
-    lines = re.findall("`(SECURE_[^`]+)`", (project / "docs/security.md").read_text())
+    lines = re.findall("`(SECURE_[^`]+)`", (project / "docs/content-security-policy.md").read_text())
     lines = [line for line in lines if " = " in line or " += " in line]
     assert len(lines) > 20
     marker = "SECURE_CSP_BY_PREFIX: dict[str, dict[str, list[str]]] = defaultdict(dict)"

@@ -1,7 +1,5 @@
 """Answers are refused with the reason and an example, or appear correctly everywhere."""
 
-# Names in several scripts, and names that look like addresses and paths.
-
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +11,7 @@ from jinja2 import Template
 
 from tests.support.copying import copy
 from tests.support.environments import run
-from tests.support.questions import ASKED, CHOSEN, TYPED, answers_of, question_id
+from tests.support.questions import ASKED, CHOSEN, SHOWN, TYPED, answers_of, question_id
 from tests.support.rendered import assert_whole_and_clean
 from tests.support.rendering import ANSWERS, question_choices
 from tests.support.terminal import COLUMNS
@@ -152,7 +150,7 @@ def on_its_platform(question: str, answer: str) -> dict[str, str]:
 
 def example_in(message: str) -> str:
     """Return the example that a validator's message gives."""
-    found = re.search(r"(?:like|use) (Todo List|[a-z0-9.-]+) \(", message)
+    found = re.search(r"(?:like|use) (Todo List|[a-z0-9.-]+)(?: \(|\Z)", message)
     assert found, f"no example in: {message}"
     return found[1]
 
@@ -166,10 +164,15 @@ def test_a_bad_answer_is_refused_with_the_reason_and_an_example(
     message = str(refusal.value)
     assert refused.why in message
     assert message.isprintable(), "it is more than one line, or what was typed reaches the terminal raw"
-    # The message starts with what to do, because a terminal cuts it off at the end of the line.
-    assert len(message.split(" (")[0]) <= COLUMNS
+    # A terminal cuts the message off at the end of the line, so it starts with the reason and an example.
+    # tests/questions/test_copying.py sees each of these starts in a terminal.
+    start = message.split(" (")[0]
+    assert len(start) <= COLUMNS
+    example = example_in(start)
+    reasons = {shown.replace(example_in(shown), example) for shown in SHOWN[refused.question].values()}
+    assert start.split("': ")[1] in reasons
     assert not any(tmp_path.iterdir()), "something was written"
-    answers_of(questions, **on_its_platform(refused.question, example_in(message)))
+    answers_of(questions, **on_its_platform(refused.question, example))
 
 
 def test_a_name_of_signs_that_nobody_sees_is_refused(questions: Path) -> None:

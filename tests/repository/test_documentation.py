@@ -14,6 +14,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -229,6 +230,23 @@ def test_the_readme_is_short_and_says_what_the_documentation_says() -> None:
     assert all("](https://github.com/" in cell for row in table[2:] for cell in row.strip("| ").split(" | ")[1:])
 
 
+def test_the_badges_say_what_is_true() -> None:
+    badges = {
+        unquote(shown).replace("_", " "): (ROOT / target).read_text()
+        for shown, target in re.findall(
+            r"shields\.io/badge/(.+?)-[0-9a-f]{6}\)\]\((.+?)\)", (ROOT / "README.md").read_text()
+        )
+    }
+    (django,) = set(re.findall(r'"django>=([\d.]+),<', badges["Django-6.1"]))
+    assert badges.keys() == {
+        f"Django-{django}",
+        f"Python-{', '.join(sorted(question_choices('python_version')))}",
+        "License-MIT",
+    }
+    assert badges["License-MIT"].startswith("MIT License")
+    assert (ROOT / ".github/workflows/test.yml").exists()
+
+
 def test_pictures_load_fast() -> None:
     pictures = list((ROOT / "docs/images").iterdir())
     assert pictures
@@ -260,11 +278,13 @@ def test_search_needs_no_network(documentation: Documentation) -> None:
 KINDS = ("", "questions/", "picker/", "runbooks/docker/", "changes/docker/", "sizes/", "comparison/")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_are_accessible(documentation: Documentation, scheme: str) -> None:
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)], ids=["light", "dark on a phone"])
+def test_pages_are_accessible(documentation: Documentation, scheme: str, width: int) -> None:
     found = {}
     for address in KINDS:
-        page = documentation.open(address, color_scheme=scheme)
+        page = documentation.open(address, color_scheme=scheme, viewport={"width": width, "height": 800})
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{address} scrolls sideways"
         violations = Axe().run(page).response["violations"]
         found[address] = [(each["id"], each["nodes"][0]["html"][:160], len(each["nodes"])) for each in violations]
         page.close()

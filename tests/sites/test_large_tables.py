@@ -1,4 +1,4 @@
-"""The four steps in docs/operations.md change a large table under traffic; in one step, the same change is refused."""
+"""The four steps in docs/large-tables.md change a large table under traffic; in one step, the same change is refused."""
 
 import copy
 import re
@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.databases import PostgreSQL, programs
-from tests.support.environments import Environments
+from tests.support.environments import Environments, run
 from tests.support.faults import route, text
-from tests.support.runbooks import blocks
+from tests.support.runbooks import blocks, on_this_machine
 from tests.support.servers import Running, eventually, running
 from tests.support.sites import Site
 from tests.support.traffic import Traffic, callers, steady_traffic
@@ -103,7 +103,7 @@ class Large:
             (self.site.project / path).write_text(content)
         for change in changes:
             change(self.site.project)
-        self.site.manage("migrate", "--noinput", PGOPTIONS="-c lock_timeout=5s")
+        self.site.manage("migrate", "--noinput")
         self.start()
 
 
@@ -141,10 +141,23 @@ def large(
             server("dropdb", "--force", name)
 
 
+LOCK_TIMEOUT = """
+from django.db import connection
+cursor = connection.cursor()
+cursor.execute("SHOW lock_timeout")
+print(cursor.fetchone()[0])
+"""
+
+
+def paste(text: str, site: Site) -> None:
+    """Run a block of the page in the site's folder."""
+    run(["bash", "-euc", text], site.project, env=site.environment())
+
+
 def of_the_page(project: Path) -> tuple[dict[str, str], str]:
-    """Return the migrations in docs/operations.md by their paths, and the lines that it adds to the user model."""
+    """Return the migrations in docs/large-tables.md by their paths, and the lines that it adds to the user model."""
     shown = {}
-    for block in blocks(project / "docs/operations.md"):
+    for block in blocks(project / "docs/large-tables.md"):
         if block.language == "python":
             path, rest = block.text.split("\n", 1)
             shown[path.removeprefix("# ")] = rest + "\n"
@@ -155,6 +168,13 @@ def of_the_page(project: Path) -> tuple[dict[str, str], str]:
 @pytest.mark.alone
 def test_four_steps_change_a_large_table_under_traffic(large: Callable[[str], Large]) -> None:
     four = large("four_steps")
+    limit_the_wait, remove_the_limit = (
+        on_this_machine(block, four.site.project)
+        for block in blocks(four.site.project / "docs/large-tables.md")
+        if block.heading == "Limit the wait for a lock"
+    )
+    paste(limit_the_wait, four.site)
+    assert four.site.manage("shell", "--verbosity=0", f"--command={LOCK_TIMEOUT}").strip() == "5s"
     migrations, model = of_the_page(four.site.project)
     first, second, *last = migrations
     docstring = '"""A person who can log in, by e-mail address and password."""\n'
@@ -178,4 +198,6 @@ def test_four_steps_change_a_large_table_under_traffic(large: Callable[[str], La
         one.release("all", {path: IN_ONE_STEP}, text("apps/accounts/models.py", docstring, f"{docstring}\n{field}"))
     with pytest.raises(AssertionError, match=re.escape(f"{path}: fill() runs in one transaction")):
         one.site.manage("lintmigrations")
+    paste(remove_the_limit, four.site)
+    assert four.site.manage("shell", "--verbosity=0", f"--command={LOCK_TIMEOUT}").strip() == "0"
     assert stalled.slowest > 2 * seen.slowest, f"{stalled.slowest:.1f} s in one step, {seen.slowest:.1f} s in four"

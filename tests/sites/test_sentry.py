@@ -121,8 +121,17 @@ def test_without_a_project_nothing_is_sent(reporting_site: Site, tmp_path: Path)
         assert not sentry.requests
 
 
+# It answers as GitHub does when asked for a run's jobs: https://docs.github.com/rest/actions/workflow-jobs
+GH = """#!/bin/sh
+test "$1 $2 $3" = "api repos/someone/site/actions/runs/42/jobs --jq" || exit 1
+jobs='{"jobs": [{"steps": [{"name": "Set up ssh", "conclusion": "success"}, {"name": "NAME", "conclusion": "OUTCOME"}]}]}'
+name="Deploy, check the live site, and roll back if the check fails"
+echo "$jobs" | sed "s/NAME/$name/; s/OUTCOME/$DEPLOYED/" | jq --raw-output "$4"
+"""
+
+
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
-def test_a_deploy_is_told_to_sentry_by_its_own_program(render: Render, ci: str) -> None:
+def test_a_deploy_is_told_to_sentry_by_its_own_program(render: Render, tmp_path: Path, ci: str) -> None:
     project = render(extras=["sentry"], ci=ci)
     commit = "0123456789abcdef0123456789abcdef01234567"
     with stand_in() as sentry:
@@ -139,13 +148,31 @@ def test_a_deploy_is_told_to_sentry_by_its_own_program(render: Render, ci: str) 
         settings = {"SENTRY_AUTH_TOKEN": "hunter2", "SENTRY_ORG": "us", "SENTRY_PROJECT": "site"}
         path = f"{Path(uv()).parent}{os.pathsep}{os.environ['PATH']}"
         machine = clean_environment(SENTRY_URL=sentry.url, PATH=path, COMMIT=commit, CI_COMMIT_SHA=commit)
+        machine["GITHUB_REPOSITORY"] = "someone/site"
         expressions = {"secrets.SENTRY_AUTH_TOKEN": "hunter2", "vars.SENTRY_ORG": "us", "vars.SENTRY_PROJECT": "site"}
-        expressions["github.event.workflow_run.head_sha"] = commit
-        runner = Runner(project, machine, expressions)
-        if ci == "github":
-            code, printed = runner.github(github_workflow(project, "sentry.yml"), "release")
-        else:
-            code, printed = runner.gitlab(gitlab_job(project, "sentry"), settings)
+        expressions |= {"github.event.workflow_run.head_sha": commit, "github.token": "token"}
+        expressions["github.event.workflow_run.id"] = "42"
+        (tmp_path / "gh").write_text(GH)
+        (tmp_path / "gh").chmod(0o755)
+        runner = Runner(
+            project, {**machine, "PATH": f"{tmp_path}{os.pathsep}{path}", "DEPLOYED": "skipped"}, expressions
+        )
+
+        def report() -> tuple[int, str]:
+            """Run the job that reports the deploy."""
+            if ci == "github":
+                return runner.github(github_workflow(project, "sentry.yml"), "release")
+            return runner.gitlab(gitlab_job(project, "sentry"), settings)
+
+        # A deploy that is not set up is skipped, and not reported.
+        code, printed = report()
+        assert (code, sentry.requests) == (0, []), printed
+        runner.environment["DEPLOYED"] = "success"
+        if ci == "gitlab":
+            deploy_job = gitlab_job(project, "deploy")
+            code, printed = runner.script("\n".join(deploy_job["after_script"]), {})
+            assert [path.name for path in project.iterdir() if path.name in deploy_job["artifacts"]["paths"]], printed
+        code, printed = report()
         assert code == 0, printed
         assert "hunter2" not in printed
         told = [request for request in sentry.requests if request.body]

@@ -97,9 +97,18 @@ def test_what_dotenv_says_stays_out_of_it(render: Render, environments: Environm
 def test_what_the_server_said_stands_with_a_check_that_fails(render: Render, environments: Environments) -> None:
     project = render(platform="heroku")
     route("^$", "lambda request: 1 / 0")(project)
-    outcome = smoke(project, project_environment(environments.install(project)))
+    summary = project / "summary"
+    summary.write_text("What an earlier step wrote\n")
+    env = project_environment(environments.install(project), GITHUB_STEP_SUMMARY=str(summary))
+    outcome = smoke(project, env)
     assert outcome.having("FAIL") == {HOME}, outcome.output
     assert "ZeroDivisionError" in outcome.output
+    # The job's summary on GitHub has the same table, to paste into the pull request.
+    table = summary.read_text().removeprefix("What an earlier step wrote\n")
+    assert table.startswith("Smoke suite: the site as served on this machine\n\n```text\n")
+    assert "\n".join(re.findall("^(?:PASS|FAIL|SKIP) .*$", table, re.MULTILINE)) in outcome.output
+    assert f"FAIL  {HOME}" in table
+    assert table.count("PASS  ") == len(CHECKS) - 1
     assert processes_in(project) == []
 
 

@@ -1,8 +1,5 @@
 """Answer the questions of copier.yml."""
 
-
-# Names in several scripts, and names that look like URLs and paths.
-
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,36 @@ QUESTIONS = {name: question for name, question in read_questions(ROOT).items() i
 ASKED = {name: question for name, question in QUESTIONS.items() if question.get("when") is not False}
 CHOSEN = [name for name, question in ASKED.items() if "choices" in question]
 TYPED = [name for name in ASKED if name not in CHOSEN]
+
+# Each refusal by a question's validator: an answer, and what a terminal of 80 columns shows of the message.
+SHOWN = {
+    "project_name": {
+        "": "enter a name, like Todo List",
+        "Todo\u202eList": "hidden character: use Todo List",
+        "Todo ": "space at an end: use Todo List",
+        "x" * 101: "over 100 characters: use Todo List",
+    },
+    "project_slug": {
+        "Todo_List": "not a-z, 0-9 or -: use todo-list",
+        "2do": "a letter first: use todo-list",
+        "todo--list": "misplaced dash: use todo-list",
+        "x" * 31: "over 30 characters: use todo-list",
+        "docker": "taken: use docker-site",
+        "jsonschema-specifications": "taken: use jsonschema-specifi-site",
+        "pg-stats": "taken: use site-pg-stats",
+    },
+    "domain": {
+        "https://example.com": "not a host name: use www.example.com",
+        "a." * 117 + "de": "over 235 characters: use www.example.com",
+    },
+    "heroku_app": {
+        "ab": "3 to 30 characters: use todo-list",
+        "todo_list": "not a-z, 0-9 or -: use todo-list",
+        "2do": "a letter first: use todo-list",
+        "todo-": "dash last: use todo-list",
+    },
+    "pythonanywhere_user": {"me@example.com": "letters, 0-9: use todolist"},
+}
 
 
 def question_id(value: object) -> str:

@@ -64,6 +64,24 @@ def blocks(page: Path) -> list[Block]:
     return found
 
 
+def management_command(project: Path) -> str:
+    """Return how docs/operations.md starts a management command on the platform."""
+    first = next(each for each in blocks(project / "docs/operations.md") if each.heading == "Run a management command")
+    return first.text.splitlines()[-1].removesuffix(" check")
+
+
+def management_blocks(project: Path) -> list[str]:
+    """Return the blocks with management commands in the pages beside the runbook, in order."""
+    pages = [project / "docs" / name for name in ("operations.md", "large-tables.md")]
+    found = [each for page in pages if page.exists() for each in blocks(page)]
+    return [each.text for each in found if each.language == PASTED and "manage.py" in each.text]
+
+
+def on_this_machine(block: Block, project: Path) -> str:
+    """Return a block of a page whose management commands run here instead of on the platform."""
+    return block.text.replace(management_command(project), "python manage.py")
+
+
 def noise(printed: str) -> list[str]:
     """Return the lines in which a program warns of what nobody can act on: they teach people to look away."""
     return re.findall(r"(?m)^.*(?:level=warning|WARN\[|variable is not set|ignore names|\[warn\]).*", printed)

@@ -11,6 +11,13 @@ import yaml
 # Actions whose result is already here: the checkout, and uv.
 BRINGS_WHAT_IS_HERE = re.compile(r"^(actions/checkout|astral-sh/setup-uv)@")
 
+# The start of lines in which a step's script prints its outputs, since the script may run on another machine.
+OUTPUT = "output of this step: "
+PRINTS_OUTPUTS = f"""GITHUB_OUTPUT=$(mktemp)
+export GITHUB_OUTPUT
+trap 'sed "s/^/{OUTPUT}/" "$GITHUB_OUTPUT"; rm "$GITHUB_OUTPUT"' EXIT
+"""
+
 
 def github_workflow(project: Path, name: str) -> dict[str, Any]:
     """Return a workflow of a project by its file's name."""
@@ -22,12 +29,13 @@ def github_workflow(project: Path, name: str) -> dict[str, Any]:
 
 def gitlab_job(project: Path, name: str) -> dict[str, Any]:
     """Return a job of a project's GitLab pipeline, with the defaults of its file and of the included files."""
-    pipeline: dict[str, Any] = yaml.safe_load((project / ".gitlab-ci.yml").read_text())
-    included_files = pipeline.get("include", [])
+    own: dict[str, Any] = yaml.safe_load((project / ".gitlab-ci.yml").read_text())
+    included_files = own.get("include", [])
+    job: dict[str, Any] = {}
     for included in [included_files] if isinstance(included_files, str) else included_files:
-        pipeline |= yaml.safe_load((project / included.lstrip("/")).read_text())
-    job: dict[str, Any] = pipeline[name]
-    return job
+        job |= yaml.safe_load((project / included.lstrip("/")).read_text()).get(name, {})
+    # GitLab merges the keys of a job, and those of the including file win: https://docs.gitlab.com/ci/yaml/includes/
+    return {**job, **own.get(name, {})}
 
 
 class Runner:
@@ -68,16 +76,30 @@ class Runner:
     def github(self, workflow: Mapping[str, Any], job_name: str) -> tuple[int, str]:
         """Run the steps of a job until one fails; return the last exit code and all output.
 
+        A step may have the condition that an output of an earlier step is not empty.
+
         Raises:
             AssertionError: a step is of an unknown kind.
         """
         job, printed = workflow["jobs"][job_name], ""
+        outputs: dict[str, str] = {}
         for step in job["steps"]:
+            condition = step.get("if", "")
+            assert re.fullmatch(r"(steps\.\w+\.outputs\.\w+)?", condition), f"unknown condition: {condition}"
+            if condition and not outputs.get(condition):
+                continue
             if "uses" in step:
                 assert BRINGS_WHAT_IS_HERE.match(step["uses"]), f"{step['uses']} does more than bring what is here"
                 continue
-            assert not step.keys() - {"name", "run", "env"}, f"a step of {job_name} has more than is known here: {step}"
-            code, said = self.script(self.value(step["run"]), self.variables(workflow, job, step))
+            unknown = step.keys() - {"name", "run", "env", "id", "if"}
+            assert not unknown, f"a step of {job_name} has more than is known here: {step}"
+            text = self.value(step["run"])
+            code, said = self.script(
+                PRINTS_OUTPUTS + text if "id" in step else text, self.variables(workflow, job, step)
+            )
+            for line in re.findall(f"^{OUTPUT}(.+)$", said, re.MULTILINE):
+                name, value = line.split("=", 1)
+                outputs[f"steps.{step['id']}.outputs.{name}"] = value
             printed += said
             if code:
                 return code, printed

@@ -56,7 +56,7 @@ def test_lint_names_a_conflict(conflicting: Callable[..., Path], name: str, old:
         run(["make", "lint"], project)
     # If it is committed by mistake, the next run of lint reports it.
     commit(project, "Update")
-    with pytest.raises(AssertionError, match="Settle the conflicts in these lines"):
+    with pytest.raises(AssertionError, match="Resolve the conflicts in these lines"):
         run(["make", "conflicts"], project)
 
 
@@ -83,7 +83,7 @@ def test_ci_fails_on_a_conflict(conflicting: Callable[..., Path], environments: 
         code, said = runner.gitlab(gitlab_job(project, "test"), {})
     assert code != 0
     assert "README.md:" in said
-    assert said.splitlines()[-2] == "Settle the conflicts in these lines: README.md, Stay current."
+    assert said.splitlines()[-2] == "Resolve the conflicts in these lines: README.md, Stay current."
 
 
 def test_without_git_nothing_passes_for_settled(fresh: Callable[..., Path], tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_the_page_on_updating_is_followed(
     assert unsettled(project) == ["templates/404.html"]
     marks = [line for line in (project / "templates/404.html").read_text().splitlines() if line[:7] in page]
     assert {"<<<<<<< before updating", "=======", ">>>>>>> after updating"} <= set(marks)
-    assert "UU templates/404.html" in person.follow("Settle a conflict")
+    assert "UU templates/404.html" in person.follow("Resolve a conflict")
     assert "Welcome." in (project / "templates/404.html").read_text()
 
     person.follow("Undo an update")

@@ -48,7 +48,7 @@ If {apps} is not deployed anywhere yet, nobody uses its tables. This command not
 
     uv run python manage.py lintmigrations --not-deployed {labels}
 
-Otherwise docs/operations.md has the steps that change a large table without downtime. If a migration may lock its
+Otherwise docs/large-tables.md has the steps that change a large table without downtime. If a migration may lock its
 table, because the table is small, give the reason:
 
     class Migration(migrations.Migration):
