@@ -108,8 +108,8 @@ def test_containers_are_held_to_the_table(render: Render, tasks: str) -> None:
     table = limits(project)
     compose = yaml.safe_load((project / "compose.yaml").read_text())["services"]
     swarm = yaml.safe_load((project / "deploy/swarm.yaml").read_text())["services"]
-    site = {"web", "worker", "schedule", "beat", "migrate", "flower", "send"}
-    own = {"caddy": 256, "database": 1024, "broker": 512}
+    site = {"web", "worker", "schedule", "beat", "migrate", "flower", "send", "nightly-send"}
+    own = {"caddy": 256, "database": 1024, "broker": 512, "nightly": 512}
     for name, service in [*compose.items(), *swarm.items()]:
         sizes = [megabytes(entry.split("size=")[1]) for entry in service.get("tmpfs", [])]
         sizes += [megabytes(each["tmpfs"]["size"]) for each in service.get("volumes", []) if "tmpfs" in each]

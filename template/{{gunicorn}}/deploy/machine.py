@@ -151,7 +151,8 @@ def roll_back(site: Site, name: str | None) -> None:
     step(f"1/2 switch to {target.name}, and restart", lambda: site.restart(target))
     step("2/2 check the live site", lambda: site.smoke())
     target.mark_checked()
-    say(f"\n{target.name} is live and healthy: {site.url}\nMigrations are still applied: docs/deploy.md, Undo a migration.")
+    say(f"\n{target.name} is live and healthy: {site.url}")
+    say("Migrations are still applied: docs/deploy.md, Undo a migration.")
 
 
 def status(site: Site) -> int:
