@@ -1,6 +1,5 @@
 """Tests that run each night only are named in one table, which says where their promise is tested at each change."""
 
-import os
 import re
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import pytest
 
 from scripts.run_tests import main
 from tests.nightly import NIGHTLY, Nightly, each_answer, is_nightly, matches
+from tests.support.environments import clean_environment
 from tests.support.left_out import EACH_CHANGE
 from tests.support.rendering import ROOT, combination_id, decisions, pairwise_combinations
 from tests.support.workflows import github_workflow
@@ -20,7 +20,7 @@ def collected(*paths: str, each_change: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "--quiet", *paths],
         cwd=ROOT,
-        env={**os.environ, EACH_CHANGE: each_change},
+        env=clean_environment(**{EACH_CHANGE: each_change}),
         stdout=subprocess.PIPE,
         text=True,
         check=True,

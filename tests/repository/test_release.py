@@ -89,7 +89,7 @@ def test_all_that_prevents_a_release_is_said_at_once_and_nothing_is_changed(repo
 
 def test_make_release_tries_the_updates_between_the_check_and_the_commits(repository: Path) -> None:
     planned = run(["make", "--dry-run", "release", f"VERSION={VERSION}", "UV=uv"], repository)
-    steps = [line.rstrip() for line in re.findall(r"scripts\.release.*|run_tests.*", planned)]
+    steps = [" ".join(line.split()) for line in re.findall(r"scripts\.release.*|run_tests.*", planned)]
     assert steps == [
         f"scripts.release --check '{VERSION}'",
         "run_tests --level updates --all",
