@@ -102,5 +102,5 @@ def test_a_project_that_is_no_repository_is_looked_through_too(fresh: Callable[.
     # Conflicts in files that git ignores are not reported.
     (project / ".venv").mkdir()
     (project / ".venv/notes.md").write_text("<<<<<<< before updating\n")
-    with pytest.raises(AssertionError, match=r"make conflicts exited 2:\nnotes.md:1:<<<<<<< before updating\nSettle"):
+    with pytest.raises(AssertionError, match=r"make conflicts exited 2:\nnotes.md:1:<<<<<<< before updating\nResolve"):
         run(["make", "conflicts"], project)
