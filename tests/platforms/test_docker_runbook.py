@@ -20,7 +20,7 @@ from tests.support.containers import Deployment, Engine, Projects
 from tests.support.environments import run
 from tests.support.faults import QUICK
 from tests.support.rendering import question_choices
-from tests.support.runbooks import Reader, blocks
+from tests.support.runbooks import PASTED, Reader, blocks
 from tests.support.servers import eventually
 from tests.support.smoke import CHECKS
 from tests.support.traffic import steady_traffic, visitors
@@ -32,6 +32,7 @@ NOT_RUN = {
     "git clone": "the repository is the reader's own",
     "DOMAIN=": "a certificate needs a name that the world finds; the page is followed on localhost",
     "createsuperuser": "it asks for an address and a password; the tests of compose make an account without asking",
+    "backup=": "the name has the time of the backup; the test sets this variable",
     "enable_ipv6": "it needs a machine with an IPv6 address",
     "email_url=": "the mail server is the reader's own; the test sets these variables to its own",
     "STACK_NAME=": "the page is followed in one folder; a test of compose has two",
@@ -195,7 +196,11 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading, tmp_path: Path) 
     assert deployment.container("web")["Image"] == old
     assert "0002_note" not in reading.manage("showmigrations", "accounts")
 
+    leaked = (reading.project / "secrets/secret_key").read_text()
+    reader.follow("Rotate the secret key", "A secret has leaked")
     before = (reading.project / "secrets/secret_key").read_text()
+    assert before != leaked
+    assert (reading.project / "secrets/secret_key_fallbacks").read_text().strip() == ""
     reader.follow("Rotate the secret key")
     assert (reading.project / "secrets/secret_key_fallbacks").read_text() == before
     assert (reading.project / "secrets/secret_key").read_text() != before
@@ -226,7 +231,7 @@ def test_the_page_differs_with_the_database_by_its_secrets_and_backups_alone(ren
     """So all blocks are run with PostgreSQL only, and these sections with both."""
     with_server, with_file = [blocks(render(database=name) / "docs/deploy.md") for name in ("postgresql", "sqlite")]
     known = {block.text for block in with_server}
-    others = ["Create the secrets", "Backups", "Restore"]
+    others = ["Create the secrets", "Restore"]
     assert [block.section or block.heading for block in with_file if block.text not in known] == others
     there = {block.text for block in with_file}
     assert {block.section or block.heading for block in with_server if block.text not in there} == {
@@ -257,10 +262,13 @@ def come_back(reading: Reading) -> None:
     account = {"DJANGO_SUPERUSER_EMAIL": "admin@example.com", "DJANGO_SUPERUSER_PASSWORD": secrets.token_urlsafe()}
     reading.manage("createsuperuser", "--noinput", **account)
     reader.follow("Backups")
+    (copy,) = reading.project.glob("*T*Z.*")
+    reader.environment["backup"] = copy.name
     # Caddy makes a new authority.
     Path(reading.deployment.authority()).unlink()
     reading.deployment.compose("down", "--volumes")
     assert passed(reader.follow("Restore"))
+    assert not copy.exists()
     assert "accounts: 1" in reading.manage("shell", "--command", COUNT)
     if any(block.heading == "Email" for block in reader.left):
         write_an_email(reading)
@@ -280,14 +288,19 @@ def drill(reading: Reading) -> None:
     """Deploy releases that do not work; the site keeps serving the previous one."""
     reader, deployment = reading.reader, reading.deployment
     kept, smoke = tags(deployment), deployment.engine.inspect(f"{deployment.name}:smoke")[0]["Id"]
-    # The suite's image changes too.
+    # The suite's image changes too, and there is a migration.
+    (reading.project / "apps/accounts/migrations/0002_note.py").write_text(UNDONE)
     reading.release("smoke/known.py", "\nimport secrets", "\n\nimport secrets")
     reading.release("apps/pages/urls.py", "urlpatterns = [", "urlpatterns = []\n_ = [")
     said = reader.paste("deploy/docker.sh", code=1)
     assert "FAILED: rolled back: the previous image serves" in said, said
     assert reading.serves("Shopping List")
     assert passed(deployment.compose("run", "--rm", "smoke"))
-    run(["git", "revert", "--no-edit", "HEAD"], reading.project)
+    # Its migration is undone by the code of its commit, without another rollback.
+    (undo,) = [block for block in blocks(reading.project / "docs/troubleshooting.md") if block.language == PASTED]
+    assert "Unapplying accounts.0002_note... OK" in reader.paste(undo.text)
+    assert reading.serves("Shopping List")
+    run(["git", "revert", "--no-edit", "HEAD~2..HEAD"], reading.project)
 
     # A release whose migrations fail changes nothing.
     (reading.project / "apps/accounts/migrations/0002_note.py").write_text(UNDONE.replace("integer)", "nonsense"))

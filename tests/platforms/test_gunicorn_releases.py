@@ -38,3 +38,21 @@ def test_deploys_that_were_broken_off_do_not_replace_releases_that_were_healthy(
     site.prune()
     assert [each.name[6:8] for each in site.all()] == ["23", "15", "14", "13", "12"]
     assert site.before(release).name[6:8] == "15"
+
+
+def test_a_release_that_failed_is_kept_until_the_next_healthy_one(releases: Any, tmp_path: Path) -> None:
+    """Only its own code can undo its migrations."""
+    site = releases.Releases(tmp_path)
+    for number in range(4):
+        release = releases.Release(site.folder / f"202611{number + 10}T000000Z")
+        release.folder.mkdir()
+        release.finish("1a2b3c Change")
+    first = site.all()[-1]
+    first.mark_checked()
+    site.switch(first)
+    site.prune(spared=release)
+    assert site.all() == [release, first]
+    assert site.well() == first
+    assert site.before(release) == first
+    site.prune()
+    assert site.all() == [first]

@@ -85,6 +85,7 @@ def test_the_runbook_leads_to_a_site_whose_tasks_are_done(owner: Owner, tasks: s
 
     # Changes of the environment apply to them too, and they do not block a restore.
     machine.run(f"systemctl start {SLUG}-backup")
+    owner.choose_backup()
     by_hand = ("Environment variables", "Restore")
     owner.reader.left = [block for block in owner.reader.left if block.heading in by_hand]
     for heading in by_hand:

@@ -80,6 +80,11 @@ class Owner:
         self.follow("First deploy")
         self.follow("Deploy")
 
+    def choose_backup(self) -> None:
+        """Choose the newest backup for *Restore*."""
+        folder = f"/var/lib/{self.slug}/backups"
+        self.variables["backup"] = self.machine.run(f"ls -d {folder}/*").split()[-1]
+
     def settle(self) -> None:
         """Set up on the machine what the developer, the Git host and the certificate authority have elsewhere."""
         self.machine.trust_its_authority()

@@ -135,7 +135,8 @@ def go_back(site: Site, before: Release | None, failed: Release) -> str:
         step("check the live site", lambda: site.smoke())
     except BROKEN as error:
         return f"Rolling back to {before.name} failed too: {reason(error)}"
-    site.releases.remove(failed)
+    # Only its own code can undo its migrations.
+    site.releases.prune(spared=failed)
     return f"Rolled back: {serving(before)}. Migrations of {failed.name} are still applied: docs/deploy.md, Undo a migration."
 
 

@@ -120,11 +120,11 @@ class Releases:
         if release != self.current():
             shutil.rmtree(release.folder)
 
-    def prune(self) -> None:
-        """Keep KEPT releases that were healthy. Delete the others, and those of interrupted deploys."""
+    def prune(self, spared: Release | None = None) -> None:
+        """Keep KEPT releases that were healthy, and the spared one. Delete all others."""
         checked = [release for release in self.all() if release.checked]
         for release in self.all():
-            if release not in checked[:KEPT]:
+            if release not in (*checked[:KEPT], spared):
                 self.remove(release)
 
     def switch(self, release: Release) -> None:
