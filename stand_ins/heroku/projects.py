@@ -8,6 +8,10 @@ from tests.support.faults import Change, route, text
 from tests.support.repositories import commit
 from tests.support.runbooks import Reader
 
+# What a reader of the runbook types before a restore, if the newest backup is the one.
+NEWEST_BACKUP = (
+    "backup=$(heroku pg:backups | grep --only-matching --extended-regexp --max-count=1 '\\b[ab][0-9]{3,}\\b')"
+)
 BROKEN_HOME = route("^$", "lambda request: HttpResponse(status=500)")
 SLOW = route("^slow/(.+)/$", "lambda request, seconds: __import__('time').sleep(int(seconds)) or HttpResponse('done')")
 NEW_MIGRATION = """

@@ -9,6 +9,7 @@ from stand_ins.heroku.projects import (
     BROKEN_HOME,
     FAILING_MIGRATION,
     NEW_MIGRATION,
+    NEWEST_BACKUP,
     NICKNAME,
     SLOW,
     Developer,
@@ -26,8 +27,9 @@ Render = Callable[..., Path]
 
 # Blocks of the runbook that cannot be run here.
 NOT_RUN = {
-    "npm install --global heroku\nheroku login": "installs a program, and opens a browser",
+    "npm install --global heroku@11\nheroku login": "installs a program, and opens a browser",
     "heroku run python manage.py createsuperuser": "asks for a password at a terminal",
+    "backup=b012": "only a reader knows which backup is from before the damage",
     "email_url='smtp+tls://site%40example.com:password@mail.example.com:587'": "only a reader knows the mail server",
 }
 
@@ -61,6 +63,8 @@ def test_the_runbook_leads_to_a_live_site_and_back(developer: Developer, tmp_pat
     with mail_server() as box:
         reader.paste(f"email_url={box.url}")
         while reader.left:
+            if reader.left[0].heading == "Restore":
+                reader.paste(NEWEST_BACKUP)
             reader.follow(reader.left[0].heading)
     assert box.recipients == ["you@example.com"]
     assert [addon.upgraded_to for addon in app.addons if addon.resource] == [["18"]]
@@ -126,6 +130,10 @@ def test_a_release_phase_that_fails_leaves_the_old_release_serving(developer: De
         assert not_as_shown(developer.project / "docs/deploy.md", "Environment variables", said) == []
     assert re.search(r"the release phase of v\d+ \(Deploy \w+\) failed; v\d+ serves as before", failed)
     assert "no_such_column" in failed
+    # These would roll back the old release, which is healthy.
+    for asked in ("--rollback", "--undo accounts 0001_initial"):
+        assert "failed and never went live" in developer.run(f"uv run python deploy/heroku.py {asked}", code=1)
+    assert not app.maintenance
     assert (app.current, app.dynos) == (before, dynos)
     assert traffic.failures == []
     assert traffic.succeeded.total() > 10
@@ -171,7 +179,7 @@ def test_a_deploy_that_cannot_begin_says_what_to_do(developer: Developer) -> Non
             "The token provided to HEROKU_API_KEY is invalid",
         ),
         ({"HEROKU_APP": "todo-list", "HEROKU_API_KEY": "", "HOME": "/nowhere"}, "set HEROKU_API_KEY"),
-        ({"PATH": "/usr/bin:/bin"}, "npm install --global heroku"),
+        ({"PATH": "/usr/bin:/bin"}, "npm install --global heroku@11"),
     ):
         said = developer.run(f"{python} deploy/heroku.py", code=1, **variables)
         assert why in said

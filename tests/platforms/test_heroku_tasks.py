@@ -9,7 +9,7 @@ from stand_ins.heroku.apps import App
 from stand_ins.heroku.broker import Broker
 from stand_ins.heroku.dynos import Dyno
 from stand_ins.heroku.platform import heroku
-from stand_ins.heroku.projects import NEW_MIGRATION, NICKNAME, Developer, migration
+from stand_ins.heroku.projects import NEW_MIGRATION, NEWEST_BACKUP, NICKNAME, Developer, migration
 from stand_ins.heroku.records import Release
 from tests.support.databases import PostgreSQL
 from tests.support.environments import Environments
@@ -107,6 +107,7 @@ def test_workers_rest_only_while_something_is_undone_or_restored(
     assert running(app) == {"web", "worker"}
     reader.left = [*left["Backups"], *left["Restore"], *left["Scale"]]
     reader.follow("Backups")
+    reader.paste(NEWEST_BACKUP)
     reader.follow("Restore")
     assert running(app) == {"web", "worker"}
     assert beside_migrations == [{"web"}, {"web"}]

@@ -198,9 +198,17 @@ def earlier_and_later(heroku: Heroku) -> tuple[Release, Release]:
     After a rollback, the release that serves is the first of the two.
 
     Raises:
-        DeployError: there is no other code to roll back to.
+        DeployError: there is no other code to roll back to, or the newest release never went live.
     """
-    releases = [release for release in heroku.releases() if release["status"] == "succeeded"]
+    every = heroku.releases()
+    releases = [release for release in every if release["status"] == "succeeded"]
+    # A rollback whose release phase failed may be tried again.
+    if releases and every[0]["status"] == "failed" and not every[0]["description"].startswith("Rollback to "):
+        raise DeployError(
+            f"v{every[0]['version']} ({every[0]['description']}) failed and never went live, so there is nothing to roll "
+            f"back: v{releases[0]['version']} serves as before. To go back from it too, name the release: `heroku "
+            "rollback v…`; `heroku releases` lists them"
+        )
     others = [release for release in releases if release["slug"]["id"] != releases[0]["slug"]["id"]]
     if not others:
         raise DeployError("there is no release of other code to roll back to")

@@ -41,7 +41,7 @@ class Heroku:
         # On Windows npm installs a heroku.cmd, which subprocess finds only by its full path.
         program = shutil.which("heroku")
         if not program:
-            raise DeployError("the heroku program is not installed: npm install --global heroku")
+            raise DeployError("the heroku program is not installed: npm install --global heroku@11")
         self.program = program
         self.app = ["--app", app] if app else []
         said = json.loads(self.ask("apps:info", "--json"))["app"]
