@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import sys
 from pathlib import Path
@@ -89,3 +90,17 @@ def test_nothing_is_left(
                 everything = ["--all"] if kind == "container" else []
                 assert not engine.docker(kind, "ls", "--quiet", *everything, f"--filter=label={made['label']}")
     assert "Traceback" not in run.output()
+
+
+def test_removing_images_leaves_other_names_of_the_same_image(engine: Engine) -> None:
+    """Two test processes may build the same image."""
+    ours, theirs = (f"dk-{secrets.token_hex(4)}:{name}" for name in ("ours", "theirs"))
+    engine.write_down(images=ours)
+    engine.write_down(images=theirs)
+    engine.run("sh", "-ec", f"tar c --files-from /dev/null | docker import - {ours} && docker tag {ours} {theirs}")
+    try:
+        engine.remove(images=ours)
+        assert engine.docker("image", "ls", "--quiet", ours) == ""
+        assert engine.docker("image", "ls", "--quiet", theirs) != ""
+    finally:
+        engine.remove(images=theirs)

@@ -129,8 +129,14 @@ class Engine:
                 everything = ["--all"] if kind == "container" else []
                 if names := self.docker(kind, "ls", "--quiet", *everything, f"--filter=label={label}").split():
                     self.docker(kind, *removal, *names)
-        if images and (names := self.docker("image", "ls", "--quiet", f"--filter=reference={images}").split()):
-            self.docker("image", "rm", "--force", *set(names), code=None)
+        if images:
+            # By name: images of two test processes may be the same one, and by its ID both would lose their names.
+            listed = ["image", "ls", "--digests", "--format={{.Repository}} {{.Tag}} {{.Digest}}"]
+            rows = [row.split() for row in self.docker(*listed, f"--filter=reference={images}").splitlines()]
+            tagged = {f"{name}:{tag}" for name, tag, _ in rows if tag != "<none>"}
+            untagged = {f"{name}@{digest}" for name, tag, digest in rows if tag == "<none>" and digest != "<none>"}
+            if rows:
+                self.docker("image", "rm", "--force", *tagged, *untagged, code=None)
 
 
 def engine_of(run: Path | None) -> Engine | None:
