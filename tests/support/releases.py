@@ -18,6 +18,7 @@ RELEASES = {
     "0.5.0": "fecec9642ab98e4cc25b8d3b6319f2ec9b33dd72",
     "0.6.0": "03b065f20f64f40815b57d5cd51047f86ccaa314",
     "0.7.0": "7375369e20305d7b937ecd1508ddc804a2d577ec",
+    "0.8.0": "6e8ed6ce62f62705f87a8b379d1b16952108df41",
 }
 # Files that 0.6.0 moved into operations/ or removed, by the folder where they were.
 HOUSE = "2026-11-28 · What runs a site has a folder of its own."
