@@ -23,11 +23,13 @@ class Nightly:
         tests: their IDs below tests/, an fnmatch pattern in which [ stands for itself.
         instead: how the ID of a test begins that tests the same promise at each change; empty if there is none.
         pairs: only those whose combination of answers is not in `each_answer()`.
+        kept: those that run at each change all the same, by what is between their brackets.
     """
 
     tests: str
     instead: str = ""
     pairs: bool = False
+    kept: tuple[str, ...] = ()
 
 
 @cache
@@ -42,6 +44,29 @@ def each_answer() -> frozenset[str]:
         chosen.append(best)
     return frozenset(map(combination_id, chosen))
 
+
+# The first fault of each check in the table of tests/sites/test_smoke_finds_faults.py.
+EACH_CHECK = (
+    "no redirect",
+    "unhealthy",
+    "not ready",
+    "home page fails",
+    "a further page fails",
+    "a page for members fails",
+    "a static file is missing",
+    "short caching",
+    "no gzip",
+    "no HSTS",
+    "no CSP",
+    "headers",
+    "request ids kept that are none",
+    "tasks cannot be handed over",
+    "cookies over http",
+    "forms need no token",
+    "admin has a login of its own",
+    "no 404 page",
+    "a traceback",
+)
 
 NIGHTLY = (
     # Each answer is tested at each change, and each pair of answers each night.
@@ -59,16 +84,6 @@ NIGHTLY = (
         Nightly(f"{test}[{nightly}]", f"{test}[{each_change}]")
         for test, nightly, each_change in (
             ("platforms/test_docker_compose.py::test_down_and_up_again_keeps_the_data", "sqlite", "postgresql"),
-            (
-                "platforms/test_docker_image.py::test_every_variant_builds_and_knows_its_settings",
-                "sqlite-3.12",
-                "postgresql-3.12",
-            ),
-            (
-                "platforms/test_docker_runbook.py::test_a_backup_goes_into_the_bucket_and_comes_back",
-                "sqlite",
-                "postgresql",
-            ),
             ("platforms/test_docker_runbook.py::test_backups_are_whole_or_not_there", "sqlite", "postgresql"),
             (
                 "platforms/test_docker_tasks.py::test_the_development_site_has_workers_where_it_is_told_so",
@@ -82,12 +97,6 @@ NIGHTLY = (
                 "celery",
                 "database",
             ),
-            (
-                "platforms/test_pythonanywhere_tasks.py::test_a_plan_without_always_on_tasks_is_told_so",
-                "celery",
-                "database",
-            ),
-            ("projects/test_first_app.py::test_the_first_app_ends_green", "postgresql", "sqlite"),
             ("sites/test_s3.py::test_what_was_dropped_comes_back_from_the_bucket", "sqlite", "postgresql"),
         )
     ),
@@ -102,6 +111,177 @@ NIGHTLY = (
     Nightly(
         "platforms/test_gunicorn_machine.py::test_a_second_site_is_set_up_by_its_own_runbook_and_leaves_the_first_alone",
         "platforms/test_gunicorn_machine.py::test_nginx_and_certbot_take_a_long_domain_and_its_alias[42]",
+    ),
+    # One of several faults, values or ways that meet the same lines of code.
+    *(
+        Nightly(f"{test}[*", f"{test}[{kept[0]}", kept=kept)
+        for test, kept in (
+            (
+                "platforms/test_docker_image.py::test_every_variant_builds_and_knows_its_settings",
+                ("postgresql-3.13",),
+            ),
+            ("platforms/test_docker_tasks.py::test_a_worker_that_was_killed_comes_back", ("database",)),
+            (
+                "platforms/test_docker_tasks.py::test_flower_wants_its_password_and_is_of_this_machine_alone",
+                ("celery",),
+            ),
+            ("platforms/test_docker_tasks.py::test_pages_go_on_without_the_broker_and_say_so", ("celery",)),
+            ("platforms/test_docker_tasks.py::test_the_broker_is_a_secret_and_may_be_elsewhere", ("celery",)),
+            ("platforms/test_docker_tasks.py::test_what_is_done_now_and_then_is_done", ("database",)),
+            ("platforms/test_docker_tasks.py::test_workers_are_held_to_what_they_need", ("database",)),
+            ("platforms/test_docker_tasks.py::test_workers_end_by_themselves_when_they_are_told_to", ("database",)),
+            ("projects/test_hooks.py::test_each_hook_stops_its_error", ("github",)),
+            ("projects/test_make.py::test_all_that_the_site_needs_runs_in_one_terminal_and_is_reloaded", ("database",)),
+            ("projects/test_ordinary_days.py::test_a_command_of_another_app_is_gone_on_from", ("migrate-",)),
+            (
+                "projects/test_ordinary_days.py::test_the_tests_have_their_own_settings_whatever_the_environment_names",
+                ("config.settings.production",),
+            ),
+            (
+                "projects/test_shipped_tests.py::test_what_guards_a_page_that_was_replaced_says_whose_it_is",
+                ("no admin",),
+            ),
+            ("repository/test_broken_off.py::test_nothing_is_left", ("SIGINT-130-True",)),
+            ("repository/test_own_ci.py::test_make_check_catches", ("lint",)),
+            ("sites/test_cache.py::test_without_redis_logins_and_their_limits_go_on", ("down",)),
+            ("sites/test_login_limits.py::test_a_wrong_count_of_proxies_is_no_error_and_no_limit_for_all", ("0",)),
+            (
+                "sites/test_login_limits.py::test_an_accounts_wrong_passwords_are_counted_wherever_they_come_from",
+                ("tcp",),
+            ),
+            ("sites/test_login_limits.py::test_an_addresss_wrong_passwords_are_counted_whatever_it_forges", ("tcp",)),
+            (
+                "sites/test_login_limits.py::test_an_ipv6_visitor_is_limited_by_its_network_and_an_ipv4_one_alone",
+                ("unix",),
+            ),
+            ("sites/test_login_limits.py::test_no_spelling_of_the_host_passes_an_accounts_limit", ("unix",)),
+            (
+                "sites/test_smoke_knows_the_site.py::test_a_check_that_the_site_has_left_behind_names_the_key_that_mends_it",
+                ("login required",),
+            ),
+            ("sites/test_workers.py::test_a_deploy_ends_a_worker_and_loses_no_task", ("celery",)),
+            (
+                "sites/test_workers.py::test_a_worker_that_is_told_to_end_waits_for_its_tasks_and_no_longer",
+                ("database",),
+            ),
+            ("sites/test_workers.py::test_a_workers_lines_have_the_id_of_the_request_that_asked", ("celery",)),
+            ("sites/test_workers.py::test_no_task_of_1000_is_lost_when_its_worker_is_killed_twice", ("database",)),
+            ("sites/test_workers.py::test_urgent_tasks_are_done_first", ("database",)),
+            ("updates/test_update_workflow.py::test_without_a_newer_release_nothing_happens", ("github",)),
+        )
+    ),
+    # One fault for each check of the smoke suite.
+    Nightly(
+        "sites/test_smoke_finds_faults.py::test_a_check_fails_where_the_site_does_and_the_others_pass[*",
+        "sites/test_smoke_finds_faults.py::test_debug_shows_in_all_that_it_changes",
+        kept=EACH_CHECK,
+    ),
+    # Faults of a machine or a service, and the second half of a recovery.
+    *(
+        Nightly(tests, instead)
+        for instead, faults in (
+            (
+                "platforms/test_docker_runbook.py::test_the_runbook_is_followed_from_its_top[postgresql]",
+                (
+                    "platforms/test_docker_compose.py::test_make_starts_and_stops_it",
+                    "platforms/test_docker_runbook.py::test_what_is_broken_off_or_cannot_work_goes_back[*",
+                ),
+            ),
+            (
+                "platforms/test_gunicorn.py::test_the_runbook_leads_to_a_live_site_and_back",
+                (
+                    "platforms/test_gunicorn.py::test_a_deploy_that_breaks_at_any_step_leaves_the_old_release_serving",
+                    "platforms/test_gunicorn.py::test_going_back_builds_and_migrates_nothing",
+                    "platforms/test_gunicorn_machine.py::test_static_files_of_the_release_before_stay_for_pages_that_are_loaded",
+                    "platforms/test_gunicorn_machine.py::test_the_machine_comes_back_by_itself",
+                ),
+            ),
+            (
+                "platforms/test_pythonanywhere.py::test_a_release_that_is_not_well_gives_way_to_the_one_before",
+                (
+                    "platforms/test_pythonanywhere_faults.py::test_a_deploy_that_the_platform_does_not_know_stops_before_anything_is_migrated",
+                    "platforms/test_pythonanywhere_faults.py::test_a_deploy_without_the_package_index_stops",
+                    "platforms/test_pythonanywhere_faults.py::test_a_reload_that_is_refused_leaves_the_release_before",
+                ),
+            ),
+            (
+                "platforms/test_pythonanywhere_disk.py::test_without_room_nothing_is_made_and_the_release_that_serves_stays",
+                ("platforms/test_pythonanywhere_disk.py::test_a_deploy_without_room_says_so_and_changes_nothing",),
+            ),
+            (
+                "platforms/test_pythonanywhere_runbook.py::test_github_deploys_the_commit_that_was_tested",
+                (
+                    "platforms/test_pythonanywhere_runbook.py::test_gitlab_deploys_any_branch_to_staging_and_says_when_the_check_fails",
+                ),
+            ),
+            (
+                "platforms/test_pythonanywhere_tasks.py::test_a_deploy_makes_the_workers_and_starts_them_anew[database]",
+                ("platforms/test_pythonanywhere_tasks.py::test_a_plan_without_always_on_tasks_is_told_so[*",),
+            ),
+            (
+                "platforms/test_gunicorn_machine.py::test_behind_a_cdn_each_visitor_has_a_limit",
+                ("platforms/test_docker_compose.py::test_behind_a_cdn_that_asks_by_https_each_visitor_has_a_limit",),
+            ),
+            (
+                "sites/test_probes.py::test_a_database_that_hangs_or_is_down_shows_in_readiness_alone",
+                (
+                    "platforms/test_docker_compose.py::test_a_database_that_stops_and_comes_back_takes_nothing_else_along",
+                ),
+            ),
+            (
+                "sites/test_s3.py::test_what_was_dropped_comes_back_from_the_bucket[postgresql]",
+                ("platforms/test_docker_runbook.py::test_a_backup_goes_into_the_bucket_and_comes_back[*",),
+            ),
+            (
+                "sites/test_brokers.py::test_pages_go_on_while_the_broker_is_down_and_no_task_that_was_taken_is_lost",
+                (
+                    "sites/test_brokers.py::test_a_broker_that_hangs_costs_who_asks_some_seconds_and_nobody_else_any",
+                    "sites/test_brokers.py::test_a_broker_that_is_full_takes_no_more_and_is_emptied",
+                    "sites/test_brokers.py::test_a_task_that_ends_its_process_each_time_is_given_up_and_shows_nothing",
+                    "sites/test_brokers.py::test_a_task_that_is_not_done_when_the_time_to_end_is_over_is_given_back",
+                ),
+            ),
+            (
+                "sites/test_cache.py::test_redis_is_used_again",
+                ("sites/test_cache.py::test_a_restart_of_redis_is_not_noticed",),
+            ),
+            (
+                "updates/test_adopting.py::test_what_clashes_is_named_and_saved_under_another_name",
+                (
+                    "updates/test_adopting.py::test_a_project_that_does_not_start_is_told_so",
+                    "updates/test_adopting.py::test_a_user_model_of_ones_own_becomes_the_templates",
+                    "updates/test_adopting.py::test_accounts_with_other_keys_cannot_come",
+                    "updates/test_adopting.py::test_nothing_moves_unless_the_data_is_saved*",
+                ),
+            ),
+        )
+        for tests in faults
+    ),
+    Nightly(
+        "updates/test_updated_projects.py::test_an_updated_project_passes_its_tests_and_its_smoke_suite[0.1.0-heroku]",
+        "updates/test_updated_projects.py::test_an_updated_project_passes_its_tests_and_its_smoke_suite[",
+    ),
+    # Commands that other tests run too, one by one.
+    Nightly(
+        "projects/test_ci_steps.py::test_a_fresh_project_passes[*",
+        "projects/test_projects.py::test_a_fresh_project_passes_its_own_checks",
+    ),
+    Nightly(
+        "projects/test_development.py::test_the_lines_of_the_page_on_the_policy_are_good_settings",
+        "projects/test_development.py::test_the_policy_starts_from_nothing",
+    ),
+    Nightly(
+        "projects/test_first_app.py::test_the_first_app_ends_green[*",
+        "projects/test_first_app.py::test_apps_of_any_name_are_clean",
+    ),
+    Nightly("projects/test_guesses.py::*", "projects/test_database_urls.py::"),
+    Nightly(
+        "projects/test_projects.py::test_what_wants_postgresql_is_left_out_without_it",
+        "projects/test_projects.py::test_a_fresh_project_passes_its_own_checks",
+    ),
+    Nightly(
+        "repository/test_own_ci.py::test_make_check_catches_what_tests_see",
+        "repository/test_own_ci.py::test_make_check_catches[lint]",
     ),
     # The same on other platforms, or by the other CI.
     Nightly(
@@ -118,10 +298,6 @@ NIGHTLY = (
             "test_gunicorn.py::test_the_workflows_deploy_and_take_back",
             "test_heroku.py::test_the_workflows_deploy_and_take_back",
         )
-    ),
-    Nightly(
-        "projects/test_ci_steps.py::test_a_fresh_project_passes[gitlab]",
-        "projects/test_ci_steps.py::test_a_fresh_project_passes[github]",
     ),
     Nightly(
         "updates/test_update_workflow.py::test_a_newer_release_becomes_one_pull_request[gitlab]",
@@ -180,12 +356,8 @@ NIGHTLY = (
         "platforms/test_gunicorn.py::test_deploys_in_a_row_lose_no_request[2]",
     ),
     Nightly(
-        "platforms/test_heroku_tasks.py::test_workers_rest_only_while_something_is_undone_or_restored[celery]",
-        "platforms/test_heroku_tasks.py::test_the_runbook_leads_to_a_site_whose_tasks_are_done[database]",
-    ),
-    Nightly(
-        "repository/test_own_ci.py::test_make_check_catches_what_tests_see",
-        "repository/test_own_ci.py::test_make_check_catches[lint]",
+        "platforms/test_heroku_tasks.py::*",
+        "platforms/test_heroku.py::test_the_runbook_leads_to_a_live_site_and_back",
     ),
     # Long pages that are not about running a site.
     *(
@@ -193,6 +365,7 @@ NIGHTLY = (
         for page in (
             "projects/test_polls_tutorial.py::*",
             "projects/test_recipes.py::test_recipes_are_followed*",
+            "sites/test_large_tables.py::*",
             "updates/test_adopting.py::test_the_page_on_adopting_is_followed",
             "updates/test_updating_pages.py::test_the_page_on_switching_is_followed",
         )
@@ -213,4 +386,5 @@ def matches(entry: Nightly, test: str) -> bool:
     """Return True if an entry of the table is about a test, given by its ID below tests/."""
     if not fnmatch.fnmatchcase(test, entry.tests.replace("[", "[[]")):
         return False
-    return not entry.pairs or test.partition("[")[2].removesuffix("]") not in each_answer()
+    parameters = test.partition("[")[2].removesuffix("]")
+    return parameters not in entry.kept and (not entry.pairs or parameters not in each_answer())

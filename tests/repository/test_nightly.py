@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from scripts.run_tests import main
-from tests.nightly import NIGHTLY, Nightly, each_answer, is_nightly, matches
+from tests.nightly import EACH_CHECK, NIGHTLY, Nightly, each_answer, is_nightly, matches
+from tests.sites.test_smoke_finds_faults import BREAKS
 from tests.support.environments import clean_environment
 from tests.support.left_out import EACH_CHANGE
 from tests.support.rendering import ROOT, combination_id, decisions, pairwise_combinations
@@ -45,6 +46,10 @@ def test_at_each_change_each_answer_is_tested() -> None:
     stay = [row for row in pairwise_combinations() if combination_id(row) in each_answer()]
     assert {item for row in stay for item in map(str, decisions(row))} == every
     assert len(stay) < len(pairwise_combinations()) / 2
+
+
+def test_at_each_change_each_check_of_the_smoke_suite_fails_once() -> None:
+    assert {BREAKS[fault].check for fault in EACH_CHECK} == {fault.check for fault in BREAKS.values()}
 
 
 def test_a_bracket_in_the_table_is_a_bracket() -> None:
