@@ -19,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import page
+
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = 7
 ANSWERS = ["--data", "project_name=Todo List", "--data", "platform=docker"]
@@ -95,21 +97,22 @@ def measured(scratch: Path, runs: int = RUNS) -> dict[str, list[tuple[float, flo
 
 
 def report(seen: dict[str, list[tuple[float, float]]]) -> str:
-    """Return one line for each command, and one with the ratios."""
+    """Return a table with a row for each command, and a line with the ratios."""
     used = {command: statistics.median(used for used, _ in values) for command, values in seen.items()}
-    lines = [
-        f"{command:<7} {used[command]:.2f} s of processor (min {min(each for each, _ in values):.2f}, "
-        f"max {max(each for each, _ in values):.2f}), {statistics.median(took for _, took in values):.2f} s"
+    rows = [
+        [command, page.spread([used for used, _ in values], 2), page.spread([took for _, took in values], 2)]
         for command, values in seen.items()
     ]
     ratios = f"copy / plain = {used['copy'] / used['plain']:.2f}, update / copy = {used['update'] / used['copy']:.2f}"
-    return "\n".join([*lines, ratios]) + "\n"
+    return page.table(["command", "s of processor", "s"], rows) + f"\n{ratios}\n"
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, print, and write the page."""
     with tempfile.TemporaryDirectory(prefix="copier-django-benchmark-") as scratch:
-        sys.stdout.write(report(measured(Path(scratch))))
+        figures = report(measured(Path(scratch)))
+    sys.stdout.write(figures)
+    page.write("copying", figures)
 
 
 if __name__ == "__main__":

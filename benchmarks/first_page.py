@@ -7,7 +7,6 @@ SQLite, and prints the minimum, median and maximum of each part, in seconds.
 import os
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+from benchmarks import page
 from tests.support.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,16 +74,15 @@ def wait_for_page(url: str) -> None:
 
 
 def main() -> None:
-    """Measure, and print one line for each part."""
+    """Measure, print, and write the page."""
     with tempfile.TemporaryDirectory(prefix="copier-django-benchmark-") as scratch:
         one_run(Path(scratch, "warms-the-caches"))
         seen = [one_run(Path(scratch, f"run{number}")) for number in range(RUNS)]
         files = sum(path.is_file() for path in rendered_files(Path(scratch, "run0")))
-    sys.stdout.write(f"{files} files rendered; seconds of {RUNS} runs:\n")
-    for part in seen[0]:
-        values = [run[part] for run in seen]
-        numbers = (min(values), statistics.median(values), max(values))
-        sys.stdout.write("{:<11} min {:.2f}  median {:.2f}  max {:.2f}\n".format(part, *numbers))
+    rows = [[part, page.spread([run[part] for run in seen], 2)] for part in seen[0]]
+    figures = f"{files} files; seconds of {RUNS} runs.\n\n{page.table(['until', 's'], rows)}"
+    sys.stdout.write(figures)
+    page.write("first page", figures)
 
 
 def rendered_files(project: Path) -> list[Path]:

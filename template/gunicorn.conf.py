@@ -66,9 +66,9 @@ timeout = number("GUNICORN_TIMEOUT", 30)
 # Seconds that requests in flight get when the server stops. Platforms kill it after 30.
 graceful_timeout = 25
 
-# Replace each worker after some 1000 requests, which limits memory leaks. The jitter keeps all from restarting at once.
-max_requests = 1000
-max_requests_jitter = 100
+# Replace each worker after some 10,000 requests, which limits memory leaks. The jitter keeps all from restarting at once.
+max_requests = 10000
+max_requests_jitter = 1000
 
 # Workers send heartbeats through files. On a slow disk these would be late, and gunicorn would kill the worker.
 if Path("/dev/shm").is_dir():  # noqa: S108 - gunicorn makes files of its own there, unnamed

@@ -1,10 +1,15 @@
 """A new project and each request cost little time."""
 
+import re
+import shutil
 from pathlib import Path
 
-from benchmarks import copying
+import pytest
+
+from benchmarks import copying, page
 from benchmarks.first_page import one_run
 from benchmarks.request_line import measured
+from benchmarks.sites import Answer
 from tests.support.rendering import template_copy
 from tests.support.sites import Site
 
@@ -21,7 +26,29 @@ def test_the_benchmark_goes_the_way_to_the_first_page(tmp_path: Path) -> None:
 
 def test_the_benchmark_of_copies_compares_all_three_in_one_run(tmp_path: Path) -> None:
     said = copying.report(copying.measured(tmp_path, runs=1))
-    assert [line.split()[0] for line in said.splitlines()] == ["copy", "plain", "update", "copy"]
+    assert re.findall(r"(?m)^\| (\w+) \|", said) == ["command", "copy", "plain", "update"]
+    assert "copy / plain = " in said
     # Both templates write the same files, but for the one with the answers.
     rendered = {path.name for path in (tmp_path / "project").rglob("*") if path.is_file() and ".git/" not in str(path)}
     assert rendered - {path.name for path in (tmp_path / "plain/template").rglob("*")} == {".copier-answers.yml"}
+
+
+def test_figures_have_a_place_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = Path(shutil.copy(page.PAGE, tmp_path))
+    monkeypatch.setattr(page, "PAGE", copy)
+    for name in ("copying", "first page", "sites", "workers", "accounts", "tasks", "apps"):
+        page.write(name, f"figures of {name}")
+        assert f"figures of {name}\n" in copy.read_text()
+    with pytest.raises(ValueError, match="has 0 places for another, not one"):
+        page.write("another", "")
+
+
+def test_a_comparison_shows_each_site_with_its_spread() -> None:
+    answers = {
+        ("ours", "home"): [Answer(100, 1, 3), Answer(300, 2, 9), Answer(200, 1.5, 5)],
+        ("bare", "health"): [Answer(1000, 0.5, 1)],
+    }
+    said = page.sites(answers, {"ours": [30], "bare": [10]}, {"ours": [0.5, 0.7, 0.6], "bare": [0.1]})
+    assert "| ours | 200 (100 to 300) |  |" in said
+    assert "| ours | 1.5 / 5.0 |  |" in said
+    assert "| ours | 30 (30 to 30) | 0.60 (0.50 to 0.70) |" in said
