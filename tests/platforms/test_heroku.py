@@ -18,19 +18,25 @@ from stand_ins.heroku.projects import (
 from stand_ins.mail_server import mail_server
 from tests.support.environments import run
 from tests.support.faults import text
-from tests.support.runbooks import Reader, blocks, management_blocks, not_as_shown
+from tests.support.runbooks import Reader, blocks, management_blocks, not_as_shown, reverting
 from tests.support.servers import eventually
 from tests.support.traffic import callers, steady_traffic
 from tests.support.workflows import Runner, github_workflow, gitlab_job
 
 Render = Callable[..., Path]
 
+UNDO = "undo='accounts 0001_initial'"
 # Blocks of the runbook that cannot be run here.
 NOT_RUN = {
     "npm install --global heroku@11\nheroku login": "installs a program, and opens a browser",
     "heroku run python manage.py createsuperuser": "asks for a password at a terminal",
     "backup=b012": "only a reader knows which backup is from before the damage",
-    "email_url='smtp+tls://site%40example.com:password@mail.example.com:587'": "only a reader knows the mail server",
+    UNDO: "only a reader knows the migration",
+    "domain=www.todo-list.example.com": "only a reader knows the domain",
+    (
+        "email_url='smtp+tls://site%40example.com:password@mail.example.com:587'\n"
+        "sender='todo-list <site@example.com>'\nto=you@example.com"
+    ): "only a reader knows the mail server",
 }
 
 
@@ -47,21 +53,29 @@ def test_the_runbook_leads_to_a_live_site_and_back(developer: Developer, tmp_pat
     assert int(counted) > 0
     app = platform.apps["todo-list"]
 
+    # The repository that everybody pushes to.
+    origin = tmp_path / "origin.git"
+    developer.run(f"git init --quiet --bare {origin} && git remote add origin {origin}")
+    developer.run("git push --quiet --set-upstream origin main")
     developer.commit("Break the home page", BROKEN_HOME)
     developer.run("git push --quiet heroku HEAD:main && heroku ps:wait --type web")
     assert_smoke(developer, code=1)
-    reader.follow("Roll back")
+    (good,) = re.findall(r"\(commit (\w+)\) is live and healthy", reader.follow("Roll back"))
     assert_smoke(developer, code=0)
-    developer.run("git revert --no-edit HEAD")
+    developer.run(f"good={good}\n{reverting(developer.project)}")
+    developer.run(f"git switch --quiet main && git merge --quiet revert-to-{good}")
 
     # The previous release cannot add an account to a table with this column.
     developer.commit("Add a nickname", migration(NEW_MIGRATION), NICKNAME)
     assert "live and healthy" in developer.deploy()
+    reader.paste(UNDO)
     assert "Unapplying accounts.0002_next... OK" in reader.follow("Undo a migration")
     assert_smoke(developer, code=0)
 
     with mail_server() as box:
-        reader.paste(f"email_url={box.url}")
+        reader.paste(
+            f"email_url={box.url}\nsender='Todo <site@example.com>'\nto=you@example.com\ndomain=www.example.com"
+        )
         while reader.left:
             if reader.left[0].heading == "Restore":
                 reader.paste(NEWEST_BACKUP)
@@ -91,7 +105,9 @@ def test_a_release_that_breaks_the_site_is_taken_back(developer: Developer, tmp_
     assert good is not None
     assert app.current is not None
     assert app.current.slug is good.slug
-    assert f"Rolled back, v{good.version} serves as before, and the live site does not pass" in said
+    assert re.search(
+        rf"Rolled back, v{good.version} \(commit \w+\) serves as before, and the live site does not pass", said
+    )
     assert "is already" in developer.run("uv run python deploy/heroku.py --rollback", code=1)
     undo = "uv run python deploy/heroku.py --undo accounts 0001_initial"
     # Press Ctrl-C as soon as the site is in maintenance mode.
@@ -128,7 +144,7 @@ def test_a_release_phase_that_fails_leaves_the_old_release_serving(developer: De
         assert eventually(lambda: app.releases[-1].status == "failed")
         said = developer.run("heroku releases:output")
         assert not_as_shown(developer.project / "docs/deploy.md", "Environment variables", said) == []
-    assert re.search(r"the release phase of v\d+ \(Deploy \w+\) failed; v\d+ serves as before", failed)
+    assert re.search(r"the release phase of v\d+ \(Deploy \w+\) failed; v\d+ \(commit \w+\) serves as before", failed)
     assert "no_such_column" in failed
     # These would roll back the old release, which is healthy.
     for asked in ("--rollback", "--undo accounts 0001_initial"):

@@ -170,6 +170,16 @@ def test_rollback_returns_to_the_release_before_with_its_variables(live: Live) -
     env_file.write_text(env_file.read_text() + "SIGNUP_OPEN=false\n")
     live.deploy("--without-smoke")
     assert ("release two" in live.ask().text, "Sign up" in live.ask().text) == (True, False)
+    # A value of the earlier release that is refused today, such as an old password.
+    theirs = live.folder / "releases" / first / ".env"
+    old = theirs.read_text()
+    theirs.write_text(f"{old}LOG_LEVEL=LOUD\n")
+    printed = live.deploy("--rollback", code=1)
+    assert f"{first} has the variables of its time" in printed
+    assert f"--commit {first[5:]} --force" in printed
+    assert "serves as before; nothing has changed for it." in printed
+    assert live.current != first
+    theirs.write_text(old)
     printed = live.deploy("--rollback")
     assert live.current == first
     assert f"Rolled back: {first} serves" in printed

@@ -14,20 +14,26 @@ from tests.support.databases import PostgreSQL, programs
 from tests.support.environments import run
 from tests.support.faults import QUICK, Change, text
 from tests.support.rendering import ROOT
-from tests.support.runbooks import Reader, blocks, management_blocks, not_as_shown
+from tests.support.runbooks import Reader, blocks, management_blocks, not_as_shown, reverting
 from tests.support.smoke import CHECKS
 from tests.support.workflows import Runner, github_workflow, gitlab_job
 
+UNDO = "release=~/todo-list/current\napp=accounts\nkeep=0001_initial"
 # Blocks that cannot be run here, and why.
 NOT_RUN = {
     "repository=https://github.com/you/todo-list.git": "only a reader knows where the repository is",
-    "uvx copier update --defaults --vcs-ref=:current: --data database=sqlite": "only for the free plan",
-    "backup=~/todo-list/backups/20261129T031500Z.dump": "only a reader knows which backup is from before the damage",
     (
-        "psql --host=todolist-1234.postgres.eu.pythonanywhere-services.com --port=11234 --username=super postgres <<'SQL'\n"
-        "CREATE ROLE \"todo_list\" LOGIN PASSWORD 'a password of your own';\n"
-        'CREATE DATABASE "todo_list" OWNER "todo_list";\nSQL\nnano .env'
-    ): "the password is asked for, and an editor opened",
+        "uvx copier update --defaults --vcs-ref=:current: --data pythonanywhere_user=NAME"
+        " --data pythonanywhere_site=www.pythonanywhere.com --data database=sqlite"
+    ): "only for other accounts",
+    "commit=1a2b3c4d": "only a reader knows which commit",
+    UNDO: "only a reader knows the migration",
+    "backup=~/todo-list/backups/20261129T031500Z.dump": "only a reader knows which backup is from before the damage",
+    "psql --host=todolist-1234.postgres.eu.pythonanywhere-services.com --port=11234 --username=super postgres": (
+        "it asks for a password"
+    ),
+    "nano ~/todo-list/.env": "an editor",
+    "to=you@example.com": "only a reader knows the address",
     "cd ~/todo-list/current && .venv/bin/python manage.py createsuperuser": "it asks for an address and a password",
 }
 PASSWORD = 'it\'s a $ecret # of "ours"'
@@ -97,17 +103,24 @@ def test_the_runbook_leads_from_an_empty_account_to_a_live_site(
         live.deploy("--without-smoke")
         smoke = f".venv/bin/python -m pytest smoke --base-url https://{platform.domain}"
         assert "FAIL  security headers are set" in console.paste(f"cd ~/todo-list/current\n{smoke}", code=1)
+        console.paste(f"commit={first[5:]}")
         printed = console.follow("Roll back")
         # Both: the rollback, and the deploy of an earlier commit.
         assert rows(printed.partition("1/10 pull")[0]) == rows(printed) == dict.fromkeys(CHECKS, "PASS")
         assert "serves, https" in printed
         assert live.current[5:] == first[5:]
-        laptop.change(text("config/settings/base.py", '"SAMEORIGIN"', '"DENY"'))
+        own.paste(f"good={first[5:]}\n{reverting(laptop.project)}")
+        laptop.git("push", "--quiet", "origin", "HEAD:main")
+        laptop.git("switch", "--quiet", "main")
+        laptop.git("pull", "--quiet")
+        laptop.change(release("release two"))
 
+        console.paste(UNDO)
         assert "0001_initial" in console.follow("Undo a migration")
         (key,) = values(live, "SECRET_KEY")
         served = live.current[5:]
         # The key has leaked: only the new one counts, with the same code.
+        console.paste(console.left.pop(0).text)
         console.paste(console.left.pop(0).text)
         (fresh,) = values(live, "SECRET_KEY")
         assert (values(live, "SECRET_KEY_FALLBACKS"), live.current[5:]) == ([], served)
@@ -135,6 +148,7 @@ def test_the_runbook_leads_from_an_empty_account_to_a_live_site(
         with mail_server() as box:
             (lines,) = (block.text for block in blocks(page) if block.language == "dotenv")
             env_file.write_text(f"{given}{re.sub('(?m)^EMAIL_URL=.*', f'EMAIL_URL={box.url}', lines)}\n")
+            console.paste("to=you@example.com")
             console.follow("Email")
         assert box.recipients[-1] == "you@example.com"
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from scripts.renders import File, Renders
+from tests.support.environments import run
 from tests.support.rendering import question_choices
-from tests.support.runbooks import PASTED, blocks
+from tests.support.runbooks import PASTED, blocks, reverting
 from tests.support.smoke import CHECKS
 
 # Words of a page outside its blocks of code, where a link is its text.
@@ -117,6 +118,48 @@ def test_links_to_sections_of_a_runbook_are_right(pages: Pages, platform: str) -
         shortest = min((page for _, page in pages(platform)), key=len)
         named = set(re.findall(r"(?<!\*)\*([A-Z][^*]+)\*(?!\*)", text)) - {"Italics"}
         assert named <= {*headings(shortest), UPGRADE, "Deploy from CI"}, answers
+
+
+@pytest.mark.parametrize("platform", ["heroku", "pythonanywhere"])
+def test_blocks_to_paste_have_no_example_to_replace(pages: Pages, tmp_path: Path, platform: str) -> None:
+    """As the page says at its top: only blocks that set a name are edited."""
+    for answers, text in pages(platform):
+        page = tmp_path / "page.md"
+        page.write_text(text)
+        pasted = [block.text for block in blocks(page) if block.language == PASTED]
+        examples = re.findall(r"example\.com|you@|accounts|0001_initial|1a2b3c4d", "\n".join(pasted))
+        assert not examples, answers
+
+
+@pytest.mark.parametrize("answers", [{"platform": "pythonanywhere"}, {"platform": "heroku", "ci": "none"}], ids=str)
+def test_a_release_that_was_merged_is_reverted_as_written(
+    render: Callable[..., Path], tmp_path: Path, answers: dict[str, str]
+) -> None:
+    """It has a new, a changed and a deleted file, a migration and its model, and came by a merge commit."""
+    project = render(**answers)
+
+    def shell(text: str) -> str:
+        return run(["bash", "-euc", text], project)
+
+    def code() -> dict[str, str]:
+        return {path: (project / path).read_text() for path in shell("git ls-files -- '*.py'").splitlines()}
+
+    shell(f"git init --quiet --bare {tmp_path}/origin && git init --quiet --initial-branch=main && git add --all")
+    shell(f"git commit --quiet --message Start && git remote add origin {tmp_path}/origin")
+    shell("git push --quiet --set-upstream origin main && git switch --quiet --create feature")
+    good, before = shell("git rev-parse --short=8 HEAD").strip(), code()
+    migration, model = "apps/accounts/migrations/0002_next.py", "apps/accounts/models.py"
+    shell("echo >apps/pages/new.py; echo >>apps/pages/views.py; git rm --quiet apps/pages/context_processors.py")
+    shell(f"echo >{migration}; echo >>{model}; git add --all; git commit --quiet --message Feature")
+    shell("git switch --quiet main; git merge --quiet --no-ff --no-edit feature; git push --quiet")
+    released = code()
+    shell(f"good={good}\n{reverting(project)}")
+    assert code() == before
+    assert shell("git status --short") == ""
+
+    shell(f"git branch --move first && git push --quiet origin first :revert-to-{good} || true")
+    shell(f"good={good}\n{reverting(project, keep_migrations=True)}")
+    assert code() == {**before, migration: released[migration], model: released[model]}
 
 
 def test_each_block_for_a_machine_of_ones_own_says_whose_it_is(render: Callable[..., Path]) -> None:

@@ -113,8 +113,6 @@ def push(heroku: Heroku, *, force: bool) -> None:
 def releases_of_head(heroku: Heroku) -> list[Release]:
     """Return the releases of the newest build of the current commit, newest first.
 
-    Heroku has the commit only in the description of the first of them; the others have the same slug.
-
     Raises:
         DeployError: there is none.
     """
@@ -122,8 +120,7 @@ def releases_of_head(heroku: Heroku) -> list[Release]:
     head = subprocess.run(line, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
     releases = heroku.releases()
     for release in releases:
-        kind, _, commit = release["description"].partition(" ")
-        if kind == "Deploy" and commit and head.startswith(commit):
+        if release["commit"] and head.startswith(release["commit"]):
             return [one for one in releases if one["slug"]["id"] == release["slug"]["id"]]
     raise DeployError(f"Heroku has no release of {head[:8]}: `heroku releases` lists those that it has")
 
@@ -187,8 +184,8 @@ def go_back(heroku: Heroku, before: Release | None, failed: Release) -> str:
     except DeployError as error:
         return f"Rolled back, {serving(before)}, and {error}: the cause is not this release alone."
     return (
-        f"Rolled back: {serving(before)}. Migrations of v{version} are still applied. If v{before['version']} does not "
-        "work with them: deploy/heroku.py --undo APP MIGRATION"
+        f"Rolled back: {serving(before)}. If `heroku releases:output v{version}` lists migrations, they are still "
+        f"applied. If v{before['version']} does not work with them: deploy/heroku.py --undo APP MIGRATION"
     )
 
 
@@ -234,8 +231,11 @@ def roll_back(heroku: Heroku) -> None:
             "release: `heroku rollback v…`; `heroku releases` lists them"
         )
     step(f"1/2 roll back to v{earlier['version']}", lambda: heroku.go_to(earlier["version"]))
-    step("2/2 check the live site", lambda: check(heroku))
-    print(f"\nThe code of v{earlier['version']} is live and healthy: {heroku.web_url}")
+    try:
+        step("2/2 check the live site", lambda: check(heroku))
+    except DeployError as error:
+        raise DeployError(f"the code of {named(earlier)} serves, and {error}: the cause is not one release") from None
+    print(f"\nThe code of {named(earlier)} is live and healthy: {heroku.web_url}")
 
 
 def undo(heroku: Heroku, app: str, migration: str) -> None:
@@ -267,17 +267,23 @@ def undo(heroku: Heroku, app: str, migration: str) -> None:
     except (DeployError, KeyboardInterrupt) as error:
         start = "".join(f" {kind}={number}" for kind, number in workers.items())
         raise DeployError(
-            f"{str(error) or 'Interrupted.'}\nThe site is still in maintenance mode. `heroku releases` shows its code, "
-            "and `heroku run python manage.py showmigrations` its migrations. When they fit, run "
-            f"{f'`heroku ps:scale{start}` and ' if start else ''}`heroku maintenance:off`"
+            f"{str(error) or 'Interrupted.'}\nThe site is still in maintenance mode. Correct the cause, and run the same "
+            f"--undo again{f', then `heroku ps:scale{start}`' if start else ''}. To give up, run "
+            f"{f'`heroku ps:scale{start}` and ' if start else ''}`heroku maintenance:off`; `heroku releases` shows the code"
+            " that serves then, and `heroku run python manage.py showmigrations` its migrations"
         ) from None
     step("6/6 check the live site", lambda: check(heroku))
-    print(f"\nThe code of v{earlier['version']} is live and healthy: {heroku.web_url}")
+    print(f"\nThe code of {named(earlier)} is live and healthy: {heroku.web_url}")
+
+
+def named(release: Release) -> str:
+    """Return a release's version with its commit, which a person needs to revert what came later."""
+    return f"v{release['version']}{f' (commit {release["commit"]})' if release['commit'] else ''}"
 
 
 def serving(release: Release | None) -> str:
     """Return which release serves, in words."""
-    return f"v{release['version']} serves as before" if release else "nothing serves yet"
+    return f"{named(release)} serves as before" if release else "nothing serves yet"
 
 
 def step[Result](name: str, action: Callable[[], Result]) -> Result:

@@ -81,9 +81,20 @@ class Heroku:
         return done.stdout or ""
 
     def releases(self) -> list[Release]:
-        """Return the latest releases that have code, newest first."""
-        found: list[Release] = json.loads(self.ask("releases", "--json", "--num", "50"))
-        return sorted((release for release in found if release["slug"]), key=lambda release: -release["version"])
+        """Return the latest releases that have code, newest first, each with the start of its `commit`'s hash.
+
+        Heroku has the commit only in the description of the release that a push made; the others share its slug.
+        """
+        listed: list[Release] = json.loads(self.ask("releases", "--json", "--num", "50"))
+        found = [release for release in listed if release["slug"]]
+        commits = {
+            release["slug"]["id"]: release["description"].removeprefix("Deploy ")
+            for release in found
+            if release["description"].startswith("Deploy ")
+        }
+        for release in found:
+            release["commit"] = commits.get(release["slug"]["id"], "")
+        return sorted(found, key=lambda release: -release["version"])
 
     def current(self) -> Release | None:
         """Return the release that serves; None if no release has code yet."""

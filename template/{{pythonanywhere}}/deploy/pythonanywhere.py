@@ -95,7 +95,7 @@ def parsed() -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--commit", help="deploy this pushed commit instead of the newest")
     what.add_argument("--rollback", action="store_true", help="roll back to the previous release")
-    parser.add_argument("--force", action="store_true", help="for staging: deploy even without the last commit")
+    parser.add_argument("--force", action="store_true", help="deploy an older commit, or one of another branch, too")
     parser.add_argument("--without-smoke", action="store_true", help="do not check the live site afterwards")
     parser.add_argument("--ssh", metavar="USER@HOST", help="run it there: todolist@ssh.pythonanywhere.com")
     parser.add_argument("--token-from-stdin", action="store_true", help=argparse.SUPPRESS)
@@ -252,38 +252,46 @@ class Deploy:
         if self.before is None or target is None:
             raise DeployError(f"there is no earlier release to roll back to. {serving(self.before)}")
         try:
-            self.return_to(target)
+            # Before the switch, because a failure here changes nothing.
+            step(f"read the settings of {target.name}", lambda: self.read_settings(target, earlier=True))
+        except DeployError as error:
+            raise DeployError(f"{error}\n{serving(self.before)}; nothing has changed for it.") from None
+        try:
+            step(f"roll back to {target.name}", lambda: self.site.switch(target))
+            self.serve(target)
         except DeployError as error:
             raise DeployError(f"{error}\n{UNSURE.format(target.name)}") from None
-        undone = f"Migrations of {self.before.name} are still applied: docs/deploy.md, Undo a migration."
+        undone = f"If {self.before.name} had migrations, they are still applied: docs/deploy.md, Undo a migration."
         print(f"\nRolled back: {target.name} serves, https://{self.facts['domain']}. {undone}")
 
     def go_back(self) -> str:
         """Roll back to the previous release after a failed deploy, and return what serves now, in words."""
-        if self.before is None:
+        before = self.before
+        if before is None:
             return "There is no earlier release to roll back to, so this one stays."
         try:
-            self.return_to(self.before)
+            step(f"roll back to {before.name}", lambda: self.site.switch(before))
+            step("read its settings", lambda: self.read_settings(before, earlier=True))
+            self.serve(before)
         except DeployError as error:
-            return f"Rolling back to {self.before.name} failed too: {error}\n{UNSURE.format(self.before.name)}"
+            return f"Rolling back to {before.name} failed too: {error}\n{UNSURE.format(before.name)}"
         return (
-            f"Rolled back: {serving(self.before)}. New migrations are still applied: docs/deploy.md, Undo a migration."
+            f"Rolled back: {serving(before)}. If there were new migrations, they are still applied: docs/deploy.md,"
+            " Undo a migration."
         )
 
-    def return_to(self, release: Release) -> None:
-        """Switch to an earlier release.
+    def serve(self, release: Release) -> None:
+        """Let the web app serve an earlier release, which the link leads to already.
 
         Raises:
             DeployError: the web app could not be reloaded, or the site is not healthy with it.
         """
-        step(f"roll back to {release.name}", lambda: self.site.switch(release))
-        step("read its settings", lambda: self.read_settings(release))
         step("web app", lambda: self.set_up(release))
         step("reload", lambda: self.ask("reload", release))
         step("check the live site", lambda: self.check(release))
 
-    def read_settings(self, release: Release) -> None:
-        """Read the web app's name and other facts from a release's settings."""
+    def read_settings(self, release: Release, *, earlier: bool = False) -> None:
+        """Read the web app's name and other facts from the settings of a release, a new one or an earlier one."""
         script = str(DEPLOY / "pythonanywhere_settings.py")
         done = subprocess.run(
             [str(release.python), script],
@@ -293,7 +301,13 @@ class Deploy:
             check=False,
         )
         if done.returncode == REFUSED:
-            raise DeployError(f"the settings are refused, for the reasons above: correct them in {self.site.env_file}")
+            advice = (
+                f"{release.name} has the variables of its time. For its code with those of {self.site.env_file}: --commit"
+                f" {release.commit[:8]} --force"
+                if earlier
+                else f"correct them in {self.site.env_file}"
+            )
+            raise DeployError(f"the settings are refused, for the reasons above: {advice}")
         if done.returncode != 0:
             raise DeployError("the code does not start or pass its checks, for the reason above: fix it, and push")
         self.facts = json.loads(done.stdout.splitlines()[-1])
