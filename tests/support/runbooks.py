@@ -82,6 +82,13 @@ def on_this_machine(block: Block, project: Path) -> str:
     return block.text.replace(management_command(project), "python manage.py")
 
 
+def reverting(project: Path, *, keep_migrations: bool = False) -> str:
+    """Return what docs/troubleshooting.md says to paste to revert a release, once `good` names the commit that serves."""
+    found = [each for each in blocks(project / "docs/troubleshooting.md") if each.heading == "Revert a release"]
+    start, keep, end = [each.text for each in found if each.language == PASTED]
+    return "\n".join([start, keep, end] if keep_migrations else [start, end])
+
+
 def noise(printed: str) -> list[str]:
     """Return the lines in which a program warns of what nobody can act on: they teach people to look away."""
     return re.findall(r"(?m)^.*(?:level=warning|WARN\[|variable is not set|ignore names|\[warn\]).*", printed)
