@@ -20,7 +20,7 @@ from tests.support.containers import Deployment, Engine, Projects
 from tests.support.environments import run
 from tests.support.faults import QUICK
 from tests.support.rendering import question_choices
-from tests.support.runbooks import PASTED, Reader, blocks
+from tests.support.runbooks import PASTED, Reader, blocks, reverting
 from tests.support.servers import eventually
 from tests.support.smoke import CHECKS
 from tests.support.traffic import steady_traffic, visitors
@@ -32,10 +32,9 @@ NOT_RUN = {
     "git clone": "the repository is the reader's own",
     "DOMAIN=": "a certificate needs a name that the world finds; the page is followed on localhost",
     "createsuperuser": "it asks for an address and a password; the tests of compose make an account without asking",
+    "keep=0001_initial": "the app is the reader's own; the test sets these variables",
     "backup=": "the name has the time of the backup; the test sets this variable",
-    "enable_ipv6": "it needs a machine with an IPv6 address",
     "email_url=": "the mail server is the reader's own; the test sets these variables to its own",
-    "STACK_NAME=": "the page is followed in one folder; a test of compose has two",
 }
 
 UNDONE = """
@@ -48,6 +47,7 @@ class Migration(migrations.Migration):
 """
 
 ANOTHER_VERSION = "Upgrade PostgreSQL"
+APP_AND_MIGRATION = {"app": "accounts", "keep": "0001_initial"}
 # The page's sections about data, after the site is live.
 KEEPING = ("Undo a migration", "Backups", "Restore", "Maintenance mode")
 
@@ -60,7 +60,7 @@ class Reading:
     def __init__(self, deployment: Deployment, state: Path) -> None:
         self.deployment = deployment
         self.project = deployment.project
-        variables = {**deployment.engine.environment, **deployment.variables}
+        variables = {**deployment.engine.environment, **deployment.variables, **APP_AND_MIGRATION}
         self.reader = Reader(self.project / "docs/deploy.md", state, variables)
 
     def commit(self, message: str) -> None:
@@ -126,6 +126,7 @@ def reading(request: pytest.FixtureRequest, engine: Engine, render: Render, tmp_
     """A new repository with a project on the test's database."""
     project = render(database=request.param)
     QUICK(project)
+    engine.docker("build", "--quiet", "--target", "lock", "--output", ".", ".", folder=project)
     run(["git", "init", "--quiet", "--initial-branch=main"], project)
     run(["git", "add", "--all"], project)
     run(["git", "commit", "--quiet", "--message", "Start"], project)
@@ -158,23 +159,23 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading, tmp_path: Path) 
     assert passed(said), said
     assert reading.serves("Todo List")
 
-    # A deploy under traffic, and then the same steps by hand.
+    # A deploy under traffic.
     reading.release("config/settings/site.py", "Todo List", "Shopping List")
-    by_command, by_hand = reader.left[0], reader.left[1]
-    assert (by_command.heading, by_hand.heading) == ("Deploy", "Deploy")
     with steady_traffic(*visitors(4, deployment.session, deployment.url)) as traffic:
-        said = reader.paste(reader.left.pop(0).text)
+        said = reader.follow("Deploy")
     assert passed(said), said
     assert reading.serves("Shopping List")
     assert not traffic.failures
     assert traffic.succeeded.total() > 20
-    reader.follow("Deploy")
     assert passed(reader.follow("Verify"))
     assert re.search(r'"requests": \d+', reader.follow("Logs"))
 
     drill(reading)
 
-    # Roll back, roll forward, and undo a migration.
+    # Roll back, roll forward, and undo a migration. The release has another name for the site, too.
+    (other,) = [each for each in blocks(reading.project / "docs/troubleshooting.md") if "redir" in each.text]
+    with (reading.project / "deploy/Caddyfile").open("a") as file:
+        file.write(other.text.replace("todo-list.example.com", "localhost"))
     old = deployment.container("web")["Image"]
     (reading.project / "apps/accounts/migrations/0002_note.py").write_text(UNDONE)
     reading.commit("Add a table")
@@ -183,11 +184,18 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading, tmp_path: Path) 
     as_docker_29(reading, tmp_path / "docker-29")
     assert "another deploy is at work here" in reader.paste("flock . deploy/docker.sh", code=1)
     assert passed(reader.paste("deploy/docker.sh"))
+    with deployment.session() as visitor:
+        told = {"Host": "www.localhost"}
+        answer = visitor.get(f"{deployment.http_url}/a", headers=told, allow_redirects=False, timeout=60)
+    assert (answer.status_code, answer.headers["Location"]) == (308, "https://localhost/a")
     assert len(tags(deployment) - {"live", "before", "smoke"}) == 5
     assert unnamed(deployment) == ""
     back, forth = [block for block in reader.left if block.heading == "Roll back"]
-    assert passed(reader.paste(back.text))
-    assert deployment.container("web")["Image"] == old
+    said = reader.paste(back.text)
+    assert passed(said)
+    web = deployment.container("web")
+    assert web["Image"] == old
+    assert f"{deployment.name}:{web['Config']['Labels']['org.opencontainers.image.revision']} is live" in said
     reader.paste(forth.text)
     assert deployment.container("web")["Image"] != old
     deployment.engine.docker("tag", old, f"{deployment.name}:before")
@@ -205,10 +213,10 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading, tmp_path: Path) 
     assert (reading.project / "secrets/secret_key_fallbacks").read_text() == before
     assert (reading.project / "secrets/secret_key").read_text() != before
     reader.follow("Environment variables")
-    assert "WARNING" in (reading.project / ".env").read_text()
+    assert "LOG_LEVEL=INFO" in (reading.project / ".env").read_text()
     (reading.project / ".env").write_text("CONN_MAX_AGE=never\n")
     assert "CONN_MAX_AGE: not a whole number" in reader.paste("docker compose run --rm migrate", code=3)
-    (reading.project / ".env").unlink()
+    (reading.project / ".env").write_text("")
     assert reading.serves("Shopping List")
 
     # This has its own test.
@@ -264,6 +272,7 @@ def come_back(reading: Reading) -> None:
     reader.follow("Backups")
     (copy,) = reading.project.glob("*T*Z.*")
     reader.environment["backup"] = copy.name
+    copy_elsewhere(reading)
     # Caddy makes a new authority.
     Path(reading.deployment.authority()).unlink()
     reading.deployment.compose("down", "--volumes")
@@ -284,23 +293,47 @@ def come_back(reading: Reading) -> None:
     assert "accounts: 1" in reading.manage("shell", "--command", COUNT)
 
 
+def copy_elsewhere(reading: Reading) -> None:
+    """Copy backups and uploads as from another machine, and restore an upload."""
+    page = blocks(reading.project / "docs/troubleshooting.md")
+    copy, restore = [block.text for block in page if block.heading == "Copies elsewhere"]
+    inside = "docker compose exec --no-TTY web"
+    here = re.sub(r"ssh HOST 'cd \S+ && (.*?)'", r"\1", copy)
+    reading.reader.paste(f"{inside} touch /uploads/picture\nmkdir elsewhere && cd elsewhere\n{here}")
+    reading.reader.paste(f"{inside} rm /uploads/picture\n{restore}\n{inside} ls /uploads/picture\ncd ..")
+    copied = {path.name.split(".")[0] for path in (reading.project / "elsewhere").iterdir()}
+    assert {Path(reading.reader.environment["backup"]).name.split(".")[0], "uploads"} <= copied
+    shutil.rmtree(reading.project / "elsewhere")
+
+
 def drill(reading: Reading) -> None:
     """Deploy releases that do not work; the site keeps serving the previous one."""
     reader, deployment = reading.reader, reading.deployment
     kept, smoke = tags(deployment), deployment.engine.inspect(f"{deployment.name}:smoke")[0]["Id"]
-    # The suite's image changes too, and there is a migration.
+    page = blocks(reading.project / "docs/troubleshooting.md")
+    good = run(["git", "rev-parse", "--short=12", "HEAD"], reading.project).strip()
+    # The suite's image changes too, and there is a migration. The release is a merge, as GitHub makes them.
+    run(["git", "switch", "--quiet", "--create", "feature"], reading.project)
     (reading.project / "apps/accounts/migrations/0002_note.py").write_text(UNDONE)
     reading.release("smoke/known.py", "\nimport secrets", "\n\nimport secrets")
     reading.release("apps/pages/urls.py", "urlpatterns = [", "urlpatterns = []\n_ = [")
+    run(["git", "switch", "--quiet", "main"], reading.project)
+    run(["git", "merge", "--quiet", "--no-ff", "--no-edit", "feature"], reading.project)
     said = reader.paste("deploy/docker.sh", code=1)
-    assert "FAILED: rolled back: the previous image serves" in said, said
+    assert f"FAILED: rolled back: the previous image serves (commit {good})" in said, said
     assert reading.serves("Shopping List")
     assert passed(deployment.compose("run", "--rm", "smoke"))
-    # Its migration is undone by the code of its commit, without another rollback.
-    (undo,) = [block for block in blocks(reading.project / "docs/troubleshooting.md") if block.language == PASTED]
-    assert "Unapplying accounts.0002_note... OK" in reader.paste(undo.text)
+    # Its migration is undone by its own image, which is kept, without another rollback.
+    (undo,) = [
+        block for block in page if block.heading == "After a deploy that rolled back" and block.language == PASTED
+    ]
+    undone = reader.paste(undo.text.replace("todo-list:failed", f"{deployment.name}:failed"))
+    assert "Unapplying accounts.0002_note... OK" in undone
     assert reading.serves("Shopping List")
-    run(["git", "revert", "--no-edit", "HEAD~2..HEAD"], reading.project)
+    reader.paste(f"good={good}\n{reverting(reading.project)}")
+    run(["git", "switch", "--quiet", "main"], reading.project)
+    run(["git", "merge", "--quiet", "--ff-only", f"revert-to-{good}"], reading.project)
+    assert run(["git", "diff", "--stat", good, "HEAD"], reading.project) == ""
 
     # A release whose migrations fail changes nothing.
     (reading.project / "apps/accounts/migrations/0002_note.py").write_text(UNDONE.replace("integer)", "nonsense"))
@@ -308,8 +341,8 @@ def drill(reading: Reading) -> None:
     started = deployment.container("web")["State"]["StartedAt"]
     assert "FAILED: nothing has changed for the live site" in reader.paste("deploy/docker.sh", code=1)
     assert deployment.container("web")["State"]["StartedAt"] == started
-    # Nothing of them is left: neither their images, nor those that they replaced.
-    assert tags(deployment) == kept
+    # The last one's image is left, to undo its migrations, but no other, nor those that they replaced.
+    assert tags(deployment) == kept | {"failed"}
     assert deployment.engine.inspect(f"{deployment.name}:smoke")[0]["Id"] == smoke
     assert unnamed(deployment) == ""
 
@@ -334,6 +367,11 @@ def test_another_major_version_of_postgresql_takes_the_data_along(projects: Proj
         assert passed(reading.reader.paste(after.text))
         assert "PostgreSQL 18" in deployment.sql("SELECT version()")
         assert "accounts: 1" in reading.manage("shell", "--command", COUNT)
+        # The old version's files are deleted by the page's last line.
+        page = (deployment.project / "docs/deploy.md").read_text()
+        (remove,) = re.findall(r"`docker (compose exec database rm -r \S+/)\d+`", page)
+        deployment.engine.docker(*f"{remove}17".split(), folder=deployment.project, variables=deployment.variables)
+        assert deployment.get("/ready/").status_code == 200
 
 
 @pytest.mark.parametrize("database", question_choices("database"))
@@ -392,6 +430,10 @@ def test_backups_are_whole_or_not_there(projects: Projects, tmp_path: Path, data
         assert listed() == [second, newest]
         assert inside("ls -A /backups | grep unfinished").splitlines()[-1] == ".unfinished-new"
         assert ".unfinished-old" not in inside("ls -A /backups")
+        # One that is written before something is restored deletes none.
+        service("--env=BACKUP_KEEP=99", "backup")
+        assert listed()[1:] == [second, newest]
+        second = service("backup").splitlines()[-1].removeprefix("/backups/")
         # The service of each night does the same at its time, which is in the next minute here.
         command = yaml.safe_load((deployment.project / "compose.yaml").read_text())["services"]["nightly"]["command"]
         soon = (datetime.now(UTC) + timedelta(minutes=1)).strftime("%H:%M")

@@ -23,9 +23,11 @@ Render = Callable[..., Path]
 # Blocks of the runbook that cannot be run here.
 NOT_RUN = {
     "ufw": "the test's machine has no firewall of its own",
+    "sudo --login": "the test has a session for each user",
+    "ssh-keygen": "the test's repository is public",
     f"repository=https://github.com/you/{SLUG}.git": "the reader's own address",
     f"sudo {SLUG}-run python manage.py createsuperuser": "asks for a password at a terminal",
-    "--release=": "the name of the release differs; a deploy that breaks is undone like this in its own test",
+    "keep=0001_initial": "the app is the reader's own; the test sets these variables",
     "backup=": "the name has the time of the backup; the test sets this variable",
     "email_url=": "the mail server is the reader's own; the test sets these variables to its own",
     "pg_upgradecluster": "the test's machine has one version of PostgreSQL",
@@ -63,6 +65,8 @@ NICKNAME = text(
     "    USERNAME_FIELD",
     "    nickname = models.CharField(max_length=50)\n    USERNAME_FIELD",
 )
+APP_AND_MIGRATION = "app=accounts keep=0001_initial"
+ALIAS = text("deploy/nginx.conf", f"server_name {DOMAIN};", f"server_name {DOMAIN} www.{DOMAIN};")
 AN_ACCOUNT = """
 from apps.accounts.models import User
 User.objects.create_user("visitor@example.com")
@@ -127,7 +131,7 @@ def test_a_deploy_that_breaks_at_any_step_leaves_the_old_release_serving(owner: 
         BROKEN_HOME(project)
 
     breaks: list[tuple[str, Change, str]] = [
-        ("1/5 build", text("pyproject.toml", '"requests>=2.34,<3",', ""), "uv.lock"),
+        ("1/5 build", text("static/site.css", "body {", "body { background: url(missing.png);"), "missing.png"),
         ("2/5 check its settings", not_loading, "not loading"),
         ("3/5 migrate", migration(FAILING_MIGRATION), "no_such_column"),
         # It fails in the server's own process, and not in the check before.
@@ -151,9 +155,14 @@ def test_a_deploy_that_breaks_at_any_step_leaves_the_old_release_serving(owner: 
         assert [line for line in listed if "  failed  " not in line] == before, name
         assert len(listed) - len(before) == name.startswith(("4/5", "5/5")), name
         owner.take_back()
-    (failed,) = re.findall("Migrations of (.+) are still applied", said)
-    undo = f"sudo {SLUG}-run --release={failed} python manage.py migrate accounts 0001_initial"
-    assert "Unapplying accounts.0002_next... OK" in owner.machine.run(undo, "deploy")
+    (failed,) = re.findall("If (.+) has migrations, they are still applied", said)
+    (undo,) = [block.text for block in blocks(owner.project / "docs/troubleshooting.md") if "--release=" in block.text]
+    undo = re.sub("--release=[^ ]+", f"--release={failed}", undo)
+    assert "Unapplying accounts.0002_next... OK" in owner.machine.run(f"{APP_AND_MIGRATION}\n{undo}", "deploy")
+    # A lock that does not fit is refused before anything is built, and is still what is committed.
+    owner.commit("Break the lock", text("pyproject.toml", '"requests>=2.34,<3",', ""))
+    assert "uv.lock" in owner.deploy(code=1)
+    assert owner.machine.run(f"git -C /srv/{SLUG}/repository status --short", "deploy") == ""
 
 
 def test_going_back_builds_and_migrates_nothing(owner: Owner) -> None:
@@ -247,7 +256,7 @@ def test_the_runbook_leads_to_a_live_site_and_back(render: Render, machines: Mac
         assert f"https://{DOMAIN} is live and healthy" in said
         assert re.search('"requests": [1-9]', owner.follow("Logs"))
 
-        owner.commit("Add a page", NEW_PAGE)
+        owner.commit("Add a page, and another name for the site", NEW_PAGE, ALIAS)
         owner.deploy()
         assert status_of(owner, "/new/") == "200"
         owner.follow("Roll back")
@@ -256,6 +265,7 @@ def test_the_runbook_leads_to_a_live_site_and_back(render: Render, machines: Mac
         # The previous release cannot add an account to a table with this column.
         owner.commit("Add a nickname", migration(NEW_MIGRATION), NICKNAME)
         owner.deploy()
+        owner.variables |= {"app": "accounts", "keep": "0001_initial"}
         assert "Unapplying accounts.0002_next... OK" in owner.follow("Undo a migration")
 
         owner.follow("Rotate the secret key")
@@ -263,6 +273,7 @@ def test_the_runbook_leads_to_a_live_site_and_back(render: Render, machines: Mac
         machine.run(f"{SLUG}-run python manage.py shell --verbosity=0", given=AN_ACCOUNT)
         owner.follow("Backups")
         owner.choose_backup()
+        copy_elsewhere(owner)
         machine.run(f"{SLUG}-run python manage.py shell --verbosity=0", given=AN_ACCOUNT.replace("visitor", "later"))
         owner.follow("Restore")
         assert accounts(owner) == "1"
@@ -272,11 +283,24 @@ def test_the_runbook_leads_to_a_live_site_and_back(render: Render, machines: Mac
         maintain(owner)
         owner.follow("Deploy from CI")
         assert owner.reader.left == []
-        # The domain is set on the machine, but not yet in the project.
-        assert owner.ask("status", code=1).splitlines()[-1].startswith(f"/etc/nginx/sites-available/{SLUG} is not what")
+        # The other name is set on the machine and in the project.
+        assert owner.ask("status").endswith("is live and healthy\n")
     not_pasted = [block.text for block in blocks(project / "docs/deploy.md") if block.language == "console"]
     assert len(not_pasted) == len(NOT_RUN)
     assert all(words in text for text, words in zip(not_pasted, NOT_RUN, strict=True))
+
+
+def copy_elsewhere(owner: Owner) -> None:
+    """Copy backups and uploads as from another machine, restore an upload, and save a backup without deleting another."""
+    page = blocks(owner.project / "docs/troubleshooting.md")
+    copy, restore = [block.text for block in page if block.heading == "Copies elsewhere"]
+    picture, backups = f"/var/lib/{SLUG}/media/picture", f"/var/lib/{SLUG}/backups"
+    here = re.sub("ssh HOST '(.*?)'", r"\1", copy)
+    owner.machine.run(f"touch {picture} && cd $(mktemp --directory) && {here} && rm {picture} && {restore}")
+    assert owner.machine.run(f"stat --format=%U {picture}").strip() == SLUG
+    (save,) = re.findall(f"`({SLUG}-run env .*? backup)`", (owner.project / "docs/deploy.md").read_text())
+    older = " ".join(f"{backups}/2000010{day}T000000Z.dump" for day in range(1, 9))
+    owner.machine.run(f"touch {older} && {save} && ls {older} && rm {older}")
 
 
 def write_an_email(owner: Owner) -> None:

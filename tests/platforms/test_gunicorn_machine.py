@@ -294,7 +294,7 @@ def test_one_variable_sets_the_limit_for_nginx_and_django(machine: Machine, depl
         code = "from django.conf import settings; print(settings.MAX_BODY_MB)"
         assert machine.run(f"{SLUG}-run python manage.py shell --verbosity=0 --command '{code}'").strip() == "1"
         # The deploy script finds nothing outdated, and its user can read the files that it compares.
-        status = f"cd /srv/{SLUG}/repository && uv run --quiet python deploy/machine.py status"
+        status = f"cd /srv/{SLUG}/repository && uv run --quiet --locked python deploy/machine.py status"
         assert site not in machine.run(status, "deploy", code=None)
     finally:
         machine.run(f"mv {environment}.before {environment}\n{install}")

@@ -27,6 +27,11 @@ def test_a_project_in_use_offers_git_no_secret_and_no_data(
         "server.pem",
         "backup.dump",
         "site.log",
+        "log.jsonl",
+        "unused.txt",
+        "uploads.tar",
+        "deploy-key",
+        "deploy-key.pub",
         "media/upload.png",
     ):
         (project / secret).parent.mkdir(exist_ok=True)

@@ -109,10 +109,17 @@ def test_the_table_of_the_smoke_suite_is_the_real_one(pages: Pages, platform: st
 
 @every_platform
 def test_links_to_sections_of_a_runbook_are_right(pages: Pages, platform: str) -> None:
-    """In the page itself, and by name from the page about problems."""
+    """In the page itself, to the page about problems, and by name from there."""
+    # By the answer for CI, which some of its sections depend on.
+    problems: dict[str, set[str]] = {}
+    for answers, text in pages(platform, PROBLEMS):
+        ci = answers.get("ci", "")
+        problems[ci] = problems.get(ci, anchors(text)) & anchors(text)
     for answers, text in pages(platform):
         linked = set(re.findall(r"\]\(#([^)]+)\)", prose(text)))
         assert linked <= anchors(text), answers
+        linked = set(re.findall(r"\]\(troubleshooting\.md#([^)]+)\)", prose(text)))
+        assert linked <= problems.get(answers.get("ci", ""), problems.get("", set())), answers
     for answers, text in pages(platform, PROBLEMS):
         # The shortest page has the fewest sections.
         shortest = min((page for _, page in pages(platform)), key=len)
@@ -160,6 +167,28 @@ def test_a_release_that_was_merged_is_reverted_as_written(
     shell(f"git branch --move first && git push --quiet origin first :revert-to-{good} || true")
     shell(f"good={good}\n{reverting(project, keep_migrations=True)}")
     assert code() == {**before, migration: released[migration], model: released[model]}
+
+
+# Examples that a reader replaces.
+EXAMPLE = r"\bYOU/|\byou/|you@|PASSWORD|20\d{6}T\d{6}Z|0001_initial|1a2b3c4d|\bHOST\b|\bOLD\b|CVE-"
+
+
+@pytest.mark.parametrize("path", [PAGE, PROBLEMS])
+@pytest.mark.parametrize("platform", ["docker", "gunicorn"])
+def test_the_text_above_a_block_says_if_it_is_edited(pages: Pages, platform: str, path: str) -> None:
+    edited = set()
+    for answers, text in pages(platform, path):
+        for block in re.finditer(r"(?ms)^```(?!text).*?^```$", text):
+            above = text[: block.start()].rstrip().rpartition("\n\n")[2]
+            if re.search(EXAMPLE, block[0]):
+                assert re.search(r"\bedit\b", above, re.IGNORECASE), (answers, block[0])
+                edited.add(block[0])
+    assert len(edited) > 2
+
+
+def test_a_release_is_reverted_in_the_same_way_on_all_servers(render: Callable[..., Path]) -> None:
+    """The test of Docker's runbook follows it."""
+    assert reverting(render(platform="docker")) == reverting(render(platform="gunicorn"))
 
 
 def test_each_block_for_a_machine_of_ones_own_says_whose_it_is(render: Callable[..., Path]) -> None:

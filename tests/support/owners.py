@@ -23,7 +23,7 @@ REPOSITORY = "/srv/git/todo-list.git"
 STATE = Path("/var/tmp")  # noqa: S108 - of a machine that is thrown away
 # Who pastes a block, by the end of the line above it.
 WHO = {"on your own machine:": "developer", "as root:": "root", "as deploy:": "deploy"}
-DEPLOY = f"cd /srv/{SLUG}/repository && uv run --quiet python deploy/machine.py"
+DEPLOY = f"cd /srv/{SLUG}/repository && uv run --quiet --locked python deploy/machine.py"
 
 
 class Owner:

@@ -1,8 +1,8 @@
 """Deploy the current commit to this machine, and roll back if the live site is not healthy.
 
-    uv run python deploy/machine.py [deploy]              build a release beside the live one, and switch to it
-    uv run python deploy/machine.py rollback [RELEASE]    roll back to the previous release, or to one of `status`
-    uv run python deploy/machine.py status                list the releases, and anything that needs attention
+    uv run --locked python deploy/machine.py [deploy]              build a release beside the live one, and switch to it
+    uv run --locked python deploy/machine.py rollback [RELEASE]    roll back to the previous release, or to one of `status`
+    uv run --locked python deploy/machine.py status                list the releases, and anything that needs attention
 
 Run it as the deploy user on the site's machine, in /srv/<site>/repository. CI runs the same commands, and the first
 deploy is like each later one. /etc/sudoers.d/<site> allows the commands that it runs as root.
@@ -137,7 +137,10 @@ def go_back(site: Site, before: Release | None, failed: Release) -> str:
         return f"Rolling back to {before.name} failed too: {reason(error)}"
     # Only its own code can undo its migrations.
     site.releases.prune(spared=failed)
-    return f"Rolled back: {serving(before)}. Migrations of {failed.name} are still applied: docs/deploy.md, Undo a migration."
+    return (
+        f"Rolled back: {serving(before)}. If {failed.name} has migrations, they are still applied: "
+        "docs/troubleshooting.md, After a deploy that rolled back."
+    )
 
 
 def roll_back(site: Site, name: str | None) -> None:
@@ -153,7 +156,7 @@ def roll_back(site: Site, name: str | None) -> None:
     step("2/2 check the live site", lambda: site.smoke())
     target.mark_checked()
     say(f"\n{target.name} is live and healthy: {site.url}")
-    say("Migrations are still applied: docs/deploy.md, Undo a migration.")
+    say("If a newer release has migrations, they are still applied: docs/deploy.md, Undo a migration.")
 
 
 def status(site: Site) -> int:
