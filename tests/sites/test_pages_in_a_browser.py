@@ -16,9 +16,11 @@ from template.smoke.server import stand_in
 from tests.support import lighthouse, nu
 from tests.support.browser import chromium
 from tests.support.environments import Environments, project_environment
+from tests.support.faults import settings
 from tests.support.rendering import render
 from tests.support.servers import free_port, running
 from tests.support.sites import Site
+from tests.support.smoke import API, CHECKS, checked
 from tests.support.tour import ADMIN, PASSWORD, Tour
 
 # Chromium aborts a page load when a network interface comes or goes, as with each container.
@@ -185,10 +187,10 @@ def test_a_member_goes_from_sign_up_to_deleting_by_keyboard_without_fault(
     assert listener.complaints == []
 
 
-def test_the_assistant_is_without_fault(
+def test_the_pages_of_extras_are_without_fault(
     template: Path, environments: Environments, context: BrowserContext, tmp_path: Path
 ) -> None:
-    project = render(template, tmp_path / "project", platform="gunicorn", extras=["ai"])
+    project = render(template, tmp_path / "project", platform="gunicorn", extras=["ai", "api"])
     site = Site(project, environments, "sqlite:///db.sqlite3")
     site.variables |= {"ALLOWED_HOSTS": "localhost,127.0.0.1", "WEB_CONCURRENCY": "1"}
     site.prepare()
@@ -202,7 +204,26 @@ def test_the_assistant_is_without_fault(
             assert wrong(tour, tour.assistant(), tmp_path / "pages") == {}
             assert "Forty-two." in tour.source()
             assert dead_links(tour) == []
+            try_the_api(tour, site)
             assert listener.complaints == []
+    settings("MIDDLEWARE.remove('operations.api.middleware.ApiMiddleware')")(project)
+    outcome = checked(site, tmp_path)
+    assert outcome.having("FAIL") == {API}
+    assert set(CHECKS) == outcome.having("PASS")
+
+
+def try_the_api(tour: Tour, site: Site) -> None:
+    """Send a request from the API's documentation, which only staff see."""
+    site.manage("createsuperuser", "--noinput", "--email", ADMIN, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
+    tour.page.context.clear_cookies()
+    assert tour.visit("/api/docs") == 200
+    assert "/accounts/login/" in tour.page.url
+    tour.send(login=ADMIN, password=PASSWORD)
+    tour.page.click("button:has-text('/api/me')")
+    tour.page.click("button:has-text('Try it out')")
+    tour.page.click("button:has-text('Execute')")
+    answer = tour.page.locator(".live-responses-table .response-col_description .microlight").first
+    assert f'"email": "{ADMIN}"' in answer.inner_text()
 
 
 def test_the_admin_works_under_the_policy(site: Site, served: tuple[str, Postbox], context: BrowserContext) -> None:
