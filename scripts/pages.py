@@ -12,7 +12,7 @@ from scripts.renders import Chosen, File, Renders, written
 from tests.support.releases import RELEASES
 from tests.support.rendering import (
     CHOSEN,
-    all_combinations,
+    number_of_combinations,
     pairwise_combinations,
     question_choices,
     triple_combinations,
@@ -86,7 +86,7 @@ def questions(renders: Renders, files: Mapping[str, File]) -> str:
         "# Questions",
         "",
         "Everything that Copier asks, in its order. What an answer changes is compared with a project on Docker that has the default for all",
-        f"others; the [picker](picker.md) shows each of the {len(all_combinations()):,} combinations. `copier update` can change every answer later:",
+        f"others; the [picker](picker.md) shows each of the {number_of_combinations():,} combinations. `copier update` can change every answer later:",
         "[switching](switching.md).",
     ]
     asked = {
@@ -169,7 +169,7 @@ def figures(files: Mapping[str, File], root: Path) -> str:
     ]
     switches = len(PLATFORMS) * (len(PLATFORMS) - 1)
     rows = {
-        "Combinations of answers that are possible": f"{len(all_combinations()):,}",
+        "Combinations of answers that are possible": f"{number_of_combinations():,}",
         "of them rendered and linted, so that each three answers meet": len(triple_combinations()),
         "of them installed and tested, so that each two answers meet": len(pairwise_combinations()),
         "Releases that an update is replayed from": len(RELEASES),

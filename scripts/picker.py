@@ -1,7 +1,8 @@
 """Write the data of the documentation's picker: the files and their texts for each combination of answers.
 
-`files.json` lists the files; the one at place 7 has what it says in `7.json`. Its versions have most lines in common, so
-it holds each line once, and a version is a list of ranges of lines.
+`files.json` lists the files, and the decisions on whether a project has each; the one at place 7 has what it says in
+`7.json`. Its versions have most lines in common, so it holds each line once, and a version is a list of ranges of lines. A
+text that depends on many extras is there with at most two of them and with all; picker.js says what to do about the others.
 """
 
 import json
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.renders import Chosen, File, written
+from scripts.renders import ANSWERS_FILE, Chosen, File, key, with_extras
 
 Ranges = list[list[int]]
 
@@ -33,15 +34,11 @@ def write(files: Mapping[str, File], folder: Path) -> None:
     listed = []
     for place, (path, file) in enumerate(files.items()):
         versions: dict[str, int] = {}
-        at = {
-            "|".join(answers): versions.setdefault(text, len(versions))
-            for answers, text in file.texts.items()
-            if text is not None
-        }
-        listed.append({"path": path, "by": file.questions, "at": at})
+        at = {"|".join(answers): versions.setdefault(text, len(versions)) for answers, text in file.texts.items()}
+        listed.append({"path": path, "by": file.placed, "at": sorted("|".join(each) for each in file.places)})
         lines: dict[str, int] = {}
         said = [ranges(text, lines) for text in versions]
-        write_json(folder / f"{place}.json", {"lines": list(lines), "versions": said})
+        write_json(folder / f"{place}.json", {"by": file.questions, "at": at, "lines": list(lines), "versions": said})
     write_json(folder / "files.json", listed)
 
 
@@ -50,16 +47,21 @@ def write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
 
 
-def read(folder: Path, chosen: Chosen) -> dict[str, str]:
-    """Return the files of one project by path, as picker.js puts them together."""
-    found = {}
+def read(folder: Path, chosen: Chosen) -> dict[str, str | None]:
+    """Return the files of one project by path, as picker.js puts them together; None for a text that the data lacks."""
+    found: dict[str, str | None] = {}
     for place, listed in enumerate(json.loads((folder / "files.json").read_text())):
-        at = listed["at"].get("|".join(written(chosen[name]) for name in listed["by"]))
-        if at is not None:
+        if "|".join(key(listed["by"], chosen)) in listed["at"]:
             file = json.loads((folder / f"{place}.json").read_text())
-            said = (line for first, last in file["versions"][at] for line in file["lines"][first:last])
-            found[listed["path"]] = "\n".join(said)
+            at = file["at"].get("|".join(key(file["by"], chosen)))
+            found[listed["path"]] = None if at is None else shown(file, at, listed["path"], chosen)
     return found
+
+
+def shown(file: Mapping[str, Any], at: int, path: str, chosen: Chosen) -> str:
+    """Return a version of a file's text."""
+    text = "\n".join(line for first, last in file["versions"][at] for line in file["lines"][first:last])
+    return with_extras(text, chosen["extras"]) if path == ANSWERS_FILE else text
 
 
 def label(choice: str) -> str:

@@ -1,30 +1,38 @@
 """Render all files of all projects, each file once for the answers that affect it.
 
-There are a thousand combinations of answers, and Copier takes half a second for each. So each file is rendered once for
-each combination of those answers that its own text and path ask for, in the environment of Jinja that Copier itself has.
+There are thousands of combinations of answers, and Copier takes half a second for each. So each file is rendered once for
+each combination of those decisions that its own text and path ask for, in the environment of Jinja that Copier itself has.
+Of the extras, each is a decision of its own: a text that asks for `"s3" in extras` depends on that one alone.
 tests/rendering/test_rendering.py compares what comes out with what Copier renders.
 """
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import yaml
 from copier._main import Worker
-from jinja2 import Template, meta
+from jinja2 import Template, meta, nodes
 
-from tests.support.rendering import ANSWERS, CHOSEN, question_choices, read_questions, subsets
+from tests.support.rendering import ANSWERS, CHOSEN, question_choices, read_questions
 
 Chosen = Mapping[str, Any]
+Key = tuple[str, ...]
 
 # Copier's own variables that the template uses.
 SOURCE = "https://github.com/copier-django/copier-django.git"
 COPIER = SimpleNamespace(answers_file=".copier-answers.yml", data={}, dst_path=Path("project"))
+# The file with the answers says in this line which extras are chosen, and nothing else in it depends on them.
+ANSWERS_FILE, NO_EXTRAS = ".copier-answers.yml", "extras: []\n"
+
+# All decisions, in the order of the questions. Each of the extras is one: `extras.s3` is "s3" or "".
+EXTRAS = {f"extras.{extra}": extra for extra in question_choices("extras")}
+DECISIONS = tuple(each for name in CHOSEN for each in (EXTRAS if name == "extras" else [name]))
 
 
 def written(answer: Any) -> str:
@@ -32,12 +40,45 @@ def written(answer: Any) -> str:
     return ",".join(answer) if isinstance(answer, list) else str(answer)
 
 
-def possible(names: Iterable[str]) -> list[dict[str, Any]]:
-    """Return all combinations of answers to these questions, without those that are refused."""
+def key(names: Iterable[str], chosen: Chosen) -> Key:
+    """Return the answers to these decisions, a word each."""
+    return tuple(
+        str(chosen[name]) if name not in EXTRAS else EXTRAS[name] if EXTRAS[name] in chosen["extras"] else ""
+        for name in names
+    )
+
+
+def in_order(names: Iterable[str]) -> Key:
+    """Return decisions without repetitions, in the order of the questions."""
+    return tuple(sorted(set(names), key=DECISIONS.index))
+
+
+def few(extras: list[str]) -> Iterator[list[str]]:
+    """Yield the sets of at most two of these extras, and the set of all."""
+    for size in sorted({0, 1, 2, len(extras)}):
+        yield from map(list, combinations(extras, size))
+
+
+def subsets(extras: list[str]) -> Iterator[list[str]]:
+    """Yield all sets of these extras, from the empty one to that of all."""
+    for size in range(len(extras) + 1):
+        yield from map(list, combinations(extras, size))
+
+
+def possible(names: Iterable[str], sets: Callable[[list[str]], Iterable[list[str]]] = few) -> list[dict[str, Any]]:
+    """Return the combinations of answers to these decisions, without those that are refused.
+
+    Args:
+        names: the decisions.
+        sets: the sets of extras that are combined with the other answers.
+    """
     names = list(names)
-    choices = [subsets(question_choices(name)) if name == "extras" else question_choices(name) for name in names]
-    every = [dict(zip(names, values, strict=True)) for values in product(*choices)]
-    return [each for each in every if (each.get("platform"), each.get("database")) != ("heroku", "sqlite")]
+    extras = [EXTRAS[name] for name in names if name in EXTRAS]
+    others = [name for name in names if name not in EXTRAS]
+    choices = [question_choices(name) for name in others]
+    every = [dict(zip(others, values, strict=True)) for values in product(*choices)]
+    allowed = [each for each in every if (each.get("platform"), each.get("database")) != ("heroku", "sqlite")]
+    return [{**each, "extras": chosen} for each in allowed for chosen in sets(extras)]
 
 
 @dataclass(frozen=True)
@@ -45,16 +86,57 @@ class File:
     """A file of projects.
 
     Attributes:
-        questions: the questions that decide whether it exists, and its text.
-        texts: its text by the answers to these questions, or None if it is not rendered.
+        path: its path in a project.
+        placed: the decisions on whether a project has it.
+        places: the answers to them with which a project has it.
+        questions: the decisions that its text depends on.
+        texts: its text by the answers to them, with at most two of the extras that it depends on or with all of them.
     """
 
-    questions: tuple[str, ...]
-    texts: dict[tuple[str, ...], str | None]
+    path: str
+    placed: Key
+    places: frozenset[Key]
+    questions: Key
+    texts: Mapping[Key, str]
 
     def text(self, chosen: Chosen) -> str | None:
-        """Return its text in the project with these answers, or None if that project does not have it."""
-        return self.texts[tuple(written(chosen[name]) for name in self.questions)]
+        """Return its text in the project with these answers, or None if that project does not have it.
+
+        Raises:
+            KeyError: the text depends on more of the chosen extras than it is rendered for.
+        """
+        if key(self.placed, chosen) not in self.places:
+            return None
+        text = self.texts[key(self.questions, chosen)]
+        return with_extras(text, chosen["extras"]) if self.path == ANSWERS_FILE else text
+
+
+def with_extras(text: str, extras: list[str]) -> str:
+    """Return the text of the file with the answers, for a project with these extras."""
+    return text.replace(NO_EXTRAS, "".join(["extras:\n", *(f"- {each}\n" for each in extras)])) if extras else text
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of the template.
+
+    Attributes:
+        text: what it says.
+        fixed: True if it is copied as it is.
+        placed: the decisions on its path in a project.
+        places: its path by the answers to them; None where it is left out.
+        questions: the decisions that its text depends on.
+    """
+
+    text: str
+    fixed: bool
+    placed: Key
+    places: Mapping[Key, str | None]
+    questions: frozenset[str]
+
+    def is_at(self, path: str, chosen: Chosen) -> bool:
+        """Return True if it renders the file with this path in the project with these answers."""
+        return self.places[key(self.placed, chosen)] == path
 
 
 class Renders:
@@ -78,10 +160,10 @@ class Renders:
 
         @cache
         def deciding(name: str) -> frozenset[str]:
-            if name in CHOSEN:
+            if name in DECISIONS:
                 return frozenset({name})
             if name == "_copier_answers":
-                return frozenset(CHOSEN)
+                return frozenset(DECISIONS).difference(EXTRAS)
             if name in self.typed or name not in self.questions:
                 return frozenset()
             return self.deciding(str(self.questions[name]["default"]))
@@ -91,21 +173,25 @@ class Renders:
         self._values: dict[tuple[str, ...], Any] = {}
 
     def _names(self, source: str, parse: Callable[[str], Any]) -> frozenset[str]:
-        """Return the variables that a text uses, with those of the files that it includes."""
+        """Return the variables that a text uses, with those of the files that it includes, and of extras those it asks for."""
         tree = parse(source)
         included = [str(name) for name in meta.find_referenced_templates(tree)]
         others = [self._names((self.template / name).read_text(), parse) for name in included]
-        return frozenset(meta.find_undeclared_variables(tree)).union(*others)
+        names = set(meta.find_undeclared_variables(tree))
+        if "extras" in names:
+            names = names - {"extras"} | asked_extras(tree)
+        return frozenset(names).union(*others)
 
     def deciding(self, *sources: str) -> frozenset[str]:
-        """Return the questions whose answers affect these texts."""
+        """Return the decisions that affect these texts."""
         names = frozenset[str]().union(*(self._compiled(source)[1] for source in sources))
         return frozenset[str]().union(*(self._deciding(name) for name in names))
 
     def filled(self, source: str, chosen: Chosen) -> str:
         """Return a text, rendered with these answers."""
         template, names = self._compiled(source)
-        return template.render({name: self.value(name, chosen) for name in names})
+        variables = {name.partition(".")[0] for name in names}
+        return template.render({name: self.value(name, chosen) for name in variables})
 
     def value(self, name: str, chosen: Chosen) -> Any:
         """Return the value of a question or a computed answer, as Copier computes it."""
@@ -117,13 +203,13 @@ class Renders:
             return self.answers(chosen)
         if name in self.typed or name not in self.questions:
             return self.typed.get(name, "")
-        key = (name, *(written(chosen[each]) for each in sorted(self._deciding(name))))
-        if key not in self._values:
+        place = (name, *key(in_order(self._deciding(name)), chosen))
+        if place not in self._values:
             question = self.questions[name]
             text = self.filled(str(question["default"]), chosen)
             # The loader in C reads the list of variables ten times as fast, in a hundredth of a second.
-            self._values[key] = yaml.load(text, yaml.CSafeLoader) if question["type"] == "yaml" else text
-        return self._values[key]
+            self._values[place] = yaml.load(text, yaml.CSafeLoader) if question["type"] == "yaml" else text
+        return self._values[place]
 
     def answers(self, chosen: Chosen) -> dict[str, Any]:
         """Return the answers that a project saves: those to the questions that are asked."""
@@ -138,42 +224,60 @@ class Renders:
 
     def files(self, name: str = "") -> dict[str, File]:
         """Return the files of all projects whose names begin like this, by their paths in a project."""
-        found: dict[str, list[File]] = {}
-        for source in sorted((self.template / "template").rglob(f"{name}*")):
-            if source.is_file():
-                for path, file in self._rendered(source):
-                    found.setdefault(path, []).append(file)
-        return {path: joined(found[path]) for path in sorted(found)}
+        found: dict[str, list[Source]] = {}
+        for path in sorted((self.template / "template").rglob(f"{name}*")):
+            if path.is_file():
+                source = self._source(path)
+                for place in {place for place in source.places.values() if place}:
+                    found.setdefault(place, []).append(source)
+        return {path: self._file(path, found[path]) for path in sorted(found)}
 
-    def _rendered(self, source: Path) -> list[tuple[str, File]]:
-        """Return a template file's paths in projects, and its text at each."""
-        path = str(source.relative_to(self.template / "template"))
-        text, fixed = source.read_text(), not path.endswith(".jinja")
-        path = path.removesuffix(".jinja")
-        names = sorted(self.deciding(path) if fixed else self.deciding(path, text), key=CHOSEN.index)
-        by_path: dict[str, dict[tuple[str, ...], str | None]] = {}
-        for chosen in possible(names):
-            parts = [self.filled(part, chosen) for part in Path(path).parts]
-            if all(parts):
-                key = tuple(written(chosen[name]) for name in names)
-                by_path.setdefault(str(Path(*parts)), {})[key] = text if fixed else self.filled(text, chosen)
-        keys = [tuple(written(chosen[name]) for name in names) for chosen in possible(names)]
-        return [(each, File(tuple(names), {key: texts.get(key) for key in keys})) for each, texts in by_path.items()]
+    def _source(self, path: Path) -> Source:
+        """Return a file of the template."""
+        text, fixed = path.read_text(), path.suffix != ".jinja"
+        name = Path(str(path.relative_to(self.template / "template")).removesuffix(".jinja"))
+        placed = in_order(self.deciding(str(name)))
+        places = {}
+        for chosen in possible(placed, subsets):
+            parts = [self.filled(part, chosen) for part in name.parts]
+            places[key(placed, chosen)] = str(Path(*parts)) if all(parts) else None
+        return Source(text, fixed, placed, places, frozenset() if fixed else self.deciding(text))
+
+    def _file(self, path: str, sources: list[Source]) -> File:
+        """Return the file that sources of the template render, each for other answers."""
+        placed = in_order(name for source in sources for name in source.placed)
+        places = {key(placed, each) for each in possible(placed, subsets) if any(s.is_at(path, each) for s in sources)}
+        questions = in_order({*placed, *(name for source in sources for name in source.questions)})
+        texts = {}
+        for chosen in possible(questions):
+            for source in sources:
+                if source.is_at(path, chosen):
+                    texts[key(questions, chosen)] = source.text if source.fixed else self.filled(source.text, chosen)
+                    break
+        return File(path, placed, frozenset(places), *without_idle(questions, texts))
 
 
-def joined(files: list[File]) -> File:
-    """Return the file that several template files render, each for other answers, with only the questions that matter."""
-    names = sorted({name for file in files for name in file.questions}, key=CHOSEN.index)
-    texts: dict[tuple[str, ...], str | None] = {}
-    for chosen in possible(names):
-        said = [text for file in files if (text := file.text(chosen)) is not None]
-        texts[tuple(written(chosen[name]) for name in names)] = said[0] if said else None
-    for name in list(names):
+def asked_extras(tree: nodes.Template) -> set[str]:
+    """Return the decisions on extras that a text asks for, as in `"s3" in extras`; all of them if it asks otherwise."""
+    asked = [
+        f"extras.{compared.expr.value}"
+        for compared in tree.find_all(nodes.Compare)
+        if isinstance(compared.expr, nodes.Const)
+        and [(each.op in ("in", "notin"), getattr(each.expr, "name", "")) for each in compared.ops]
+        == [(True, "extras")]
+    ]
+    mentions = [name for name in tree.find_all(nodes.Name) if name.name == "extras"]
+    return set(asked) if len(asked) == len(mentions) else set(EXTRAS)
+
+
+def without_idle(names: Key, texts: dict[Key, str]) -> tuple[Key, dict[Key, str]]:
+    """Return decisions and texts without the decisions that do not matter where the file is there."""
+    for name in names:
         at = names.index(name)
-        less: dict[tuple[str, ...], set[str | None]] = {}
-        for key, text in texts.items():
-            less.setdefault((*key[:at], *key[at + 1 :]), set()).add(text)
+        less: dict[Key, set[str]] = {}
+        for each, text in texts.items():
+            less.setdefault((*each[:at], *each[at + 1 :]), set()).add(text)
         if all(len(said) == 1 for said in less.values()):
-            names.remove(name)
-            texts = {key: said.pop() for key, said in less.items()}
-    return File(tuple(names), texts)
+            names = (*names[:at], *names[at + 1 :])
+            texts = {each: said.pop() for each, said in less.items()}
+    return names, texts

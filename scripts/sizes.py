@@ -10,13 +10,15 @@ from pathlib import Path
 
 import copier
 
+from tests.support.rendering import question_choices
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/sizes.md"
 # The projects to count, by their names on the page.
 PROJECTS: dict[str, dict[str, object]] = {
     "Docker, otherwise defaults": {"platform": "docker"},
     "Docker, SQLite, no CI": {"platform": "docker", "database": "sqlite", "ci": "none"},
-    "Docker, everything": {"platform": "docker", "tasks": "celery", "extras": ["sentry", "s3", "ai"]},
+    "Docker, everything": {"platform": "docker", "tasks": "celery", "extras": question_choices("extras")},
     "Heroku, otherwise defaults": {"platform": "heroku"},
     "PythonAnywhere, otherwise defaults": {"platform": "pythonanywhere"},
     "gunicorn, otherwise defaults": {"platform": "gunicorn"},

@@ -30,8 +30,27 @@ const command = (answers) => {
   return ["uvx copier copy --defaults", ...quoted, source, "todo-list"].join(" ");
 };
 
-const version = (file, answers) => file.at[file.by.map((name) => answers[name]).join("|")];
-const tree = (files, answers) => files.flatMap((file, place) => (version(file, answers) === undefined ? [] : [{ ...file, place }]));
+// Each of the extras is a decision of its own, called extras.s3.
+const decision = (answers, name) => {
+  const [question, extra] = name.split(".");
+  if (!extra) return answers[question];
+  return answers.extras.split(",").includes(extra) ? extra : "";
+};
+const key = (by, answers) => by.map((name) => decision(answers, name)).join("|");
+const tree = (files, answers) => files.flatMap((file, place) => (file.at.includes(key(file.by, answers)) ? [{ ...file, place }] : []));
+
+// A file's text. One that depends on many of the extras is rendered with at most two of them, and with all.
+const text = async (file, answers) => {
+  const said = await load(file.place);
+  const version = said.versions[said.at[key(said.by, answers)]];
+  if (!version) {
+    const extras = said.by.filter((name) => name.startsWith("extras.")).map((name) => name.split(".")[1]);
+    return `Shown with at most two of these extras, or with all: ${extras.join(", ")}.\nTo read it with yours, choose fewer, or run the command above.\n`;
+  }
+  const lines = version.flatMap(([first, last]) => said.lines.slice(first, last)).join("\n");
+  if (file.path !== ".copier-answers.yml" || !answers.extras) return lines;
+  return lines.replace("extras: []\n", ["extras:", ...answers.extras.split(",").map((extra) => `- ${extra}`), ""].join("\n"));
+};
 
 const element = (name, properties = {}, ...children) => {
   const made = Object.assign(document.createElement(name), properties);
@@ -73,9 +92,7 @@ const show = async () => {
   for (const button of picker.querySelectorAll(".files button")) {
     button.setAttribute("aria-current", String(button.dataset.path === shown));
   }
-  const said = file && (await load(file.place));
-  const text = said?.versions[version(file, answers)].flatMap(([first, last]) => said.lines.slice(first, last)).join("\n");
-  picker.querySelector(".text").textContent = text ?? "These answers give no such file.";
+  picker.querySelector(".text").textContent = file ? await text(file, answers) : "These answers give no such file.";
   history.replaceState(null, "", `?${new URLSearchParams({ ...answers, file: shown })}`);
 };
 
@@ -120,4 +137,4 @@ picker.querySelector(".copy").addEventListener("click", async (event) => {
 });
 update().catch(failed);
 
-export { command, load, tree, version };
+export { command, load, text, tree };

@@ -23,11 +23,12 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request
 
 from scripts import docs, picker
 from scripts import pictures as pictures_module
-from scripts.renders import written
+from scripts.pages import DEFAULTS
+from scripts.renders import Chosen, key, subsets, written
 from tests.support.browser import chromium
 from tests.support.environments import clean_environment, run, uv
 from tests.support.releases import RELEASES
-from tests.support.rendering import CHOSEN, ROOT, Once, all_combinations, question_choices
+from tests.support.rendering import CHOSEN, ROOT, Once, question_choices, triple_combinations
 from tests.support.servers import eventually
 
 
@@ -159,7 +160,11 @@ def test_the_picker_gives_the_command_and_the_files_of_every_combination(
     documentation: Documentation, repository: Path
 ) -> None:
     page = documentation.open("picker/")
-    combinations = [{name: written(answer) for name, answer in chosen.items()} for chosen in all_combinations()]
+    every: list[Chosen] = [
+        *triple_combinations(),
+        *({**DEFAULTS, "extras": extras} for extras in subsets(question_choices("extras"))),
+    ]
+    combinations = [{name: written(answer) for name, answer in chosen.items()} for chosen in every]
     shown = page.evaluate(
         """async (combinations) => {
             const { command, load, tree } = await import("/picker/picker.js");
@@ -169,16 +174,14 @@ def test_the_picker_gives_the_command_and_the_files_of_every_combination(
         combinations,
     )
     listed = json.loads((repository / "site/picker/data/files.json").read_text())
-    for chosen, (command, paths) in zip(all_combinations(), shown, strict=True):
+    for chosen, (command, paths) in zip(every, shown, strict=True):
         words = shlex.split(command)
         assert words[:4] == ["uvx", "copier", "copy", "--defaults"]
         data = dict(word.split("=", 1) for before, word in pairwise(words) if before == "--data")
         told = {name: yaml.safe_load(value) if name == "extras" else value for name, value in data.items()}
         assert told == {"project_name": "Todo List", **{n: a for n, a in chosen.items() if n != "extras" or a}}
         # tests/rendering/test_rendering.py compares these with what Copier renders.
-        assert paths == [
-            each["path"] for each in listed if "|".join(written(chosen[name]) for name in each["by"]) in each["at"]
-        ]
+        assert paths == [each["path"] for each in listed if "|".join(key(each["by"], chosen)) in each["at"]]
 
 
 def test_the_picker_works_by_keyboard_and_its_address_brings_it_back(

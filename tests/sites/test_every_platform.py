@@ -15,7 +15,7 @@ from tests.support.environments import Environments, project_environment
 from tests.support.faults import QUICK
 from tests.support.redis import Redis
 from tests.support.rendering import ANSWERS, TEMPLATE, Answers, combination_id, pairwise_combinations
-from tests.support.smoke import CHECKS, REDIRECT
+from tests.support.smoke import API, CHECKS, REDIRECT
 
 # The plugin's fixtures are imported only here: loaded as a plugin, it would change Git's settings for all tests.
 __all__ = ["copier", "copier_defaults", "copier_template", "copier_template_root"]
@@ -49,4 +49,5 @@ def test_a_platform_is_rendered_and_passes_its_smoke_suite(
     table = [(check, word) for word, check in re.findall(r"^(PASS|FAIL|SKIP)  (.+?)(?:  .*)?$", said, re.MULTILINE)]
     # PythonAnywhere's setting "Force HTTPS" redirects, before the request reaches the server.
     skipped = {REDIRECT} if answers["platform"] == "pythonanywhere" else set()
-    assert table == [(check, "SKIP" if check in skipped else "PASS") for check in CHECKS]
+    checks = [API, *CHECKS] if "api" in answers["extras"] else CHECKS
+    assert table == [(check, "SKIP" if check in skipped else "PASS") for check in checks]

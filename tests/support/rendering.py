@@ -3,10 +3,10 @@
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from heapq import heapify, heappop, heappush
 from itertools import combinations, product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -120,44 +120,68 @@ CHOSEN = ("platform", "database", "tasks", "extras", "ci", "python_version")
 Answers = dict[str, Any]
 
 
-def all_combinations() -> list[Answers]:
-    """Return all combinations of choices."""
-    # Heroku refuses SQLite.
-    choices = [question_choices(name) if name != "extras" else subsets(question_choices(name)) for name in CHOSEN]
-    return [
-        dict(zip(CHOSEN, values, strict=True)) for values in product(*choices) if values[:2] != ("heroku", "sqlite")
-    ]
+Decision = tuple[str, Any]
 
 
-def subsets(items: list[str]) -> list[list[str]]:
-    """Return all subsets of the items, from the empty one to all of them."""
-    return [list(chosen) for size in range(len(items) + 1) for chosen in combinations(items, size)]
+def number_of_combinations() -> int:
+    """Return the number of combinations of answers that are accepted."""
+    numbers = [len(question_choices(name)) if name != "extras" else 2 ** len(question_choices(name)) for name in CHOSEN]
+    # The first two are the platform and the database, and Heroku refuses SQLite.
+    return (numbers[0] * numbers[1] - 1) * prod(numbers[2:])
 
 
-def decisions(answers: Answers) -> list[tuple[str, Any]]:
+def decisions(answers: Answers) -> list[Decision]:
     """Return the single decisions: the answer to each question, and for each of `extras` whether it was chosen."""
     extras = [(extra, extra in answers["extras"]) for extra in question_choices("extras")]
     return [item for item in answers.items() if item[0] != "extras"] + extras
 
 
+def possible_decisions() -> list[list[Decision]]:
+    """Return the decisions between which each project chooses: a list for each question, and one for each of `extras`."""
+    found: list[list[Decision]] = [
+        [(name, value) for value in question_choices(name)] for name in CHOSEN if name != "extras"
+    ]
+    return found + [[(extra, True), (extra, False)] for extra in question_choices("extras")]
+
+
+def refused(chosen: Iterable[Decision]) -> bool:
+    """Return True if Copier refuses these decisions together."""
+    return {("platform", "heroku"), ("database", "sqlite")} <= set(chosen)
+
+
+def possible_sets(size: int) -> list[frozenset[Decision]]:
+    """Return all sets of `size` decisions that one project can have."""
+    groups = combinations(possible_decisions(), size)
+    return [frozenset(each) for group in groups for each in product(*group) if not refused(each)]
+
+
 @cache
 def covering(size: int) -> list[Answers]:
-    """Return a small list of combinations that covers all possible sets of `size` decisions."""
-    rows = all_combinations()
-    met = [set(combinations(decisions(row), size)) for row in rows]
-    missing, chosen = set().union(*met), []
-    # A greedy choice. How much a combination adds never grows, so the first with an up-to-date count adds most.
-    adds = [(-len(each), row) for row, each in enumerate(met)]
-    heapify(adds)
+    """Return a small list of combinations that covers all possible sets of `size` decisions.
+
+    Each combination starts with the first set that no other has. Then it takes, question by question, the answer that
+    adds most. So the time does not grow with the number of combinations.
+    """
+    missing = dict.fromkeys(possible_sets(size))
+    rows = []
     while missing:
-        _, row = heappop(adds)
-        now = len(met[row] & missing)
-        if now >= -adds[0][0]:
-            missing -= met[row]
-            chosen.append(rows[row])
-        else:
-            heappush(adds, (-now, row))
-    return chosen
+        row = list(next(iter(missing)))
+        asked = {name for name, _ in row}
+        for group in possible_decisions():
+            if group[0][0] not in asked:
+                allowed = [each for each in group if not refused([*row, each])]
+                others = [frozenset(each) for each in combinations(row, size - 1)]
+                row.append(max(allowed, key=lambda each: sum(other | {each} in missing for other in others)))
+        for each in combinations(row, size):
+            missing.pop(frozenset(each), None)
+        rows.append(answers_for(dict(row)))
+    return rows
+
+
+def answers_for(decided: Mapping[str, Any]) -> Answers:
+    """Return the answers to the questions with choices that these decisions are."""
+    extras = [extra for extra in question_choices("extras") if decided[extra]]
+    return {name: extras if name == "extras" else decided[name] for name in CHOSEN}
 
 
 def pairwise_combinations() -> list[Answers]:

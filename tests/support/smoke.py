@@ -31,6 +31,8 @@ ADMIN = "the admin leads to the login"
 NOT_FOUND = "an unknown address gets the 404 page"
 NO_DEBUG = "no page is one for developers"
 STATIC = "static files of all these pages are there"
+# Only with the extra `api`; the first row.
+API = "errors of the api are json"
 CHECKS = [
     REDIRECT,
     HEALTH,

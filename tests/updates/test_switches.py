@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.edits import APART, LOCK, OF_THE_PROJECT, OF_THE_SHELL, edit
 from tests.support.environments import clean_environment
-from tests.support.rendering import CHOSEN, question_choices, subsets
+from tests.support.rendering import CHOSEN, question_choices
 from tests.support.repositories import commit
 from tests.support.updating import answers_of, differences, status, tracked, unsettled, update
 
@@ -24,8 +24,8 @@ def switches() -> Iterator[tuple[str, Any, Any]]:
     for question in CHOSEN[1:]:
         if question == "extras":
             # Each one, and all at once. All pairs of subsets would find no more.
-            chosen = subsets(question_choices(question))
-            several = [[], *chosen[1 : len(question_choices(question)) + 1], chosen[-1]]
+            extras = question_choices(question)
+            several = [[], *([extra] for extra in extras), extras]
             pairs = [pair for each in several[1:] for pair in ((several[0], each), (each, several[0]))]
         else:
             pairs = list(permutations(question_choices(question), 2))
