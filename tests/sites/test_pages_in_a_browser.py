@@ -1,6 +1,9 @@
 """Every page works in a browser, in all its states: under the policy, by keyboard, on a phone, for screen readers."""
 
+import copy
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -27,6 +30,17 @@ from tests.support.tour import ADMIN, PASSWORD, Tour
 # Chromium aborts a page load when a network interface comes or goes, as with each container.
 pytestmark = pytest.mark.alone
 
+# A script in the page that is no data.
+INLINE = re.compile(r"<script(?![^>]*(\ssrc=|json)).{,80}", re.DOTALL)
+# A device with passkeys, whose owner always agrees.
+AUTHENTICATOR = {
+    "protocol": "ctap2",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
 # Sets the size of text, as a visitor does in the browser's settings.
 TEXT_SIZE = "size => { document.documentElement.style.fontSize = size }"
 # An answer with a word that is too long for a line.
@@ -105,7 +119,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 def faults(tour: Tour) -> list[str]:
     """Return the faults of the browser's current page."""
     page, source = tour.page, tour.source()
-    found = [f"a script: {source[source.index('<script') :][:80]}"] if "<script" in source else []
+    found = [f"an inline script: {each[0]}" for each in INLINE.finditer(source)]
     try:
         html5lib.HTMLParser(strict=True).parse(source)
     except html5lib.html5parser.ParseError as error:
@@ -188,13 +202,22 @@ def test_a_member_goes_from_sign_up_to_deleting_by_keyboard_without_fault(
     assert listener.complaints == []
 
 
-def test_the_pages_of_extras_are_without_fault(
-    template: Path, environments: Environments, browser: Browser, context: BrowserContext, tmp_path: Path
-) -> None:
-    project = render(template, tmp_path / "project", platform="gunicorn", extras=["ai", "htmx", "api"])
+@pytest.fixture(scope="module")
+def site_with_extras(template: Path, environments: Environments, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A site with all extras that have pages, with an admin, and without email."""
+    folder = tmp_path_factory.mktemp("extras") / "project"
+    project = render(template, folder, platform="gunicorn", extras=["ai", "htmx", "api", "mfa"])
     site = Site(project, environments, "sqlite:///db.sqlite3")
     site.variables |= {"ALLOWED_HOSTS": "localhost,127.0.0.1", "WEB_CONCURRENCY": "1"}
     site.prepare()
+    site.manage("createsuperuser", "--noinput", "--email", ADMIN, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
+    return site
+
+
+def test_the_pages_of_extras_are_without_fault(
+    site_with_extras: Site, browser: Browser, context: BrowserContext, tmp_path: Path
+) -> None:
+    site = site_with_extras
     (tmp_path / "pages").mkdir()
     with service() as provider:
         provider.answer = says(200, json.dumps({"choices": [{"message": {"content": ANSWER}}]}).encode())
@@ -206,12 +229,14 @@ def test_the_pages_of_extras_are_without_fault(
             assert "Forty-two." in tour.source()
             assert dead_links(tour) == []
             change_a_name_in_place(tour, listener)
-            try_the_api(tour, site)
+            try_the_api(tour)
             assert listener.complaints == []
             with browser.new_context(ignore_https_errors=True, java_script_enabled=False) as plain:
                 change_a_name_without_a_script(Tour(plain.new_page(), f"https://{host}"))
-    settings("MIDDLEWARE.remove('operations.api.middleware.ApiMiddleware')")(project)
-    outcome = checked(site, tmp_path)
+    broken = copy.copy(site)
+    broken.project = Path(shutil.copytree(site.project, tmp_path / "broken"))
+    settings("MIDDLEWARE.remove('operations.api.middleware.ApiMiddleware')")(broken.project)
+    outcome = checked(broken, tmp_path)
     assert outcome.having("FAIL") == {API}
     assert set(CHECKS) == outcome.having("PASS")
 
@@ -266,9 +291,8 @@ def change_a_name_without_a_script(tour: Tour) -> None:
     assert tour.page.input_value("[name=first_name]") == "Ben"
 
 
-def try_the_api(tour: Tour, site: Site) -> None:
+def try_the_api(tour: Tour) -> None:
     """Send a request from the API's documentation, which only staff see."""
-    site.manage("createsuperuser", "--noinput", "--email", ADMIN, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
     tour.page.context.clear_cookies()
     assert tour.visit("/api/docs") == 200
     assert "/accounts/login/" in tour.page.url
@@ -278,6 +302,40 @@ def try_the_api(tour: Tour, site: Site) -> None:
     tour.page.click("button:has-text('Execute')")
     answer = tour.page.locator(".live-responses-table .response-col_description .microlight").first
     assert f'"email": "{ADMIN}"' in answer.inner_text()
+
+
+def test_second_factors_and_passkeys_are_without_fault_and_open_the_admin(
+    site_with_extras: Site, context: BrowserContext, tmp_path: Path
+) -> None:
+    site = site_with_extras
+    (tmp_path / "pages").mkdir()
+    with site.started(tmp_path / "log"), stand_in(site.port, tmp_path / "ca.pem") as host:
+        # Browsers have no passkeys for IP addresses.
+        tour = Tour(context.new_page(), f"https://{host.replace('127.0.0.1', 'localhost')}")
+        browser = context.new_cdp_session(tour.page)
+        browser.send("WebAuthn.enable")
+        authenticator = browser.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
+        listener = Listener(tour.page)
+
+        def states() -> Iterator[str]:
+            for state in tour.second_factors():
+                assert (state == "admin") is (tour.page.url == f"{tour.url}/admin/"), state
+                # The admin's pages are Django's own.
+                if state != "admin":
+                    yield state
+
+        assert wrong(tour, states(), tmp_path / "pages") == {}
+        assert listener.complaints == []
+        # A passkey that fails says so on the page.
+        tour.log_out()
+        browser.send("WebAuthn.removeVirtualAuthenticator", authenticator)
+        browser.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
+        tour.page.click("#passkey_login")
+        tour.page.wait_for_selector("#key-failed", state="visible")
+        # Who has lost everything gets in by password, and is led to set up another second factor.
+        assert "removed" in site.manage("removemfa", ADMIN)
+        tour.send(login=ADMIN, password=PASSWORD)
+        assert tour.page.url == f"{tour.url}/accounts/2fa/"
 
 
 def test_the_admin_works_under_the_policy(site: Site, served: tuple[str, Postbox], context: BrowserContext) -> None:

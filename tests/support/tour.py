@@ -1,7 +1,11 @@
 """Visit the pages of a site in a browser, in all their states, for tests and screenshots."""
 
+import base64
+import hmac
 import re
 import secrets
+import struct
+import time
 from collections.abc import Callable, Iterator
 
 from playwright.sync_api import Page, Response
@@ -13,6 +17,14 @@ ADMIN = "admin@example.com"
 MOST_TABS = 60
 # An email address of the maximum length, without a place for a line break.
 LONG = f"{'long' * 16}@{'very-long-name.' * 8}example.com"
+
+
+def app_code(secret: str, step: int = 0) -> str:
+    """Return the code that an app shows (RFC 6238), now or some steps of 30 seconds later."""
+    counter = struct.pack(">Q", int(time.time()) // 30 + step)
+    digest = hmac.digest(base64.b32decode(secret), counter, "sha1")
+    (number,) = struct.unpack_from(">I", digest, digest[-1] & 15)
+    return f"{(number & 0x7FFFFFFF) % 1_000_000:06}"
 
 
 class Tour:
@@ -158,6 +170,76 @@ class Tour:
         yield "assistant"
         self.send(prompt="What is it?")
         yield "assistant-answered"
+
+    def log_out(self) -> None:
+        """Log out, and go to the login page."""
+        self.visit("/accounts/logout/")
+        self.send()
+        self.visit("/accounts/login/?next=/admin/")
+
+    def press(self, selector: str) -> None:
+        """Press a button that a script answers, by keyboard, and wait for the next page."""
+        self.reach(selector)
+        with self.page.expect_navigation():
+            self.page.keyboard.press("Enter")
+
+    def second_factors(self) -> Iterator[str]:
+        """Yield the states of an administrator with an app, recovery codes and a passkey, on a site with no other way into the admin.
+
+        The browser has to have a virtual authenticator.
+        """
+        self.visit("/accounts/login/?next=/admin/")
+        yield "login-passkey"
+        self.send(login=ADMIN, password=PASSWORD)
+        yield "second-factors"
+        self.visit("/accounts/2fa/totp/activate/")
+        self.send(password=PASSWORD)
+        yield "app"
+        self.send(code="1")
+        yield "app-wrong"
+        secret = self.page.input_value("#authenticator_secret")
+        self.send(code=app_code(secret))
+        yield "recovery-codes"
+        recovery = self.page.input_value("#recovery_codes").split()[0]
+        self.visit("/admin/")
+        yield "second-factor-again"
+        self.send(code=app_code(secret))
+        yield "admin"
+        self.log_out()
+        self.send(login=ADMIN, password=PASSWORD)
+        yield "second-factor"
+        self.send(code="1")
+        yield "second-factor-wrong"
+        # A code is good once, and the next one already is.
+        self.send(code=app_code(secret, 1))
+        yield "admin"
+        self.log_out()
+        self.send(login=ADMIN, password=PASSWORD)
+        self.send(code=recovery)
+        yield "admin"
+        self.visit("/accounts/2fa/webauthn/add/")
+        self.send(password=PASSWORD)
+        yield "key-add"
+        self.press("#mfa_webauthn_add")
+        yield "second-factors-all"
+        self.visit("/accounts/2fa/recovery-codes/generate/")
+        yield "recovery-codes-generate"
+        self.visit("/accounts/2fa/totp/deactivate/")
+        yield "app-remove"
+        self.visit("/accounts/2fa/webauthn/")
+        yield "keys"
+        edit, remove = self.page.eval_on_selector_all("main .rows a", "links => links.map(link => link.pathname)")
+        self.visit(edit)
+        yield "key-edit"
+        self.visit(remove)
+        yield "key-remove"
+        self.log_out()
+        self.press("#passkey_login")
+        yield "admin"
+        self.log_out()
+        self.send(login=ADMIN, password=PASSWORD)
+        self.press("#mfa_webauthn_authenticate")
+        yield "admin"
 
     def development(self) -> Iterator[str]:
         """Yield the states that only development has."""
