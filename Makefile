@@ -1,7 +1,7 @@
 # Common tasks; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help uv demo test times check docs examples pictures format screenshots sizes benchmark release tags release-notes
+.PHONY: help uv demo test times check docs examples pictures format screenshots sizes translations benchmark release tags release-notes
 
 # The machine's uv, or one that is installed into .tools.
 export UV := $(shell command -v uv || echo $(CURDIR)/.tools/bin/uv)
@@ -71,6 +71,10 @@ sizes: $(UV) ## Count files, lines and conditions into docs/sizes.md
 	@$(UV) run --quiet python -m scripts.sizes
 
 benchmark: $(UV) ## Measure copies, sites and their growth, and write docs/benchmarks.md (ten minutes, on an idle machine)
+translations: $(UV) ## Collect the texts of projects in the catalogues of the extra i18n, and compile them; needs gettext
+	@$(UV) run --quiet python -m scripts.translations
+
+benchmark: $(UV) ## Measure a copy and an update, the time to the first page, and what a request's log line costs
 	@$(UV) run --quiet python -m benchmarks.copying
 	@$(UV) run --quiet python -m benchmarks.first_page
 	@$(UV) run --quiet python -m benchmarks.request_line

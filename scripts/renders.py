@@ -140,7 +140,8 @@ class Renders:
         """Return the files of all projects whose names begin like this, by their paths in a project."""
         found: dict[str, list[File]] = {}
         for source in sorted((self.template / "template").rglob(f"{name}*")):
-            if source.is_file():
+            # A compiled catalogue of translations is not text.
+            if source.is_file() and source.suffix != ".mo":
                 for path, file in self._rendered(source):
                     found.setdefault(path, []).append(file)
         return {path: joined(found[path]) for path in sorted(found)}

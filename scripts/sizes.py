@@ -16,7 +16,7 @@ PAGE = ROOT / "docs/sizes.md"
 PROJECTS: dict[str, dict[str, object]] = {
     "Docker, otherwise defaults": {"platform": "docker"},
     "Docker, SQLite, no CI": {"platform": "docker", "database": "sqlite", "ci": "none"},
-    "Docker, everything": {"platform": "docker", "tasks": "celery", "extras": ["sentry", "s3", "ai"]},
+    "Docker, everything": {"platform": "docker", "tasks": "celery", "extras": ["sentry", "s3", "ai", "i18n"]},
     "Heroku, otherwise defaults": {"platform": "heroku"},
     "PythonAnywhere, otherwise defaults": {"platform": "pythonanywhere"},
     "gunicorn, otherwise defaults": {"platform": "gunicorn"},
@@ -32,8 +32,9 @@ def lines(path: Path) -> list[str]:
 
 
 def files(folder: Path) -> list[Path]:
-    """Return all files below a folder, except Python's compiled ones."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    """Return all files below a folder, except compiled ones: Python's, and catalogues of translations."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".mo")
+    return sorted(path for path in found if "__pycache__" not in path.parts)
 
 
 def listed(*names: str) -> list[str]:
@@ -47,6 +48,8 @@ def conditions() -> tuple[int, int]:
     """Return how many of the template's lines have a Jinja statement, and the number of all lines."""
     found = total = 0
     for name in listed("template"):
+        if name.endswith(".mo"):
+            continue
         text = lines(ROOT / name)
         total += len(text)
         if name.endswith(".jinja"):

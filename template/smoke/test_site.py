@@ -14,8 +14,8 @@ from smoke.server import Site
 from smoke.visitors import LOG_IN, REDIRECTS, SIGN_UP, Account, Page, Visitor, told
 
 A_YEAR = 365 * 24 * 60 * 60
-# What a page says when an email could not be sent.
-NOT_SENT = "could not be sent just now"
+# The class of a message that an email could not be sent. Its words depend on the language.
+NOT_SENT = "message-error"
 TASK = "/tasks/answer/"
 # Seconds for a task to be done: the worker may be busy with another one.
 TASK_TIMEOUT = 30

@@ -185,10 +185,10 @@ def test_a_member_goes_from_sign_up_to_deleting_by_keyboard_without_fault(
     assert listener.complaints == []
 
 
-def test_the_assistant_is_without_fault(
+def test_the_assistant_and_the_choice_of_languages_are_without_fault(
     template: Path, environments: Environments, context: BrowserContext, tmp_path: Path
 ) -> None:
-    project = render(template, tmp_path / "project", platform="gunicorn", extras=["ai"])
+    project = render(template, tmp_path / "project", platform="gunicorn", extras=["ai", "i18n"])
     site = Site(project, environments, "sqlite:///db.sqlite3")
     site.variables |= {"ALLOWED_HOSTS": "localhost,127.0.0.1", "WEB_CONCURRENCY": "1"}
     site.prepare()
@@ -202,6 +202,13 @@ def test_the_assistant_is_without_fault(
             assert wrong(tour, tour.assistant(), tmp_path / "pages") == {}
             assert "Forty-two." in tour.source()
             assert dead_links(tour) == []
+            tour.visit("/assistant/?page=2")
+            tour.page.click("text=Deutsch")
+            tour.page.wait_for_selector("html[lang=de]")
+            assert tour.page.url.endswith("/assistant/?page=2")
+            assert faults(tour) == []
+            (kept,) = [each for each in context.cookies() if "language" in each["name"]]
+            assert (kept["name"], kept["secure"], kept["httpOnly"]) == ("__Host-language", True, True)
             assert listener.complaints == []
 
 
