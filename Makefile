@@ -70,11 +70,10 @@ screenshots: $(UV) ## Take screenshots of all pages, in light, dark and on a pho
 sizes: $(UV) ## Count files, lines and conditions into docs/sizes.md
 	@$(UV) run --quiet python -m scripts.sizes
 
-benchmark: $(UV) ## Measure copies, sites and their growth, and write docs/benchmarks.md (ten minutes, on an idle machine)
 translations: $(UV) ## Collect the texts of projects in the catalogues of the extra i18n, and compile them; needs gettext
 	@$(UV) run --quiet python -m scripts.translations
 
-benchmark: $(UV) ## Measure a copy and an update, the time to the first page, and what a request's log line costs
+benchmark: $(UV) ## Measure copies, sites and their growth, and write docs/benchmarks.md (ten minutes, on an idle machine)
 	@$(UV) run --quiet python -m benchmarks.copying
 	@$(UV) run --quiet python -m benchmarks.first_page
 	@$(UV) run --quiet python -m benchmarks.request_line

@@ -30,7 +30,7 @@ def hold_to_the_templates_rules(project: Path) -> None:
 
 # Coverage makes tests a third slower. These combinations include all of the template's files.
 COUNTED = [
-    answers for answers in pairwise_combinations() if len(answers["extras"]) == 3 or answers["tasks"] == "celery"
+    answers for answers in pairwise_combinations() if len(answers["extras"]) >= 3 or answers["tasks"] == "celery"
 ]
 
 
