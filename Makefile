@@ -1,7 +1,7 @@
 # Common tasks; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help uv demo test times check docs examples pictures format screenshots sizes benchmark release tags release-notes
+.PHONY: help uv demo test times check docs examples pictures format screenshots sizes translations benchmark release tags release-notes
 
 # The machine's uv, or one that is installed into .tools.
 export UV := $(shell command -v uv || echo $(CURDIR)/.tools/bin/uv)
@@ -69,6 +69,9 @@ screenshots: $(UV) ## Take screenshots of all pages, in light, dark and on a pho
 
 sizes: $(UV) ## Count files, lines and conditions into docs/sizes.md
 	@$(UV) run --quiet python -m scripts.sizes
+
+translations: $(UV) ## Collect the texts of projects in the catalogues of the extra i18n, and compile them; needs gettext
+	@$(UV) run --quiet python -m scripts.translations
 
 benchmark: $(UV) ## Measure copies, sites and their growth, and write docs/benchmarks.md (ten minutes, on an idle machine)
 	@$(UV) run --quiet python -m benchmarks.copying

@@ -21,6 +21,7 @@ REACH: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("template/*{{sentry}}/*",), ("rendering", "projects", "sites/test_sentry.py")),
     (("template/*{{s3}}/*",), ("rendering", "projects", "sites/test_s3.py")),
     (("template/*{{ai}}/*",), ("rendering", "projects", "sites/test_assistant.py")),
+    (("template/*{{i18n}}/*",), ("rendering", "projects")),
     (
         ("template/*{{api}}/*", "template/*{{htmx}}/*", "template/*{{mfa}}/*"),
         ("rendering", "projects", "sites/test_pages_in_a_browser.py"),

@@ -226,7 +226,8 @@ class Renders:
         """Return the files of all projects whose names begin like this, by their paths in a project."""
         found: dict[str, list[Source]] = {}
         for path in sorted((self.template / "template").rglob(f"{name}*")):
-            if path.is_file():
+            # A compiled catalogue of translations is not text.
+            if path.is_file() and path.suffix != ".mo":
                 source = self._source(path)
                 for place in {place for place in source.places.values() if place}:
                     found.setdefault(place, []).append(source)

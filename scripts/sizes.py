@@ -34,8 +34,9 @@ def lines(path: Path) -> list[str]:
 
 
 def files(folder: Path) -> list[Path]:
-    """Return all files below a folder, except Python's compiled ones."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    """Return all files below a folder, except compiled ones: Python's, and catalogues of translations."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".mo")
+    return sorted(path for path in found if "__pycache__" not in path.parts)
 
 
 def listed(*names: str) -> list[str]:
@@ -49,6 +50,8 @@ def conditions() -> tuple[int, int]:
     """Return how many of the template's lines have a Jinja statement, and the number of all lines."""
     found = total = 0
     for name in listed("template"):
+        if name.endswith(".mo"):
+            continue
         text = lines(ROOT / name)
         total += len(text)
         if name.endswith(".jinja"):

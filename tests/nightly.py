@@ -363,6 +363,7 @@ NIGHTLY = (
     *(
         Nightly(page)
         for page in (
+            "projects/test_languages.py::test_the_page_on_languages_is_followed",
             "projects/test_polls_tutorial.py::*",
             "projects/test_recipes.py::test_recipes_are_followed*",
             "sites/test_large_tables.py::*",

@@ -88,8 +88,9 @@ class Page(HTMLParser):
             self.errors.append(data.strip())
 
     def form_with(self, name: str) -> Form | None:
-        """Return the first form that has a field of that name."""
-        return next((form for form in self.forms if name in form.fields), None)
+        """Return the form that has a field of that name: the page's own, or else the first, since all pages may have one."""
+        found = [form for form in self.forms if name in form.fields]
+        return next((form for form in found if form.action == self.address), found[0] if found else None)
 
 
 class Visitor:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.environments import Environments, project_environment, run
 from tests.support.questions import ASKED
-from tests.support.rendered import assert_clean, assert_whole_and_clean, files, parse
+from tests.support.rendered import assert_clean, assert_whole_and_clean, files, parse, texts
 from tests.support.rendering import question_choices
 
 Render = Callable[..., Path]
@@ -133,7 +133,7 @@ def test_a_name_appears_where_it_is_known_to_and_nowhere_else(render: Render, pl
     assert_whole_and_clean(project)
     said = names_said(project)
     assert set(said.values()) == {HOSTILE}
-    assert {str(path.relative_to(project)) for path in files(project) if "Neil" in path.read_text()} == said.keys()
+    assert {str(path.relative_to(project)) for path in texts(project) if "Neil" in path.read_text()} == said.keys()
 
 
 def test_answers_render_the_same_project_again(template: Path, render: Render, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from scripts import picker
 from scripts.renders import ANSWERS_FILE, EXTRAS, SOURCE, Renders, asked_extras
 from tests.support.environments import run
 from tests.support.releases import rendered_path
-from tests.support.rendered import assert_clean, files, parse, run_tool
+from tests.support.rendered import assert_clean, files, parse, run_tool, texts
 from tests.support.rendering import (
     ROOT,
     Answers,
@@ -65,7 +65,7 @@ def not_copiers(name: Path) -> bool:
 @every_combination
 def test_every_file_is_whole_and_clean(render: Render, answers: Answers) -> None:
     project = render(**answers)
-    for path in files(project):
+    for path in texts(project):
         text, name = path.read_text(), path.relative_to(project)
         parse(path)
         if path.suffix == ".html":
@@ -98,7 +98,7 @@ def test_the_picker_shows_what_copier_renders(render: Render, template: Path, pi
     shown = picker.read(picked, answers)
     # This file has the template's path.
     shown[ANSWERS_FILE] = str(shown[ANSWERS_FILE]).replace(SOURCE, str(template))
-    rendered = {str(path.relative_to(project)): path.read_text() for path in files(project)}
+    rendered = {str(path.relative_to(project)): path.read_text() for path in texts(project)}
     # The data lacks some texts with three extras and more, but not with all.
     lacking = {path for path, text in shown.items() if text is None}
     assert len(lacking) < (len(shown) / 10 if 2 < len(answers["extras"]) < len(question_choices("extras")) else 1)
@@ -124,7 +124,7 @@ def test_the_project_is_the_same_on_every_platform(
     for platform in question_choices("platform"):
         if (platform, database) != ("heroku", "sqlite"):
             project = render(platform=platform, database=database, python_version=python_version, **chosen)
-            names = [path for path in files(project) if str(path.relative_to(project)).startswith(PLATFORM_FREE)]
+            names = [path for path in texts(project) if str(path.relative_to(project)).startswith(PLATFORM_FREE)]
             seen[platform] = {str(path.relative_to(project)): path.read_bytes() for path in names}
     first, *others = seen.values()
     assert first

@@ -15,7 +15,7 @@ from honcho.environ import parse_procfile
 from tests.support.databases import PostgreSQL, programs
 from tests.support.environments import Environments, project_environment, run
 from tests.support.names import IN_A_NAMESPACE
-from tests.support.rendered import files, run_tool
+from tests.support.rendered import files, run_tool, texts
 from tests.support.rendering import ROOT, question_choices, read_questions
 from tests.support.runbooks import blocks
 
@@ -25,7 +25,7 @@ Render = Callable[..., Path]
 def test_scripts_pass_shellcheck(render: Render) -> None:
     for platform in question_choices("platform"):
         project = render(platform=platform)
-        scripts = [path for path in project.rglob("*") if path.is_file() and path.read_text().startswith("#!/bin/sh")]
+        scripts = [path for path in project.rglob("*") if path.is_file() and path.read_bytes().startswith(b"#!/bin/sh")]
         assert scripts
         for script in scripts:
             assert script.stat().st_mode & 0o111 == 0o111, f"{script.name} is not executable"
@@ -227,7 +227,7 @@ def test_every_answer_is_used(render: Render) -> None:
     }.items():
         given = "unlikely.example.com" if answer == "domain" else "unlikely1"
         project = render(platform=platform, **{answer: given})
-        told = [path for path in files(project) if given in path.read_text() and path.name != ".copier-answers.yml"]
+        told = [path for path in texts(project) if given in path.read_text() and path.name != ".copier-answers.yml"]
         assert told, answer
 
 

@@ -206,7 +206,7 @@ def test_a_member_goes_from_sign_up_to_deleting_by_keyboard_without_fault(
 def site_with_extras(template: Path, environments: Environments, tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A site with all extras that have pages, with an admin, and without email."""
     folder = tmp_path_factory.mktemp("extras") / "project"
-    project = render(template, folder, platform="gunicorn", extras=["ai", "htmx", "api", "mfa"])
+    project = render(template, folder, platform="gunicorn", extras=["ai", "htmx", "api", "mfa", "i18n"])
     site = Site(project, environments, "sqlite:///db.sqlite3")
     site.variables |= {"ALLOWED_HOSTS": "localhost,127.0.0.1", "WEB_CONCURRENCY": "1"}
     site.prepare()
@@ -230,6 +230,13 @@ def test_the_pages_of_extras_are_without_fault(
             assert dead_links(tour) == []
             change_a_name_in_place(tour, listener)
             try_the_api(tour)
+            tour.visit("/assistant/?page=2")
+            tour.page.click("text=Deutsch")
+            tour.page.wait_for_selector("html[lang=de]")
+            assert tour.page.url.endswith("/assistant/?page=2")
+            assert faults(tour) == []
+            (kept,) = [each for each in context.cookies() if "language" in each["name"]]
+            assert (kept["name"], kept["secure"], kept["httpOnly"]) == ("__Host-language", True, True)
             assert listener.complaints == []
             with browser.new_context(ignore_https_errors=True, java_script_enabled=False) as plain:
                 change_a_name_without_a_script(Tour(plain.new_page(), f"https://{host}"))

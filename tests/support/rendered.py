@@ -30,6 +30,11 @@ def files(project: Path) -> list[Path]:
     )
 
 
+def texts(project: Path) -> list[Path]:
+    """Return a project's files without the compiled catalogues of translations, which are not text."""
+    return [path for path in files(project) if path.suffix != ".mo"]
+
+
 def parse(path: Path) -> Any:
     """Parse a file by its suffix; raise the parser's error if it is malformed."""
     text = path.read_text()
@@ -62,6 +67,6 @@ def assert_clean(project: Path, path: str = ".") -> None:
 
 def assert_whole_and_clean(project: Path) -> None:
     """Assert that all files of a project parse, and that ruff finds nothing."""
-    for path in files(project):
+    for path in texts(project):
         parse(path)
     assert_clean(project)
