@@ -16,7 +16,7 @@ PAGE = ROOT / "docs/sizes.md"
 PROJECTS: dict[str, dict[str, object]] = {
     "Docker, otherwise defaults": {"platform": "docker"},
     "Docker, SQLite, no CI": {"platform": "docker", "database": "sqlite", "ci": "none"},
-    "Docker, everything": {"platform": "docker", "tasks": "celery", "extras": ["sentry", "s3", "ai"]},
+    "Docker, everything": {"platform": "docker", "tasks": "celery", "extras": ["sentry", "s3", "ai", "tailwind"]},
     "Heroku, otherwise defaults": {"platform": "heroku"},
     "PythonAnywhere, otherwise defaults": {"platform": "pythonanywhere"},
     "gunicorn, otherwise defaults": {"platform": "gunicorn"},

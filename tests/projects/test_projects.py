@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.databases import PostgreSQL
 from tests.support.environments import Environments, project_environment, run
-from tests.support.rendering import Answers, combination_id, pairwise_combinations
+from tests.support.rendering import Answers, combination_id, pairwise_combinations, question_choices
 
 # Pytest's summary of skipped tests. Coverage's line about skipped files has another form.
 LEFT_OUT = re.compile(r"\d+ skipped")
@@ -30,7 +30,9 @@ def hold_to_the_templates_rules(project: Path) -> None:
 
 # Coverage makes tests a third slower. These combinations include all of the template's files.
 COUNTED = [
-    answers for answers in pairwise_combinations() if len(answers["extras"]) == 3 or answers["tasks"] == "celery"
+    answers
+    for answers in pairwise_combinations()
+    if answers["extras"] == question_choices("extras") or answers["tasks"] == "celery"
 ]
 
 
