@@ -1,7 +1,7 @@
 # Common tasks; `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help uv demo test times check docs examples pictures format screenshots sizes translations benchmark release tags release-notes
+.PHONY: help uv demo test times check docs examples pictures format screenshots sizes translations style-sheet benchmark release tags release-notes
 
 # The machine's uv, or one that is installed into .tools.
 export UV := $(shell command -v uv || echo $(CURDIR)/.tools/bin/uv)
@@ -64,14 +64,17 @@ format: $(UV) ## Format the code
 	@$(UV) run --quiet ruff check --fix
 	@$(UV) run --quiet ruff format
 
-screenshots: $(UV) ## Take screenshots of all pages, in light, dark and on a phone, into .cache/screenshots
-	@$(UV) run --quiet python -m scripts.screenshots
+screenshots: $(UV) ## Take screenshots of all pages, in light, dark and on a phone, into .cache/screenshots (EXTRAS="tailwind ai")
+	@$(UV) run --quiet python -m scripts.screenshots $(EXTRAS)
 
 sizes: $(UV) ## Count files, lines and conditions into docs/sizes.md
 	@$(UV) run --quiet python -m scripts.sizes
 
 translations: $(UV) ## Collect the texts of projects in the catalogues of the extra i18n, and compile them; needs gettext
 	@$(UV) run --quiet python -m scripts.translations
+
+style-sheet: $(UV) ## Compile the style sheet with which projects with Tailwind start
+	@$(UV) run --quiet python -W ignore -m scripts.style_sheet
 
 benchmark: $(UV) ## Measure copies, sites and their growth, and write docs/benchmarks.md (ten minutes, on an idle machine)
 	@$(UV) run --quiet python -m benchmarks.copying

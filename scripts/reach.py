@@ -26,6 +26,7 @@ REACH: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
         ("template/*{{api}}/*", "template/*{{htmx}}/*", "template/*{{mfa}}/*"),
         ("rendering", "projects", "sites/test_pages_in_a_browser.py"),
     ),
+    (("template/*{{tailwind}}/*",), ("rendering", "projects")),
     (
         ("template/*{{github}}/*", "template/*{{gitlab}}/*"),
         ("rendering", "projects", "updates/test_update_workflow.py", "platforms/test_docker_workflows.py"),

@@ -1,4 +1,7 @@
-"""Take screenshots of all pages of a project, in light, dark and on a phone, into .cache/screenshots/."""
+"""Take screenshots of all pages of a project, in light, dark and on a phone, into .cache/screenshots/.
+
+Arguments: the project's extras.
+"""
 
 import shutil
 import sys
@@ -40,7 +43,11 @@ def main() -> None:
     environments = rendering.ROOT / ".cache/environments"
     environments.mkdir(exist_ok=True)
     project = rendering.render(
-        rendering.template_copy(FOLDER / "template"), FOLDER / "project", platform="gunicorn", database="sqlite"
+        rendering.template_copy(FOLDER / "template"),
+        FOLDER / "project",
+        platform="gunicorn",
+        database="sqlite",
+        extras=sys.argv[1:],
     )
     base = project / "config/settings/base.py"
     base.write_text(

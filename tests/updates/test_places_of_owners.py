@@ -72,7 +72,7 @@ def last_line(path: Path) -> str:
     return path.read_text().splitlines()[-1]
 
 
-OTHERS = {"platform": "heroku", "tasks": "celery", "extras": ["sentry", "s3", "ai", "mfa"], "ci": "gitlab"}
+OTHERS = {"platform": "heroku", "tasks": "celery", "extras": ["sentry", "s3", "ai", "mfa", "tailwind"], "ci": "gitlab"}
 
 
 def test_other_answers_leave_what_was_added(fresh: Callable[..., Path]) -> None:

@@ -1,0 +1,1 @@
+"""Compile the site's style sheet with Tailwind, during development."""
