@@ -110,16 +110,14 @@ def test_the_table_of_the_smoke_suite_is_the_real_one(pages: Pages, platform: st
 @every_platform
 def test_links_to_sections_of_a_runbook_are_right(pages: Pages, platform: str) -> None:
     """In the page itself, to the page about problems, and by name from there."""
-    # By the answer for CI, which some of its sections depend on.
-    problems: dict[str, set[str]] = {}
-    for answers, text in pages(platform, PROBLEMS):
-        ci = answers.get("ci", "")
-        problems[ci] = problems.get(ci, anchors(text)) & anchors(text)
+    problems = [(answers, anchors(text)) for answers, text in pages(platform, PROBLEMS)]
     for answers, text in pages(platform):
         linked = set(re.findall(r"\]\(#([^)]+)\)", prose(text)))
         assert linked <= anchors(text), answers
         linked = set(re.findall(r"\]\(troubleshooting\.md#([^)]+)\)", prose(text)))
-        assert linked <= problems.get(answers.get("ci", ""), problems.get("", set())), answers
+        # In each page about problems that a project with these answers may have.
+        alike = [names for its, names in problems if all(answers.get(name, it) == it for name, it in its.items())]
+        assert linked <= set.intersection(*alike), answers
     for answers, text in pages(platform, PROBLEMS):
         # The shortest page has the fewest sections.
         shortest = min((page for _, page in pages(platform)), key=len)
@@ -138,7 +136,16 @@ def test_blocks_to_paste_have_no_example_to_replace(pages: Pages, tmp_path: Path
         assert not examples, answers
 
 
-@pytest.mark.parametrize("answers", [{"platform": "pythonanywhere"}, {"platform": "heroku", "ci": "none"}], ids=str)
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"platform": "docker"},
+        {"platform": "gunicorn"},
+        {"platform": "pythonanywhere"},
+        {"platform": "heroku", "ci": "none"},
+    ],
+    ids=str,
+)
 def test_a_release_that_was_merged_is_reverted_as_written(
     render: Callable[..., Path], tmp_path: Path, answers: dict[str, str]
 ) -> None:
