@@ -21,7 +21,7 @@ REACH: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("template/*{{sentry}}/*",), ("rendering", "projects", "sites/test_sentry.py")),
     (("template/*{{s3}}/*",), ("rendering", "projects", "sites/test_s3.py")),
     (("template/*{{ai}}/*",), ("rendering", "projects", "sites/test_assistant.py")),
-    (("template/*{{api}}/*",), ("rendering", "projects", "sites/test_pages_in_a_browser.py")),
+    (("template/*{{api}}/*", "template/*{{htmx}}/*"), ("rendering", "projects", "sites/test_pages_in_a_browser.py")),
     (
         ("template/*{{github}}/*", "template/*{{gitlab}}/*"),
         ("rendering", "projects", "updates/test_update_workflow.py", "platforms/test_docker_workflows.py"),

@@ -53,7 +53,7 @@ def facts() -> dict[str, Any]:
         "mails": [read(file) for file in reversed(kept_mails())],
         "tasks_at_once": str(settings.TASKS["default"]["BACKEND"]).endswith("ImmediateBackend"),
         "has_admin": has_admin(),
-        "own_apps": [app for app in ours if app not in ("accounts", "pages", "assistant")],
+        "own_apps": [app for app in ours if app not in ("accounts", "pages", "assistant", "profile")],
         "errors": [*ERRORS, "csrf"],
     }
 

@@ -25,7 +25,7 @@ def hold_to_the_templates_rules(project: Path) -> None:
     }.items():
         assert of_an_owner in said
         said = said.replace(of_an_owner, of_the_template)
-    rules.write_text(said.replace('    "apps/assistant/*",\n', ""))
+    rules.write_text(re.sub(r'    "apps/(assistant|profile)/\*",\n', "", said))
 
 
 # Coverage makes tests a third slower. These combinations include all of the template's files.

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import html5lib
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route
 
 from stand_ins.mail_server import Postbox, mail_server
 from stand_ins.services import says
@@ -188,9 +189,9 @@ def test_a_member_goes_from_sign_up_to_deleting_by_keyboard_without_fault(
 
 
 def test_the_pages_of_extras_are_without_fault(
-    template: Path, environments: Environments, context: BrowserContext, tmp_path: Path
+    template: Path, environments: Environments, browser: Browser, context: BrowserContext, tmp_path: Path
 ) -> None:
-    project = render(template, tmp_path / "project", platform="gunicorn", extras=["ai", "api"])
+    project = render(template, tmp_path / "project", platform="gunicorn", extras=["ai", "htmx", "api"])
     site = Site(project, environments, "sqlite:///db.sqlite3")
     site.variables |= {"ALLOWED_HOSTS": "localhost,127.0.0.1", "WEB_CONCURRENCY": "1"}
     site.prepare()
@@ -204,12 +205,65 @@ def test_the_pages_of_extras_are_without_fault(
             assert wrong(tour, tour.assistant(), tmp_path / "pages") == {}
             assert "Forty-two." in tour.source()
             assert dead_links(tour) == []
+            change_a_name_in_place(tour, listener)
             try_the_api(tour, site)
             assert listener.complaints == []
+            with browser.new_context(ignore_https_errors=True, java_script_enabled=False) as plain:
+                change_a_name_without_a_script(Tour(plain.new_page(), f"https://{host}"))
     settings("MIDDLEWARE.remove('operations.api.middleware.ApiMiddleware')")(project)
     outcome = checked(site, tmp_path)
     assert outcome.having("FAIL") == {API}
     assert set(CHECKS) == outcome.having("PASS")
+
+
+def refuse(status: int, html: str, route: Route) -> None:
+    """Answer a browser's request in place of the site."""
+    route.fulfill(status=status, body=html)
+
+
+def change_a_name_in_place(tour: Tour, listener: Listener) -> None:
+    """Change the name of who is logged in by htmx: it is saved, refused, and what fails is said beside the form."""
+    page = tour.page
+    tour.visit("/")
+    page.click("nav a:has-text('Your name')")
+    # It is lost if the page is loaded again.
+    page.evaluate("window.same = true")
+    page.fill("[name=first_name]", "Ann")
+    page.click("#save-profile")
+    page.wait_for_selector(".message-success:has-text('Saved.')")
+    assert page.evaluate("[window.same, document.activeElement.id]") == [True, "save-profile"]
+    assert Axe().run(page).response["violations"] == []
+    assert listener.complaints == []
+    for status, text in ((429, "Wait a few minutes"), (500, "It has been noted"), (403, "That did not work")):
+        html = f"<main><p>{text}</p></main>" if status != 403 else "Forbidden"
+        page.route("**/profile/", partial(refuse, status, html))
+        page.click("#save-profile")
+        page.wait_for_selector(f"[role=alert]:has-text('{text}')")
+        page.unroute("**/profile/")
+    page.route("**/profile/", lambda route: route.abort())
+    page.click("#save-profile")
+    page.wait_for_selector("[role=alert]:has-text('Check your connection')")
+    page.unroute("**/profile/")
+    # htmx writes what has failed to the console too.
+    assert not any("Content Security Policy" in text for text in listener.complaints)
+    listener.complaints.clear()
+    page.click("#save-profile")
+    page.wait_for_selector(".message-success")
+    assert page.locator("[role=alert]").count() == 0
+    assert page.evaluate("window.same")
+    page.context.clear_cookies(name="__Host-sessionid")
+    page.click("#save-profile")
+    page.wait_for_url("**/accounts/login/?next=%2Fprofile%2F")
+
+
+def change_a_name_without_a_script(tour: Tour) -> None:
+    """Change the name of a new member in a browser that runs no script."""
+    tour.visit("/accounts/signup/")
+    tour.send(email="ben@example.com", password1=PASSWORD, password2=PASSWORD)
+    tour.visit("/profile/")
+    tour.send(first_name="Ben")
+    assert "Saved." in tour.page.inner_text(".message")
+    assert tour.page.input_value("[name=first_name]") == "Ben"
 
 
 def try_the_api(tour: Tour, site: Site) -> None:

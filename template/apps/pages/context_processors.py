@@ -18,6 +18,7 @@ def site(request: HttpRequest) -> dict[str, object]:
         "site_name": settings.SITE_NAME,
         "site_description": settings.SITE_DESCRIPTION,
         "contact_url": contact_url(),
+        "menu": getattr(settings, "MENU", []),
         "signup_open": settings.SIGNUP_OPEN,
         "mail_works": mail.can_send(),
         "request_id": getattr(request, "request_id", ""),

@@ -61,4 +61,5 @@ class Token(models.Model):
         verbose_name_plural = _("API tokens")
 
     def __str__(self) -> str:
+        """Return its name."""
         return self.name

@@ -54,25 +54,25 @@ def change(request: HttpRequest) -> dict[str, Any]:
 
 @api.get("numbers", response=list[int], auth=None, throttle=[])
 @paginate(access.Pagination)
-def numbers(request: HttpRequest) -> list[int]:
+def numbers(request: HttpRequest) -> list[int]:  # noqa: ARG001 - which every view takes
     """Answer with a long list."""
     return list(range(300))
 
 
 @api.get("open", auth=None, throttle=[access.RateLimit("2/m")])
-def visitors(request: HttpRequest) -> str:
+def visitors(request: HttpRequest) -> str:  # noqa: ARG001 - which every view takes
     """Answer whoever asks."""
     return "answered"
 
 
 @api.get("fails", auth=None, throttle=[])
-def fails(request: HttpRequest) -> str:
+def fails(request: HttpRequest) -> str:  # noqa: ARG001 - which every view takes
     """Raise."""
     raise RuntimeError("a detail that is nobody's business")
 
 
 @api.get("suspicious", auth=None, throttle=[])
-def suspicious(request: HttpRequest) -> str:
+def suspicious(request: HttpRequest) -> str:  # noqa: ARG001 - which every view takes
     """Raise what Django answers with 400."""
     raise SuspiciousOperation("a detail that is nobody's business")
 
@@ -81,7 +81,7 @@ urlpatterns = [path("api/", api.urls)]
 
 
 @pytest.fixture(autouse=True)
-def api_of_tests(pages: None, settings: Settings) -> None:
+def api_of_tests(pages: None, settings: Settings) -> None:  # noqa: ARG001 - after the fixture of all tests
     """Serve this module's API, and the pages of the other tests."""
     from operations.tests import conftest
 
