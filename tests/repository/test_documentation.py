@@ -221,6 +221,24 @@ def test_the_picker_works_by_keyboard_and_its_address_brings_it_back(
     assert again.locator(".text").text_content() == files[file]
 
 
+def test_the_picker_says_what_to_do_where_it_lacks_a_text(documentation: Documentation, repository: Path) -> None:
+    extras = question_choices("extras")
+    chosen = {**DEFAULTS, "extras": extras[:3]}
+    files = picker.read(repository / "site/picker/data", chosen)
+    lacking = next(path for path, text in files.items() if text is None)
+    page = documentation.open(f"picker/?extras={','.join(extras[:3])}&file={lacking}")
+    assert page.locator(".count").text_content() == f"{len(files)} files"
+    said = page.locator(".text").text_content() or ""
+    assert said.startswith("Shown with at most two of these extras, or with all: ")
+    assert "run the command above" in said
+    # One less, and it is there.
+    page.get_by_role("checkbox", name="S3").press("Space")
+    fewer = {**chosen, "extras": [extra for extra in extras[:3] if extra != "s3"]}
+    page.wait_for_function("!document.querySelector('.text').textContent.startsWith('Shown with')")
+    text = picker.read(repository / "site/picker/data", fewer)[lacking]
+    assert page.locator(".text").text_content() == text
+
+
 def test_the_readme_is_short_and_says_what_the_documentation_says() -> None:
     readme = (ROOT / "README.md").read_text()
     # The page is two screens long at most.
