@@ -12,7 +12,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.db import connections, transaction
@@ -125,11 +125,11 @@ class AdminMiddleware:
         if not settings.ADMIN_REQUIRES_MFA or not match or "admin" not in match.app_names or match.url_name == "logout":
             return None
         # Django marks its own pages with the site, and those of a model with the ModelAdmin.
-        site: admin.AdminSite = getattr(getattr(view, "model_admin", view), "admin_site", admin.site)
-        # The admin itself refuses everybody else.
-        if not site.has_permission(request):
-            return None
+        site = getattr(getattr(view, "model_admin", view), "admin_site", None)
         user: Any = request.user
+        # The admin itself refuses everybody else.
+        if not (site.has_permission(request) if site else user.is_active and user.is_staff):
+            return None
         if not is_mfa_enabled(user, FACTORS):
             messages.warning(request, gettext("The admin needs a second factor. Set one up, then open it again."))
             return redirect("mfa_index")
@@ -157,4 +157,5 @@ def tell_of_removal(user: Any) -> bool:
     subject = gettext("Your second factors were removed")
     headers = {"Auto-Submitted": "auto-generated"}
     body = f"{text.format(site=settings.SITE_NAME)}\n\n{settings.SITE_NAME}\n"
-    return hand_over(EmailMessage(f"[{settings.SITE_NAME}] {subject}", body, to=[user.email], headers=headers))
+    subject = f"{settings.ACCOUNT_EMAIL_SUBJECT_PREFIX}{subject}"
+    return hand_over(EmailMessage(subject, body, to=[user.email], headers=headers))
