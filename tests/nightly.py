@@ -112,6 +112,7 @@ NIGHTLY = (
         "platforms/test_gunicorn_machine.py::test_a_second_site_is_set_up_by_its_own_runbook_and_leaves_the_first_alone",
         "platforms/test_gunicorn_machine.py::test_nginx_and_certbot_take_a_long_domain_and_its_alias[42]",
     ),
+    Nightly("projects/test_tailwind.py::test_without_a_network_pages_keep_their_style_sheet_and_it_is_said"),
     # One of several faults, values or ways that meet the same lines of code.
     *(
         Nightly(f"{test}[*", f"{test}[{kept[0]}", kept=kept)
