@@ -280,7 +280,7 @@ def test_the_pages_name_what_has_to_be_set(render: Render, platform: str, ci: st
     # The deploy does not need this token. The template's page says how to get it.
     assert re.findall("`([A-Z_]+)`", where) == ["TEMPLATE_TOKEN"]
     # Some are for a few servers only, and are in a sentence.
-    for_some = re.findall("set the variable `([A-Z_]+)`", section)
+    for_some = re.findall(", set `([A-Z_]+)`:", section)
     assert {*rows, *for_some, "TEMPLATE_TOKEN"} == names_used(project)
 
 
