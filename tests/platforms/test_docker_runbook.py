@@ -18,7 +18,7 @@ from stand_ins.mail_server import mail_server
 from stand_ins.object_storage import object_storage
 from tests.support.containers import Deployment, Engine, Projects
 from tests.support.environments import run
-from tests.support.faults import QUICK
+from tests.support.faults import QUICK, route
 from tests.support.rendering import question_choices
 from tests.support.runbooks import PASTED, Reader, blocks, reverting
 from tests.support.servers import eventually
@@ -46,6 +46,7 @@ class Migration(migrations.Migration):
     operations = [migrations.RunSQL("CREATE TABLE note (id integer)", "DROP TABLE note")]
 """
 
+NEW_PAGE = route("^new/$", "lambda request: HttpResponse('new')")
 ANOTHER_VERSION = "Upgrade PostgreSQL"
 APP_AND_MIGRATION = {"app": "accounts", "keep": "0001_initial"}
 # The page's sections about data, after the site is live.
@@ -256,11 +257,26 @@ def test_what_a_database_in_a_file_asks_for_is_followed_too(reading: Reading) ->
     reader.follow("First deploy")
     old = reading.deployment.container("web")["Image"]
     (reading.project / "apps/accounts/migrations/0002_note.py").write_text(UNDONE)
-    reading.commit("Add a table")
+    # The suite of this release checks a page that the one before does not have.
+    NEW_PAGE(reading.project)
+    reading.release("pyproject.toml", "\npages = []", '\npages = ["/new/"]')
     assert passed(reader.paste("deploy/docker.sh"))
     reader.left = [block for block in reader.left if block.heading in KEEPING]
-    assert "[X] 0002_note" in reader.follow("Undo a migration")
+    assert "[X] 0002_note" in reader.follow("Undo a migration", most=2)
+    said = reader.paste(reader.left.pop(0).text, code=1)
+    assert re.findall("^FAIL  (.+?)(?:  .*)?$", said, re.MULTILINE) == ["further pages are shown"], said
+    assert re.search(f"FAILED: {reading.deployment.name}:[0-9a-f]+ is live, and does not pass", said)
     assert reading.deployment.container("web")["Image"] == old
+    assert {"live", "before"} <= tags(reading.deployment)
+    # An image that does not start is not left live.
+    deployment = reading.deployment
+    deployment.engine.docker("tag", deployment.engine.inspect("caddy:2")[0]["Id"], f"{deployment.name}:broken")
+    said = reader.paste("deploy/docker.sh back broken", code=1)
+    assert "FAILED: the image that was live before serves again" in said
+    assert deployment.container("web")["Image"] == old
+    # The suite is that of the newest build, which the next deploy makes.
+    reading.release("pyproject.toml", '\npages = ["/new/"]', "\npages = []")
+    deployment.compose("build", "--quiet", "smoke")
     come_back(reading)
 
 

@@ -166,9 +166,14 @@ def test_a_deploy_that_breaks_at_any_step_leaves_the_old_release_serving(owner: 
 
 
 def test_going_back_builds_and_migrates_nothing(owner: Owner) -> None:
-    owner.ask("deploy")
-    steps = re.findall(r"^(\d/\d \w+).*: done in", owner.ask("rollback"), re.MULTILINE)
-    assert steps == ["1/2 switch", "2/2 check"]
+    """It says what serves if the suite checks a page that only the newer release has."""
+    owner.commit("Add a page", NEW_PAGE, text("pyproject.toml", "\npages = []", '\npages = ["/new/"]'))
+    owner.deploy()
+    said = owner.ask("rollback", code=1)
+    assert re.findall(r"^(\d/\d \w+).*: (?:done in|failed after)", said, re.MULTILINE) == ["1/2 switch", "2/2 check"]
+    assert re.findall("^FAIL  (.+?)(?:  .*)?$", said, re.MULTILINE) == ["further pages are shown"]
+    assert "is switched on all the same, so do not roll back again" in said
+    assert status_of(owner, "/new/") == "404"
 
 
 def test_two_deploys_at_once_are_one_and_one_that_is_broken_off_changes_nothing(owner: Owner) -> None:

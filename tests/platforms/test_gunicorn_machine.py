@@ -296,6 +296,9 @@ def test_one_variable_sets_the_limit_for_nginx_and_django(machine: Machine, depl
         # The deploy script finds nothing outdated, and its user can read the files that it compares.
         status = f"cd /srv/{SLUG}/repository && uv run --quiet --locked python deploy/machine.py status"
         assert site not in machine.run(status, "deploy", code=None)
+        machine.run(f"echo '# Another one' >>{site}")
+        said = machine.run(status, "deploy", code=None)
+        assert f"{site} is not what the release has: docs/deploy.md, Certificate and nginx" in said
     finally:
         machine.run(f"mv {environment}.before {environment}\n{install}")
     assert machine.run(f"{send} https://{DOMAIN}/accounts/login/").strip() == "403"

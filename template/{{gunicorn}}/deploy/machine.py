@@ -20,7 +20,7 @@ import tomllib
 from collections.abc import Callable
 
 from releases import DeployError, Release
-from service import Site, run, say
+from service import Site, installed_by, run, say
 
 # Environment variables for collectstatic. Building needs no secret, so these are not the site's own.
 # If your settings require more variables, add them with any valid value in pyproject.toml, [tool.smoke.variables].
@@ -87,7 +87,7 @@ def deploy(site: Site) -> None:
     site.releases.prune()
     say(f"\n{release.name} is live and healthy: {site.url}")
     for path in site.outdated(release):
-        say(f"{path} is not what the release has: docs/deploy.md, Install")
+        say(f"{path} is not what the release has: {installed_by(path)}")
 
 
 def build(release: Release) -> None:
@@ -152,8 +152,14 @@ def roll_back(site: Site, name: str | None) -> None:
     target = site.releases.named(name) if name else site.releases.before(site.releases.current())
     if target is None:
         raise DeployError("there is no earlier release that was healthy; nothing was done")
-    step(f"1/2 switch to {target.name}, and restart", lambda: site.restart(target))
-    step("2/2 check the live site", lambda: site.smoke())
+    try:
+        step(f"1/2 switch to {target.name}, and restart", lambda: site.restart(target))
+        step("2/2 check the live site", lambda: site.smoke())
+    except BROKEN as error:
+        raise DeployError(
+            f"{reason(error)}\n{target.name} is switched on all the same, so do not roll back again: "
+            "docs/troubleshooting.md says what to do."
+        ) from None
     target.mark_checked()
     say(f"\n{target.name} is live and healthy: {site.url}")
     say("If a newer release has migrations, they are still applied: docs/deploy.md, Undo a migration.")

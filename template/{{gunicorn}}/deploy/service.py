@@ -133,7 +133,7 @@ class Site:
             for unit in captured
         ]
         return found + [
-            f"{path} is not what the release has: docs/deploy.md, Install" for path in self.outdated(current)
+            f"{path} is not what the release has: {installed_by(path)}" for path in self.outdated(current)
         ]
 
     def outdated(self, release: Release) -> list[Path]:
@@ -155,6 +155,11 @@ class Site:
             for here, there in installed.items()
             if here.exists() and not (there.exists() and comparable(there) == comparable(here))
         ]
+
+
+def installed_by(file: Path) -> str:
+    """Return which section of the runbook installs a file on the machine."""
+    return f"docs/deploy.md, {'Certificate and nginx' if 'nginx' in file.parts else 'Install'}"
 
 
 def comparable(file: Path) -> bytes:
