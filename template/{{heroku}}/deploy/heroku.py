@@ -63,8 +63,7 @@ def deploy(heroku: Heroku, *, force: bool) -> None:
     Raises:
         DeployError: the site does not serve this commit, or is not healthy; the text says which release it serves.
     """
-    if heroku.maintenance:
-        raise DeployError("the app is in maintenance mode and could not be checked: run `heroku maintenance:off` first")
+    refuse_in_maintenance(heroku)
     refuse_without_checks()
     before = heroku.current()
     known = heroku.workers() if before else {}
@@ -138,6 +137,16 @@ def start_workers(heroku: Heroku, known: dict[str, int]) -> None:
         heroku.scale(dict.fromkeys(new, 1))
 
 
+def refuse_in_maintenance(heroku: Heroku) -> None:
+    """Refuse to deploy or roll back in maintenance mode: every check would get 503.
+
+    Raises:
+        DeployError: the app is in maintenance mode.
+    """
+    if heroku.maintenance:
+        raise DeployError("the app is in maintenance mode and could not be checked: run `heroku maintenance:off` first")
+
+
 SMOKE = [sys.executable, "-m", "pytest", "smoke", "--quiet"]
 
 
@@ -185,7 +194,8 @@ def go_back(heroku: Heroku, before: Release | None, failed: Release) -> str:
         return f"Rolled back, {serving(before)}, and {error}: the cause is not this release alone."
     return (
         f"Rolled back: {serving(before)}. If `heroku releases:output v{version}` lists migrations, they are still "
-        f"applied. If v{before['version']} does not work with them: deploy/heroku.py --undo APP MIGRATION"
+        f"applied. If v{before['version']} does not work with them: "
+        "uv run python deploy/heroku.py --undo APP MIGRATION"
     )
 
 
@@ -224,6 +234,7 @@ def roll_back(heroku: Heroku) -> None:
     Raises:
         DeployError: it was not done, or the live site is not healthy.
     """
+    refuse_in_maintenance(heroku)
     earlier, later = earlier_and_later(heroku)
     if earlier["version"] > later["version"]:
         raise DeployError(

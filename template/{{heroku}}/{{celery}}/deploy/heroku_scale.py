@@ -30,7 +30,7 @@ def main() -> int:
     pairs = (re.fullmatch(r"(\w+)=(\d+)", each) for each in sys.argv[1:])
     wanted = {found[1]: int(found[2]) for found in pairs if found}
     if not wanted or len(wanted) != len(sys.argv) - 1:
-        print("FAILED: say which dynos and how many: deploy/heroku_scale.py worker=2", file=sys.stderr)
+        print("FAILED: say which dynos and how many: uv run python deploy/heroku_scale.py worker=2", file=sys.stderr)
         return 1
     try:
         scale(Heroku(os.environ.get("HEROKU_APP")), wanted)
