@@ -257,7 +257,7 @@ def test_what_a_database_in_a_file_asks_for_is_followed_too(reading: Reading) ->
     reader.follow("First deploy")
     old = reading.deployment.container("web")["Image"]
     (reading.project / "apps/accounts/migrations/0002_note.py").write_text(UNDONE)
-    # The suite of this release checks a page that the one before does not have.
+    # The suite of this release checks a page that the previous one does not have.
     NEW_PAGE(reading.project)
     reading.release("pyproject.toml", "\npages = []", '\npages = ["/new/"]')
     assert passed(reader.paste("deploy/docker.sh"))

@@ -232,15 +232,9 @@ def test_every_answer_is_used(render: Render) -> None:
 
 
 def test_no_name_of_the_other_system_is_left_for_an_account_in_europe(render: Render) -> None:
-<<<<<<< HEAD
-    """Except in the pages that both have, and in the command that moves the account's project to the other one."""
-    project = render(platform="pythonanywhere", pythonanywhere_site="eu.pythonanywhere.com", ci="github")
-    common = r"https://(www|help)\.pythonanywhere\.com/(pricing|forums|pages)|pythonanywhere_site=www\.pythonanywhere\.com"
-=======
     """Except in the pages that both have, and in the command for who has an account in the other."""
     project = render(platform="pythonanywhere", pythonanywhere_site="eu.pythonanywhere.com", ci="github")
     common = r"https://(www|help)\.pythonanywhere\.com/(pricing|forums|pages)|--data pythonanywhere_site=\S+"
->>>>>>> fixd
     for path in [project / "docs/deploy.md", project / "docs/environment.md", project / ".env.example"]:
         told = re.sub(common, "", path.read_text())
         assert re.findall(r"(?<!eu\.)\bpythonanywhere(?:-services)?\.com|\bwww\.pythonanywhere", told) == [], path
