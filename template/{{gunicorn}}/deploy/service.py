@@ -132,9 +132,7 @@ class Site:
             f"{unit.name} is the system's own, and runs as the site's user: give the project another slug"
             for unit in captured
         ]
-        return found + [
-            f"{path} is not what the release has: {installed_by(path)}" for path in self.outdated(current)
-        ]
+        return found + [f"{path} is not what the release has: {installed_by(path)}" for path in self.outdated(current)]
 
     def outdated(self, release: Release) -> list[Path]:
         """Return installed files that differ from a release's, except those that only root can read."""
