@@ -22,7 +22,7 @@ UNDO = "release=~/todo-list/current\napp=accounts\nkeep=0001_initial"
 # Blocks that cannot be run here, and why.
 NOT_RUN = {
     "curl --silent https://todolist.eu.pythonanywhere.com/ready/": "for a site that is down; Verify has it too",
-    'make conflicts\ngit add --all && git commit --message "Our account and database"': "only for other accounts",
+    'make conflicts && git add --all && git commit --message "Our account and database"': "only for other accounts",
     "line='LOG_LEVEL=WARNING'": "only a reader knows the variable",
     "repository=https://github.com/you/todo-list.git": "only a reader knows where the repository is",
     (
