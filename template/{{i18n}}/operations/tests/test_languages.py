@@ -145,11 +145,8 @@ def test_what_is_not_marked_is_found(template: str, found: list[str]) -> None:
 def test_the_browsers_language_counts_until_another_is_chosen(client: Client) -> None:
     german = {"accept-language": "de-AT,de;q=0.9,en;q=0.5"}
     first = client.get("/", headers=german)
-    assert (first.text, first.headers["Content-Language"], first.headers["Vary"]) == (
-        "Abmelden",
-        "de",
-        "Accept-Language",
-    )
+    assert (first.text, first.headers["Content-Language"]) == ("Abmelden", "de")
+    assert "Accept-Language" in first.headers["Vary"]
     assert client.get("/", headers={"accept-language": "fr"}).text == "Log out"
     answer = client.post("/language/", {"language": "en", "next": "/?page=2"})
     assert (answer.status_code, answer.headers["Location"]) == (302, "/?page=2")
