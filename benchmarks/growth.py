@@ -189,15 +189,16 @@ def main() -> None:
         scratch.chmod(0o755)
         comparison = Comparison(scratch, database)
         template = template_copy(scratch / "template-of-tasks")
-        parts = {
-            "workers": workers(comparison),
-            "tasks": tasks(template, Environments(scratch / "environments"), database, scratch),
-            "accounts": accounts(comparison.site, database, scratch),
-            "apps": apps(comparison),
+        parts: dict[str, Callable[[], str]] = {
+            "workers": lambda: workers(comparison),
+            "tasks": lambda: tasks(template, Environments(scratch / "environments"), database, scratch),
+            "accounts": lambda: accounts(comparison.site, database, scratch),
+            "apps": lambda: apps(comparison),
         }
-    for name, figures in parts.items():
-        sys.stdout.write(f"{figures}\n")
-        page.write(name, figures)
+        for name, measure in parts.items():
+            figures = measure()
+            sys.stdout.write(f"{figures}\n")
+            page.write(name, figures)
 
 
 if __name__ == "__main__":
