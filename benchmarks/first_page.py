@@ -52,7 +52,7 @@ def one_run(folder: Path, template: Path = ROOT) -> dict[str, float]:
             wait_for_page(f"http://127.0.0.1:{port}/")
             return {"render": rendered - started, "first page": time.perf_counter() - started}
         finally:
-            os.killpg(server.pid, signal.SIGINT)
+            os.killpg(server.pid, signal.SIGTERM)
             server.wait(timeout=10)
 
 

@@ -357,6 +357,14 @@ NIGHTLY = (
         "platforms/test_gunicorn.py::test_deploys_in_a_row_lose_no_request[2]",
     ),
     Nightly(
+        "platforms/test_heroku.py::test_a_release_phase_that_fails_leaves_the_old_release_serving",
+        "platforms/test_heroku.py::test_a_release_that_breaks_the_site_is_taken_back",
+    ),
+    Nightly(
+        "updates/test_updating_pages.py::test_the_page_on_updating_is_followed",
+        "updates/test_update_workflow.py::test_a_newer_release_becomes_one_pull_request[github]",
+    ),
+    Nightly(
         "platforms/test_heroku_tasks.py::*",
         "platforms/test_heroku.py::test_the_runbook_leads_to_a_live_site_and_back",
     ),
