@@ -315,7 +315,7 @@ def copy_elsewhere(reading: Reading) -> None:
     copy, restore = [block.text for block in page if block.heading == "Copies elsewhere"]
     inside = "docker compose exec --no-TTY web"
     here = re.sub(r"ssh HOST 'cd \S+ && (.*?)'", r"\1", copy)
-    reading.reader.paste(f"{inside} touch /uploads/picture\nmkdir elsewhere && cd elsewhere\n{here}")
+    reading.reader.paste(f"{inside} touch /uploads/picture\nmkdir elsewhere && cd elsewhere\n(\n{here}\n)")
     reading.reader.paste(f"{inside} rm /uploads/picture\n{restore}\n{inside} ls /uploads/picture\ncd ..")
     copied = {path.name.split(".")[0] for path in (reading.project / "elsewhere").iterdir()}
     assert {Path(reading.reader.environment["backup"]).name.split(".")[0], "uploads"} <= copied
