@@ -41,10 +41,10 @@ ANALYZE;
 """
 
 
-def took(action: Callable[[], object]) -> float:
-    """Return the seconds that an action took."""
+def took(action: Callable[..., object], *arguments: object, **named: object) -> float:
+    """Return the seconds that a call took."""
     began = time.perf_counter()
-    action()
+    action(*arguments, **named)
     return time.perf_counter() - began
 
 
@@ -58,6 +58,17 @@ def workers(comparison: Comparison) -> str:
             answers = [asked(url + paths["home"]) for _ in range(3)]
             rows.append([str(count), page.spread([each.rate for each in answers]), f"{megabytes(server):.0f}"])
     return page.table(["workers", "home, requests a second", "MB each"], rows)
+
+
+def open_list(admin: Visitor) -> None:
+    """Open the admin's list of accounts.
+
+    Raises:
+        ValueError: it was not shown.
+    """
+    answer = admin.ask("GET", "/admin/accounts/user/")
+    if answer.status != 200:
+        raise ValueError(f"the admin's list is answered {answer.status}")
 
 
 class Accounts:
@@ -90,20 +101,17 @@ class Accounts:
                 email = f"new{time.time_ns()}{number}@example.com"
                 sent = {"email": email, "password1": self.password, "password2": self.password}
                 visitor.ask("GET", "/accounts/signup/")
-                seen["sign-up"].append(took(lambda: visitor.post("/accounts/signup/", **sent)))  # noqa: B023 - called at once
+                seen["sign-up"].append(took(visitor.post, "/accounts/signup/", **sent))
                 admin = Visitor(self.site.port)
-                seen["login"].append(took(lambda: admin.log_in("admin@example.com", self.password)))  # noqa: B023 - called at once
-                answers = []
-                seen["list"].append(took(lambda: answers.append(admin.ask("GET", "/admin/accounts/user/"))))  # noqa: B023 - called at once
-                if answers[0].status != 200:
-                    raise ValueError(f"the admin's list is answered {answers[0].status}")
+                seen["login"].append(took(admin.log_in, "admin@example.com", self.password))
+                seen["list"].append(took(open_list, admin))
         return [statistics.median(values) for values in seen.values()]
 
     def commands(self) -> list[float]:
         """Return the seconds of clean-up, backup and restore."""
-        cleanup, backup = took(lambda: self.site.manage("cleanup")), took(lambda: self.site.manage("backup"))
+        cleanup, backup = took(self.site.manage, "cleanup"), took(self.site.manage, "backup")
         newest = max((self.folder / "backups").iterdir())
-        return [cleanup, backup, took(lambda: self.site.manage("restore", str(newest), "--force"))]
+        return [cleanup, backup, took(self.site.manage, "restore", str(newest), "--force")]
 
 
 def accounts(site: Site, database: PostgreSQL, folder: Path) -> str:
@@ -131,7 +139,7 @@ def tasks(template: Path, environments: Environments, database: PostgreSQL, scra
             site.ask_for(f"for number in range({TASKS}): tasks.write_down.enqueue(number)")
             with site.worker():
                 site.wait_for(1)
-                many = took(lambda: site.wait_for(TASKS))  # noqa: B023 - called at once
+                many = took(site.wait_for, TASKS)
                 time.sleep(3)
                 # Written by the process that asks, since it takes a second to start.
                 asked_at = float(
@@ -154,7 +162,7 @@ def apps(comparison: Comparison) -> str:
                 add_alike(project, number)
         seconds = []
         for _ in range(3):
-            seconds.append(took(lambda: site.manage("check")))
+            seconds.append(took(site.manage, "check"))
             with comparison.started("project") as (server, url):
                 answer = asked(url + "/")
                 memory = megabytes(server)

@@ -116,7 +116,7 @@ def workers(server: Running) -> list[int]:
 def megabytes(server: Running) -> float:
     """Return the memory of one worker in MB: the proportional set size, in which shared pages are divided."""
     sizes = [
-        int(re.search(r"(?m)^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text())[1])  # type: ignore[index]
+        int(re.search(r"(?m)^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text())[1])  # type: ignore[index] # Linux writes this line
         for pid in workers(server)
     ]
     return statistics.mean(sizes) / 1024

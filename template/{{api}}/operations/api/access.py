@@ -36,7 +36,7 @@ class TokenAuth(ninja_security.HttpBearer):
         if found is None:
             raise AuthenticationError
         # The second is where Django keeps it, and the request's line in the log looks for it.
-        request.user = request._cached_user = found.user  # type: ignore[attr-defined]
+        request.user = request._cached_user = found.user  # type: ignore[attr-defined] # as Django's login sets it
         return found.user
 
 

@@ -46,7 +46,7 @@ class TokenAdmin(admin.ModelAdmin):
         """Save a new token. Its text is kept for the page that shows it."""
         made, text = Token.objects.issue(obj.user, obj.name)
         obj.pk, obj.digest, obj.created_at = made.pk, digest(text), made.created_at
-        request.new_token = text  # type: ignore[attr-defined]
+        request.new_token = text  # type: ignore[attr-defined] # for the next page alone
 
     @override
     def response_add(self, request: HttpRequest, obj: Token, post_url_continue: str | None = None) -> HttpResponse:
@@ -55,6 +55,6 @@ class TokenAdmin(admin.ModelAdmin):
             **self.admin_site.each_context(request),
             "title": obj.name,
             "opts": self.opts,
-            "token": request.new_token,  # type: ignore[attr-defined]
+            "token": request.new_token,  # type: ignore[attr-defined] # set above
         }
         return TemplateResponse(request, "operations/new_token.html", context)

@@ -80,7 +80,7 @@ def marked() -> Iterator[tuple[str, str, object]]:
 @pytest.mark.parametrize("language", [code for code, _ in project.LANGUAGES if code.partition("-")[0] != "en"])
 def test_every_marked_text_is_translated(language: str) -> None:
     # Django has no public name for it.
-    catalogue = translation(language)._catalog  # type: ignore[attr-defined]
+    catalogue = translation(language)._catalog  # type: ignore[attr-defined] # Django has no public one
     missing = {f"{name}: {text}" for name, text, key in marked() if key not in catalogue}
     assert not missing, "\n".join(["Texts without a translation.", TO_DO.format(language), *sorted(missing)])
 
