@@ -25,12 +25,12 @@ from tests.support.workflows import Runner, github_workflow, gitlab_job
 
 Render = Callable[..., Path]
 
-UNDO = "undo='accounts 0001_initial'"
+UNDO = "undo='APP 0001_initial'"
 # Blocks of the runbook that cannot be run here.
 EMERGENCY = (
     'heroku releases\nheroku ps\ncurl --silent "$(heroku apps:info --json | jq --raw-output .app.web_url)ready/"'
 )
-APEX = 'heroku domains:add example.com && heroku config:set ALLOWED_HOSTS="$domain,example.com,.herokuapp.com"'
+APEX = 'heroku domains:add example.com && heroku config:set ALLOWED_HOSTS="${domain:?},example.com,.herokuapp.com"'
 NOT_RUN = {
     EMERGENCY: "for a site that is down, which the test looks at by itself",
     APEX: "only a reader knows the domain",
@@ -78,7 +78,7 @@ def test_the_runbook_leads_to_a_live_site_and_back(developer: Developer, tmp_pat
     # The previous release cannot add an account to a table with this column.
     developer.commit("Add a nickname", migration(NEW_MIGRATION), NICKNAME)
     assert "live and healthy" in developer.deploy()
-    reader.paste(UNDO)
+    reader.paste(UNDO.replace("APP", "accounts"))
     assert "Unapplying accounts.0002_next... OK" in reader.follow("Undo a migration")
     assert_smoke(developer, code=0)
 
