@@ -100,7 +100,11 @@ NICKNAME = text(
     "    nickname = models.CharField(max_length=50, default='')\n    USERNAME_FIELD",
 )
 ERRORS: dict[str, tuple[str, list[Change], str]] = {
-    "lock": ("uv sync", [text("pyproject.toml", '"environs>=', '"idna>=3",\n    "environs>=')], "needs to be updated"),
+    "lock": (
+        "uv sync",
+        [text("pyproject.toml", '"dj-database-url>=', '"idna>=3",\n    "dj-database-url>=')],
+        "needs to be updated",
+    ),
     "lint": ("make style", [added("config/urls.py", "\nimport os\n")], "F401"),
     "format": ("make style", [added("config/urls.py", "\nx  =  1\n")], "1 file would be reformatted"),
     "page": ("make style", [added("templates/base.html", "<p>\n")], "templates/base.html"),

@@ -12,8 +12,9 @@ from tests.support.rendering import render
 # Parses the URLs in its arguments, and prints the settings or the error message of each.
 READ = """
 import json, sys
-from environs import EnvError
 from operations.environment.databases import database
+from operations.environment.variables import EnvError
+
 def read(url):
     try:
         return database(url)

@@ -33,7 +33,7 @@ def planted(ci: str) -> dict[str, tuple[str, Change]]:
         return name, lambda project: (project / name).write_text((project / name).read_text() + lines)
 
     return {
-        "lock": ("pyproject.toml", text("pyproject.toml", '"environs>=', '"idna>=3",\n    "environs>=')),
+        "lock": ("pyproject.toml", text("pyproject.toml", '"dj-database-url>=', '"idna>=3",\n    "dj-database-url>=')),
         "conflicts": ended("README.md", "<<<<<<< before updating\n"),
         "ruff-check": ended("config/urls.py", "\nimport os\n"),
         "ruff-format": ended("config/urls.py", "\nx  =  1\n"),

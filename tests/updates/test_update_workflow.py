@@ -90,7 +90,7 @@ def machine(following: Path, tmp_path: Path) -> dict[str, str]:
 def test_a_newer_release_becomes_one_pull_request(
     machine: dict[str, str], following: Path, tmp_path: Path, ci: str
 ) -> None:
-    text("pyproject.toml.jinja", "environs>=15.2,<16", "environs>=15.2,<17")(following / "template")
+    text("pyproject.toml.jinja", "whitenoise[brotli]>=6.12,<7", "whitenoise[brotli]>=6.12,<8")(following / "template")
     release(following, FOLLOWING)
     project = Hosted(tmp_path, machine, ci, AGAIN)
     code, said = project.runs()

@@ -68,7 +68,7 @@ def test_versions_that_a_bot_raised_and_ranges_that_a_release_raised_do_not_meet
     commit(project, "Raise versions")
     # A range that is raised, one that is lowered, and a new package.
     template = following / "template"
-    text("pyproject.toml.jinja", "environs>=15.2,<16", "environs>=15.2,<17")(template)
+    text("pyproject.toml.jinja", "whitenoise[brotli]>=6.12,<7", "whitenoise[brotli]>=6.12,<8")(template)
     text("pyproject.toml.jinja", "gunicorn>=27.0.1,<28", "gunicorn>=27,<28")(template)
     text("pyproject.toml.jinja", '"dj-database-url', '"six>=1.16,<2",\n    "dj-database-url')(template)
     release(following, FOLLOWING)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import environs
 from dotenv.parser import Binding, parse_stream
 
 from operations.environment import parsers
+from operations.environment.variables import NOT_SET, Variables
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
@@ -172,7 +172,7 @@ def refuse(title: str, problems: Iterable[str]) -> None:
     raise SystemExit(REFUSED)
 
 
-class Environment(environs.Env):
+class Environment(Variables):
     """The process's environment, in which an empty variable counts as one that is not set.
 
     A variable `NAME` can also be given as a file whose path is in `NAME_FILE`. Problems are
@@ -181,22 +181,24 @@ class Environment(environs.Env):
     """
 
     def __init__(self) -> None:
-        super().__init__(eager=False)
+        super().__init__()
         for name in parsers.__all__:
             self.add_parser(name, getattr(parsers, name))
+        self.add_parser("bool", parsers.flag)
 
-    def _get_value(self, env_key: str, default: Any) -> Any:
-        value = os.environ.get(env_key, "")
-        path = os.environ.get(f"{env_key}_FILE", "")
+    def value(self, name: str, default: Any) -> Any:
+        """Return the text of a variable or of the file that it names, or the default."""
+        value = os.environ.get(name, "")
+        path = os.environ.get(f"{name}_FILE", "")
         if path and value:
-            self._errors[env_key].append(f"given twice. Unset it or {env_key}_FILE")
+            self.problem(**{name: f"given twice. Unset it or {name}_FILE"})
         elif path:
             try:
                 value = decoded(Path(path).read_bytes()).rstrip("\r\n")
             except (OSError, NotTextError) as error:
                 # Do not repeat the path: it may be the secret itself, by mistake.
                 reason = error.strerror if isinstance(error, OSError) else f"line {error.line}: {error}"
-                self._errors[env_key].append(f"{env_key}_FILE names a file that cannot be read ({reason})")
+                self.problem(**{name: f"{name}_FILE names a file that cannot be read ({reason})"})
         return value if value.strip() else default
 
     def not_empty(self, *names: str) -> None:
@@ -205,11 +207,6 @@ class Environment(environs.Env):
             if name in os.environ and not os.environ[name].strip():
                 self.problem(**{name: "empty. gunicorn cannot start on it: give it a value, or remove it"})
 
-    def problem(self, **reasons: str) -> None:
-        """Refuse variables whose values are valid alone, but not with others: `problem(LOG_FILE="…")`."""
-        for name, reason in reasons.items():
-            self._errors[name].append(reason)
-
     def seal(self) -> None:
         """Stop reading variables, and end the process if one was missing or malformed.
 
@@ -217,12 +214,10 @@ class Environment(environs.Env):
             SystemExit: with code 3, after one line per variable on standard error.
         """
         problems = []
-        for name, messages in self._errors.items():
+        for name, (problem, *_) in self.problems.items():
             # Report only a variable's first problem. A second one is its consequence.
-            problem = messages[0].removeprefix("Environment variable ")
-            if problem == "not set.":
-                problem += f" {parsers.EXAMPLES[name]}"
-            problems.append(f"{name}: {problem}")
+            example = parsers.EXAMPLES.get(name, "") if problem == NOT_SET else ""
+            problems.append(f"{name}: {problem} {example}".rstrip())
         if problems and SETTINGS in from_dotenv and is_developers() and Path(sys.argv[0]).name == "manage.py":
             problems.append(
                 f"The settings are {os.environ[SETTINGS]}, from .env. For development's, type:"
@@ -230,7 +225,7 @@ class Environment(environs.Env):
             )
         if problems:
             refuse(
-                f"Not starting: {len(self._errors)} problem(s) in the environment. docs/environment.md lists every variable.",
+                f"Not starting: {len(self.problems)} problem(s) in the environment. docs/environment.md lists every variable.",
                 problems,
             )
         super().seal()

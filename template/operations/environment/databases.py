@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
-from environs import EnvError
+
+from operations.environment.variables import EnvError
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 EXAMPLES = "Examples: postgresql://user:password@host:5432/name or sqlite:////absolute/path/db.sqlite3"

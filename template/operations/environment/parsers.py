@@ -14,10 +14,10 @@ from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from environs import EnvError
 
 from operations.environment import databases
 from operations.environment.databases import database, is_cut_short
+from operations.environment.variables import EnvError
 
 __all__ = [
     "address",

@@ -15,10 +15,10 @@ from django.contrib.staticfiles import storage
 from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.servers.basehttp import get_internal_wsgi_application
-from environs import EnvError
 
 from operations import environment
 from operations.environment import databases, parsers
+from operations.environment.variables import EnvError
 from operations.mail import NO_MAIL_SERVER
 
 Production = Callable[..., SimpleNamespace]
@@ -391,7 +391,7 @@ def test_folders_side_by_side_are_fine(production: Production, tmp_path: Path) -
 def test_the_cache_and_the_broker_have_a_redis_database_each(broker: str | None, same: bool) -> None:
     env = environment.Environment()
     environment.keep_redis_apart(env, cache="redis://user:s3cret@localhost:6379/0", broker=broker)
-    assert bool(env._errors) is same
+    assert bool(env.problems) is same
 
 
 @pytest.mark.parametrize(
@@ -408,7 +408,7 @@ def test_commands_go_past_a_pooler(direct: dict[str, Any] | None, reason: str) -
     env = environment.Environment()
     pages = {"ENGINE": "postgresql", "DISABLE_SERVER_SIDE_CURSORS": True}
     environment.check_direct(env, pages=pages, direct=direct)
-    said = "".join(env._errors.get("DATABASE_DIRECT_URL", []))
+    said = "".join(env.problems.get("DATABASE_DIRECT_URL", []))
     assert reason in said
     assert bool(said) == bool(reason)
 

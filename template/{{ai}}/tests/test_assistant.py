@@ -11,12 +11,12 @@ from typing import Any, cast, override
 import pytest
 from django.test import Client
 from django.urls import reverse
-from environs import EnvError
 from pytest_django import Settings
 
 from apps.assistant import environment as assistant
 from apps.assistant import provider
 from apps.assistant.forms import LONGEST_PROMPT
+from operations.environment.variables import EnvError
 
 pytestmark = pytest.mark.usefixtures("as_shipped")
 

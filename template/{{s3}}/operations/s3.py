@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
-from environs import EnvError
 
 from operations.environment import Environment
 from operations.environment.parsers import EXAMPLES
+from operations.environment.variables import EnvError
 
 TOGETHER = (
     "A bucket (S3_BUCKET, BACKUP_BUCKET), S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY belong together: set all, or none"

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import sentry_sdk
-from environs import EnvError
 from sentry_sdk.integrations.logging import ignore_logger
 from sentry_sdk.types import Event, Hint
 from sentry_sdk.utils import BadDsn, Dsn
 
 from operations.environment import Environment
+from operations.environment.variables import EnvError
 from operations.logs import current_id, masked
 
 BASE_DIR = Path(__file__).resolve().parents[1]

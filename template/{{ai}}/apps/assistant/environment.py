@@ -4,10 +4,9 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from environs import EnvError
-
 from operations.environment import Environment
 from operations.environment.parsers import EXAMPLES
+from operations.environment.variables import EnvError
 
 EXAMPLES["AI_MODEL"] = "AI_API_KEY needs it: the name of a model, as the provider calls it"
 MODES = ("stub", "message")

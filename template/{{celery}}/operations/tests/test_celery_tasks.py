@@ -17,10 +17,10 @@ from celery.worker import state
 from django.core.management import call_command
 from django.tasks import TaskResultStatus, task
 from django.utils import timezone
-from environs import EnvError
 from kombu import Connection
 from pytest_django import Settings
 
+from operations.environment.variables import EnvError
 from operations.logs import current_id
 from operations.workers import celery_backend
 from operations.workers.broker import broker, encryption, transport_options

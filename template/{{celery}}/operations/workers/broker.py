@@ -5,10 +5,9 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
-from environs import EnvError
-
 from operations.environment.databases import is_cut_short
 from operations.environment.parsers import EXAMPLES
+from operations.environment.variables import EnvError
 
 EXAMPLE = "Examples: redis://localhost:6379/0 or amqp://user:password@host:5672/site"
 EXAMPLES["CELERY_BROKER_URL"] = EXAMPLE

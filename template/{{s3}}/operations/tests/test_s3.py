@@ -10,10 +10,10 @@ from django.core.files.storage import Storage
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils.module_loading import import_string
-from environs import EnvError
 from pytest_django import Settings
 
 from operations import s3
+from operations.environment.variables import EnvError
 
 Production = Callable[..., SimpleNamespace]
 

@@ -7,9 +7,9 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from environs import EnvError
 
 from operations import sentry
+from operations.environment.variables import EnvError
 from operations.logs import current_id
 
 Production = Callable[..., SimpleNamespace]
