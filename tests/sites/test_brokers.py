@@ -128,6 +128,8 @@ def test_beat_keeps_two_connections_to_the_broker(site: WorkingSite) -> None:
             return beat.output().count("Sending due task Clean up") > 3
 
         assert eventually(has_started_three_jobs), beat.output()
+        # A SIGTERM can be lost while beat sends a task (seen once in some 500 times); services that run it end it then by SIGKILL.
+        beat.stop(signal.SIGKILL)
         assert 1 <= max(counted) <= 2
 
 
