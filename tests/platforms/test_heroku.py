@@ -64,10 +64,8 @@ def test_the_runbook_leads_to_a_live_site_and_back(developer: Developer, tmp_pat
     developer.run(f"git init --quiet --bare {origin} && git remote add origin {origin}")
     developer.run("git push --quiet --set-upstream origin main")
     developer.commit("Break the home page", BROKEN_HOME)
-    (by_hand,) = (
-        block.text for block in blocks(page.with_name("troubleshooting.md")) if block.heading == "Deploy by hand"
-    )
-    developer.run(by_hand)
+    problems = {block.heading: block.text for block in blocks(page.with_name("troubleshooting.md"))}
+    developer.run(problems["Deploy by hand"])
     assert_smoke(developer, code=1)
     assert '"status": "ready"' in developer.run(EMERGENCY)
     (good,) = re.findall(r"\(commit (\w+)\) is live and healthy", reader.follow("Roll back"))
@@ -91,6 +89,7 @@ def test_the_runbook_leads_to_a_live_site_and_back(developer: Developer, tmp_pat
                 reader.paste(NEWEST_BACKUP)
             reader.follow(reader.left[0].heading)
     developer.run(f"domain=www.example.com\n{APEX}")
+    developer.run(problems["Upgrade PostgreSQL"])
     assert box.recipients == ["you@example.com"]
     assert [addon.upgraded_to for addon in app.addons if addon.resource] == [["18"]]
     assert not app.maintenance
