@@ -34,6 +34,7 @@ NOT_RUN = {
     "createsuperuser": "it asks for an address and a password; the tests of compose make an account without asking",
     "keep=0001_initial": "the app is the reader's own; the test sets these variables",
     "backup=": "the name has the time of the backup; the test sets this variable",
+    "domain=": "the domain is the reader's own; the test sets this variable",
     "email_url=": "the mail server is the reader's own; the test sets these variables to its own",
 }
 
@@ -44,6 +45,14 @@ from django.db import migrations
 class Migration(migrations.Migration):
     dependencies = [("accounts", "0001_initial")]
     operations = [migrations.RunSQL("CREATE TABLE note (id integer)", "DROP TABLE note")]
+"""
+
+POOLER = """
+FROM debian:trixie-slim
+RUN apt-get update --quiet=2 \\
+ && DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends pgbouncer >/dev/null
+USER postgres
+CMD ["/usr/sbin/pgbouncer", "/etc/pgbouncer/pgbouncer.ini"]
 """
 
 NEW_PAGE = route("^new/$", "lambda request: HttpResponse('new')")
@@ -174,7 +183,7 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading, tmp_path: Path) 
     drill(reading)
 
     # Roll back, roll forward, and undo a migration. The release has another name for the site, too.
-    (other,) = [each for each in blocks(reading.project / "docs/troubleshooting.md") if "redir" in each.text]
+    (other,) = [each for each in blocks(reading.project / "docs/server.md") if "redir" in each.text]
     with (reading.project / "deploy/Caddyfile").open("a") as file:
         file.write(other.text.replace("todo-list.example.com", "localhost"))
     old = deployment.container("web")["Image"]
@@ -296,6 +305,7 @@ def come_back(reading: Reading) -> None:
     assert not copy.exists()
     assert "accounts: 1" in reading.manage("shell", "--command", COUNT)
     if any(block.heading == "Email" for block in reader.left):
+        move_to_another_domain(reading)
         write_an_email(reading)
         assert "0 uploads would be deleted" in reader.follow("Scheduled jobs")
     # Visitors are told to come back, and then everything is stopped and started.
@@ -309,9 +319,22 @@ def come_back(reading: Reading) -> None:
     assert "accounts: 1" in reading.manage("shell", "--command", COUNT)
 
 
+def move_to_another_domain(reading: Reading) -> None:
+    """Follow *Custom domain and HTTPS* with a domain that Caddy signs itself, and move back."""
+    (move,) = [block for block in reading.reader.left if block.heading == "Custom domain and HTTPS"]
+    # On this machine alone the domain has no other DNS.
+    override = reading.project / "compose.override.yaml"
+    override.write_text('services: {smoke: {extra_hosts: ["site.localhost:127.0.0.1"]}}\n')
+    for domain in ("site.localhost", "localhost"):
+        assert passed(reading.reader.paste(f"domain={domain}\n{move.text}"))
+        assert f"DOMAIN={domain}\n" in (reading.project / ".env").read_text()
+    override.unlink()
+    reading.reader.left.remove(move)
+
+
 def copy_elsewhere(reading: Reading) -> None:
     """Copy backups and uploads as from another machine, and restore an upload."""
-    page = blocks(reading.project / "docs/troubleshooting.md")
+    page = blocks(reading.project / "docs/server.md")
     copy, restore = [block.text for block in page if block.heading == "Copies elsewhere"]
     inside = "docker compose exec --no-TTY web"
     here = re.sub(r"ssh HOST 'cd \S+ && (.*?)'", r"\1", copy)
@@ -390,6 +413,47 @@ def test_another_major_version_of_postgresql_takes_the_data_along(projects: Proj
         assert deployment.get("/ready/").status_code == 200
 
 
+def test_a_pooler_is_added_as_the_page_says_and_the_password_changes_behind_it(
+    projects: Projects, tmp_path: Path
+) -> None:
+    with projects.copied(tmp_path) as deployment:
+        deployment.up()
+        (tmp_path / "state").mkdir()
+        reading = Reading(deployment, tmp_path / "state")
+        # Debian's program, where the page names a public image.
+        image = f"{deployment.name}:pooler"
+        (tmp_path / "pooler").mkdir()
+        (tmp_path / "pooler/Dockerfile").write_text(POOLER)
+        deployment.engine.docker("build", "--quiet", "--tag", image, tmp_path / "pooler")
+        pages = [blocks(reading.project / f"docs/{name}.md") for name in ("operations", "troubleshooting")]
+        pooler, changed = [
+            [block.text for block in page if where in (block.heading, block.section) and block.language == PASTED]
+            for page, where in zip(pages, ("Behind a pooler", "The database's password"), strict=True)
+        ]
+        said = ""
+        for text in pooler:
+            said = reading.reader.paste(text.replace("edoburu/pgbouncer", image))
+        assert passed(said)
+
+        def visitors_of_the_database() -> set[str]:
+            """Return the services with connections to the database."""
+            asked = "SELECT DISTINCT host(client_addr) FROM pg_stat_activity WHERE client_addr IS NOT NULL"
+            addresses = set(deployment.sql(asked).split())
+            services = ("web", "schedule", "pooler")
+            networks = {name: deployment.container(name)["NetworkSettings"]["Networks"].values() for name in services}
+            return {name for name in services if {each["IPAddress"] for each in networks[name]} & addresses}
+
+        assert visitors_of_the_database() == {"pooler"}
+        leaked = (reading.project / "secrets/database_password").read_text()
+        reading.reader.paste("".join(changed))
+        assert deployment.get("/ready/").status_code == 200
+        assert visitors_of_the_database() == {"pooler"}
+        files = [reading.project / ".env", *(reading.project / "secrets").iterdir()]
+        assert not [file.name for file in files if leaked in file.read_text()]
+        # The commands have the new one too.
+        reading.reader.paste("docker compose run --rm migrate && docker compose run --rm backup")
+
+
 @pytest.mark.parametrize("database", question_choices("database"))
 def test_backups_are_whole_or_not_there(projects: Projects, tmp_path: Path, database: str) -> None:
     with projects.copied(tmp_path, database) as deployment:
@@ -462,15 +526,15 @@ def test_backups_are_whole_or_not_there(projects: Projects, tmp_path: Path, data
 @pytest.mark.parametrize("database", question_choices("database"))
 def test_a_backup_goes_into_the_bucket_and_comes_back(projects: Projects, tmp_path: Path, database: str) -> None:
     with projects.copied(tmp_path, database, extras=("s3",)) as deployment:
-        page = (deployment.project / "docs/deploy.md").read_text()
-        (send,) = re.findall("^With `BACKUP_BUCKET` set, `(.*?)`", page, re.MULTILINE)
+        page = (deployment.project / "docs/server.md").read_text()
+        sends = re.findall("`(docker compose run --rm (?:send|backup))`", page.partition("`BACKUP_BUCKET`")[2])
         deployment.up()
         with object_storage(tmp_path, deployment.way_out()) as storage:
             told = dict(storage.variables)
             (deployment.project / "secrets/s3_secret_access_key").write_text(told.pop("S3_SECRET_ACCESS_KEY"))
             (deployment.project / ".env").write_text("".join(f"{name}={value}\n" for name, value in told.items()))
             deployment.up()
-            for line in dict.fromkeys(["docker compose run --rm backup", send]):
+            for line in dict.fromkeys(["docker compose run --rm backup", sends[0]]):
                 deployment.engine.run(*line.split(), folder=deployment.project, variables=deployment.variables)
             (name,) = storage.names("backups")
             assert f"/backups/{name}" in deployment.compose("run", "--rm", "--no-TTY", "backup", "--list")

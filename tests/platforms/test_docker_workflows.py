@@ -181,7 +181,7 @@ def test_github_deploys_what_is_pushed_and_goes_back(repository: Path, remote: R
     assert {path.name for path in remote.server.project.iterdir()} == needed
     shutil.copytree(repository / ".git", remote.server.project / ".git")
     run(["git", "reset", "--quiet", "--hard"], remote.server.project)
-    (leave,) = [each for each in blocks(repository / "docs/troubleshooting.md") if each.heading == "When CI takes over"]
+    (leave,) = [each for each in blocks(repository / "docs/server.md") if each.heading == "When CI takes over"]
     run(["bash", "-euc", re.sub(r"/srv/\S+", ".", leave.text)], remote.server.project)
     assert {path.name for path in remote.server.project.iterdir()} == needed
     kept = names(remote)

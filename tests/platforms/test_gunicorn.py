@@ -297,7 +297,7 @@ def test_the_runbook_leads_to_a_live_site_and_back(render: Render, machines: Mac
 
 def copy_elsewhere(owner: Owner) -> None:
     """Copy backups and uploads as from another machine, restore an upload, and save a backup without deleting another."""
-    page = blocks(owner.project / "docs/troubleshooting.md")
+    page = blocks(owner.project / "docs/server.md")
     copy, restore = [block.text for block in page if block.heading == "Copies elsewhere"]
     picture, backups = f"/var/lib/{SLUG}/media/picture", f"/var/lib/{SLUG}/backups"
     here = re.sub("ssh HOST '(.*?)'", r"\1", copy)

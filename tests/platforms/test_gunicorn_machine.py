@@ -15,7 +15,7 @@ from tests.support.limits import MEGABYTE
 from tests.support.owners import DOMAIN, NAMES, SLUG, Owner
 from tests.support.readers import assert_read_as_told, told
 from tests.support.repositories import repository
-from tests.support.runbooks import blocks
+from tests.support.runbooks import PASTED, blocks
 from tests.support.servers import HANGS, eventually
 from tests.support.slow_visitors import FORM, slow_visitors, status_of_announced
 from tests.support.smoke import CHECKS
@@ -450,6 +450,20 @@ def test_a_second_site_is_set_up_by_its_own_runbook_and_leaves_the_first_alone(
     owner.deploy()
     machine.run(f"systemctl stop {SLUG}-web.socket {SLUG}-web")
     assert asked(machine, f"https://{domain}/ready/") == "200"
+
+
+def test_a_pooler_is_added_as_the_page_says(owner: Owner) -> None:
+    page = blocks(owner.project / "docs/operations.md")
+    install, use = [block for block in page if block.heading == "Behind a pooler" and block.language == PASTED]
+    owner.machine.run("apt-get update --quiet=2")
+    owner.paste(install)
+    assert '"status": "ready"' in owner.paste(use)
+    # The machine's own PostgreSQL, which the site reached through its socket, is asked over TCP by the pooler alone.
+    asked = "SELECT DISTINCT coalesce(host(client_addr), 'socket') FROM pg_stat_activity WHERE datname = 'todo_list'"
+    assert owner.machine.run(f'cd / && runuser --user postgres -- psql --tuples-only --command="{asked}"').split() == [
+        "127.0.0.1"
+    ]
+    assert "is live and healthy" in owner.deploy()
 
 
 def test_static_files_of_the_release_before_stay_for_pages_that_are_loaded(owner: Owner) -> None:

@@ -263,7 +263,7 @@ def test_a_machine_for_staging_takes_commits_of_the_branch_that_its_clone_names(
     asked = {"SSH_ORIGINAL_COMMAND": f"deploy {tried}", "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
     with pytest.raises(AssertionError, match="not a commit of the main branch"):
         run(["deploy/forced-command"], clone, env={**os.environ, **asked})
-    (command,) = re.findall(r"(git remote set-head \S+ \S+)", (project / "docs/troubleshooting.md").read_text())
+    (command,) = re.findall(r"(git remote set-head \S+ \S+)", (project / "docs/server.md").read_text())
     run(command.split(), clone)
     assert run(["deploy/forced-command"], clone, env={**os.environ, **asked}) == "deployed\n"
     assert run(["git", "rev-parse", "HEAD"], clone).strip() == tried
