@@ -79,6 +79,7 @@ style-sheet: $(UV) ## Compile the style sheet with which projects with Tailwind 
 benchmark: $(UV) ## Measure copies, sites and their growth, and write docs/benchmarks.md (ten minutes, on an idle machine)
 	@$(UV) run --quiet python -m benchmarks.copying
 	@$(UV) run --quiet python -m benchmarks.first_page
+	@$(UV) run --quiet python -m benchmarks.commands
 	@$(UV) run --quiet python -m benchmarks.request_line
 	@$(UV) run --quiet python -m benchmarks.sites
 	@$(UV) run --quiet python -m benchmarks.growth

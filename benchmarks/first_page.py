@@ -23,6 +23,23 @@ RUNS = 5
 PATIENCE = 60.0
 # Variables that this process has and a user's shell has not.
 FOREIGN = ("VIRTUAL_ENV", "UV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+ANSWERS = ["--data", "project_name=Todo List", "--data", "platform=docker"]
+
+
+def of_a_user() -> dict[str, str]:
+    """Return the variables of a user's shell, which finds uv and is in no virtual environment."""
+    env = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    uv = Path(os.environ.get("UV") or shutil.which("uv") or "uv")
+    return env | {"PATH": f"{uv.parent}{os.pathsep}{env['PATH']}"}
+
+
+def copy(folder: Path, template: Path = ROOT) -> None:
+    """Render `template` into `folder` by Copier's program."""
+    subprocess.run(
+        [Path(sys.prefix, "bin/copier"), "copy", "--quiet", "--defaults", "--vcs-ref=HEAD", *ANSWERS, template, folder],
+        env={**of_a_user(), "PYTHONWARNINGS": "ignore"},
+        check=True,
+    )
 
 
 def one_run(folder: Path, template: Path = ROOT) -> dict[str, float]:
@@ -31,22 +48,13 @@ def one_run(folder: Path, template: Path = ROOT) -> dict[str, float]:
     Raises:
         TimeoutError: no page came within PATIENCE seconds.
     """
-    env = {name: value for name, value in os.environ.items() if name not in FOREIGN}
-    uv = Path(os.environ.get("UV") or shutil.which("uv") or "uv")
-    env["PATH"] = f"{uv.parent}{os.pathsep}{env['PATH']}"
-    answers = ["--data", "project_name=Todo List", "--data", "platform=docker"]
-    copier = Path(sys.prefix, "bin", "copier")
     started = time.perf_counter()
-    subprocess.run(
-        [copier, "copy", "--quiet", "--defaults", "--vcs-ref=HEAD", *answers, template, folder],
-        env={**env, "PYTHONWARNINGS": "ignore"},
-        check=True,
-    )
+    copy(folder, template)
     rendered = time.perf_counter()
     port = free_port()
     with (folder / "make-dev.log").open("wb") as log:
         server = subprocess.Popen(
-            ["make", "dev", f"PORT={port}"], cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True
+            ["make", "dev", f"PORT={port}"], cwd=folder, env=of_a_user(), stdout=log, stderr=log, start_new_session=True
         )
         try:
             wait_for_page(f"http://127.0.0.1:{port}/")

@@ -34,7 +34,7 @@ REACH: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("template/smoke/*",), ("rendering", "projects", "sites/test_smoke*.py", "platforms/test_start_commands.py")),
     (
         ("template/docs/*", "template/README*"),
-        ("rendering", "updates/test_updating_pages.py", "sites/test_operations.py"),
+        ("rendering", "repository/test_figures.py", "updates/test_updating_pages.py", "sites/test_operations.py"),
     ),
     (("template/*",), ("rendering", "projects", "sites", "platforms/test_start_commands.py")),
     (("copier.yml", "questions/*"), ("rendering", "questions", "projects", "updates")),

@@ -1,4 +1,4 @@
-"""docs/scaling.md is followed on a swarm of one machine, and no visitor notices a good or a bad release."""
+"""docs/swarm.md is followed on a swarm of one machine, and no visitor notices a good or a bad release."""
 
 import contextlib
 import json
@@ -44,7 +44,7 @@ class Stack:
         self.engine, self.project, self.slug = engine, project, slug
         self.url = f"https://localhost:{variables['HTTPS_PORT']}"
         (project.parent / "state").mkdir()
-        self.reader = Reader(project / "docs/scaling.md", project.parent / "state", {**engine.environment, **variables})
+        self.reader = Reader(project / "docs/swarm.md", project.parent / "state", {**engine.environment, **variables})
 
     def containers(self, service: str) -> list[dict[str, Any]]:
         """Return the engine's data on a service's running containers."""
@@ -144,7 +144,7 @@ def test_the_stack_file_has_no_variable_that_a_swarm_cannot_fill_in(render: Rend
 
 def test_no_visitor_notices_a_release(stack: Stack) -> None:
     reader = stack.reader
-    others = [block.text for block in blocks(stack.project / "docs/scaling.md") if block.language != "bash"]
+    others = [block.text for block in blocks(stack.project / "docs/swarm.md") if block.language != "bash"]
     assert others == NOT_RUN
     reader.follow("On several machines")
     push = reader.left[0].text

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import copying, page
+from benchmarks import commands, copying, page
 from benchmarks.first_page import one_run
 from benchmarks.request_line import measured
 from benchmarks.sites import Answer
@@ -33,10 +33,23 @@ def test_the_benchmark_of_copies_compares_all_three_in_one_run(tmp_path: Path) -
     assert rendered - {path.name for path in (tmp_path / "plain/template").rglob("*")} == {".copier-answers.yml"}
 
 
+def test_the_benchmark_of_an_owners_commands_runs_them_all(tmp_path: Path) -> None:
+    """The goals are for an idle machine."""
+    template = template_copy(tmp_path / "template")
+    seen = commands.Owner(tmp_path / "work", template).round(0)
+    assert seen.keys() == commands.WANTED.keys()
+
+
+def test_a_goal_that_is_missed_is_told() -> None:
+    said = commands.report({"`make lint`": [(6, 7), (7, 9), (6, 7.5)], "`make test`": [(20, 19), (20, 21), (19, 20)]})
+    assert "| `make lint` | 6.0 (6.0 to 7.0) | 7.5 (7.0 to 9.0) | 8 | met |" in said
+    assert "| `make test` | 20.0 (19.0 to 20.0) | 20.0 (19.0 to 21.0) | 8 | **missed** |" in said
+
+
 def test_figures_have_a_place_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = Path(shutil.copy(page.PAGE, tmp_path))
     monkeypatch.setattr(page, "PAGE", copy)
-    for name in ("copying", "first page", "sites", "workers", "accounts", "tasks", "apps"):
+    for name in ("copying", "first page", "commands", "sites", "workers", "accounts", "tasks", "apps"):
         page.write(name, f"figures of {name}")
         assert f"figures of {name}\n" in copy.read_text()
     with pytest.raises(ValueError, match="has 0 places for another, not one"):

@@ -1,4 +1,4 @@
-"""The commands in docs/operations.md give the described results for real log lines and a real site."""
+"""The commands in docs/operations.md and docs/scaling.md give the described results for real log lines and a real site."""
 
 import json
 import re
@@ -21,10 +21,11 @@ OF_A_REQUEST = {"method", "path", "status_code", "duration_ms", "user_id"}
 
 
 def block(project: Path, heading: str, word: str) -> str:
-    """Return the bash block under a heading of the page that contains a word, with commands that run on this machine."""
+    """Return the bash block under a heading of the pages that contains a word, with commands that run on this machine."""
     (found,) = [
         on_this_machine(each, project)
-        for each in blocks(project / "docs/operations.md")
+        for page in ("operations.md", "scaling.md")
+        for each in blocks(project / "docs" / page)
         if (each.heading, each.language) == (heading, "bash") and word in each.text
     ]
     return found
@@ -112,7 +113,8 @@ def test_each_platform_has_its_page(render: Render, platform: str) -> None:
     for database in question_choices("database"):
         if (platform, database) == ("heroku", "sqlite"):
             continue
-        text = (render(platform=platform, database=database) / "docs/operations.md").read_text()
+        project = render(platform=platform, database=database)
+        text = "".join((project / "docs" / page).read_text() for page in ("operations.md", "scaling.md"))
         assert ("## Change a large table" in text) == (database == "postgresql")
         assert re.search(r"^\| CPU \| over 80 %", text, re.MULTILINE)
         for bound in ("within 5 seconds", "three failures in a row", "over 500 ms", "over 1 %"):

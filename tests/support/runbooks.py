@@ -72,7 +72,7 @@ def management_command(project: Path) -> str:
 
 def management_blocks(project: Path) -> list[str]:
     """Return the blocks with management commands in the pages beside the runbook, in order."""
-    pages = [project / "docs" / name for name in ("operations.md", "large-tables.md")]
+    pages = [project / "docs" / name for name in ("operations.md", "scaling.md", "large-tables.md")]
     found = [each for page in pages if page.exists() for each in blocks(page)]
     return [each.text for each in found if each.language == PASTED and "manage.py" in each.text]
 

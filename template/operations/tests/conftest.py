@@ -23,9 +23,8 @@ from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import include, path
-from pytest_django import Settings
 
 from operations.logs import JsonLines
 
@@ -83,19 +82,35 @@ def error(status: int) -> Callable[..., HttpResponse]:
 handler400, handler404, handler429, handler500 = error(400), error(404), error(429), error(500)
 
 
+def shipped() -> dict[str, Any]:
+    """Return settings for English, a meaningless site name, and only the template's middleware."""
+    middleware = [each for each in settings.MIDDLEWARE if each in SHIPPED or each.startswith("operations.")]
+    return {"LANGUAGE_CODE": "en", "SITE_NAME": "Site", "MIDDLEWARE": middleware}
+
+
 @pytest.fixture
-def as_shipped(settings: Settings) -> None:
-    """Use English, a meaningless site name, and only the template's middleware."""
-    settings.LANGUAGE_CODE = "en"
-    settings.SITE_NAME = "Site"
-    settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if each in SHIPPED or each.startswith("operations.")]
+def as_shipped() -> Iterator[None]:
+    """Use these settings."""
+    with override_settings(**shipped()):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def pages() -> Iterator[None]:
+    """Serve these pages, whatever else the site has. Not for each test, since the URLs would be read again."""
+    with override_settings(ROOT_URLCONF=__name__, **shipped()):
+        yield
 
 
 @pytest.fixture(autouse=True)
-def pages(settings: Settings, client: Client, as_shipped: None) -> None:  # noqa: ARG001 - whatever else the site has
-    """Serve these pages, and return errors as responses."""
-    settings.ROOT_URLCONF = __name__
-    client.raise_request_exception = False
+def not_counted(no_cover: None) -> None:  # noqa: ARG001 - pytest-cov's
+    """Leave coverage out of these tests: it makes them slower, and counts only the code of your own apps."""
+
+
+@pytest.fixture
+def client() -> Client:
+    """Return a browser that gets errors as responses."""
+    return Client(raise_request_exception=False)
 
 
 @pytest.fixture(autouse=True)

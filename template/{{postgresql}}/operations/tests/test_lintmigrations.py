@@ -15,6 +15,7 @@ from django.contrib.postgres.operations import (
 from django.core.management import CommandError, call_command
 from django.db import connection, migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
@@ -225,6 +226,16 @@ def test_without_squawk_it_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     with pytest.raises(CommandError, match="squawk, which reads the SQL, is not installed"):
         call_command("lintmigrations")
+
+
+@pytest.mark.django_db
+def test_a_migration_that_is_missing_is_found_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = {"auth": [migrations.Migration("9999_next", "auth")]}
+    monkeypatch.setattr(MigrationAutodetector, "changes", lambda *_, **__: missing)
+    monkeypatch.setattr(lintmigrations, "own_migrations", lambda _: [])
+    call_command("lintmigrations")
+    with pytest.raises(SystemExit):
+        call_command("lintmigrations", "--missing")
 
 
 def test_this_projects_own_migrations_are_read() -> None:

@@ -12,6 +12,7 @@ from typing import Any, override
 
 from django.apps import apps
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from operations.migration_sql import POSTGRESQL, MigrationSQL, own_migrations
@@ -71,7 +72,7 @@ class Command(BaseCommand):
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the option that accepts the findings in new apps."""
+        """Add the option that accepts the findings in new apps, and the one that looks for missing migrations too."""
         parser.add_argument(
             "--not-deployed",
             nargs="+",
@@ -79,13 +80,21 @@ class Command(BaseCommand):
             metavar="APP",
             help="These apps are not deployed anywhere yet: note that in each of their migrations with a finding.",
         )
+        parser.add_argument(
+            "--missing",
+            action="store_true",
+            help="Check first that no migration is missing, as `makemigrations --check --dry-run` does.",
+        )
 
-    def handle(self, *_: Any, not_deployed: list[str], **__: Any) -> None:
+    def handle(self, *_: Any, not_deployed: list[str], missing: bool, **__: Any) -> None:
         """Check all migrations, and list the findings.
 
         Raises:
             CommandError: there are findings, or a name of an app or a migration is wrong.
+            SystemExit: a migration is missing.
         """
+        if missing:
+            call_command("makemigrations", check_changes=True, dry_run=True, skip_checks=False)
         try:
             suspects = [migration for migration in own_migrations(live()) if not migration.safety_assured]
         except LookupError as error:
