@@ -181,7 +181,7 @@ print("toolbar" in repr((settings.INSTALLED_APPS, settings.MIDDLEWARE)), "djDebu
 
 
 def test_the_debug_toolbar_is_in_development_alone_and_gone_without_its_package(
-    render: Render, environments: Environments, tmp_path: Path
+    render: Render, environments: Environments
 ) -> None:
     project = render(ci="none")
     bin_folder = environments.install(project)
