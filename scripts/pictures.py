@@ -160,7 +160,9 @@ def site_picture(folder: Path, template: Path) -> None:
     """Serve a project in development, and take screenshots of its login page: light, dark, and on a phone."""
     project = render(template, folder / "site")
     env = project_environment(
-        Environments(folder).install(project), DJANGO_SETTINGS_MODULE="config.settings.development"
+        Environments(folder).install(project),
+        DJANGO_SETTINGS_MODULE="config.settings.development",
+        DEBUG_TOOLBAR="false",
     )
     port = free_port()
     command = ["python", "manage.py", "runserver", "--migrate", "--noreload", f"127.0.0.1:{port}"]

@@ -72,7 +72,7 @@ def main() -> None:
             take(tour.staff(), tour)
         port = free_port()
         command = ["python", "manage.py", "runserver", "--noreload", "--migrate", f"127.0.0.1:{port}"]
-        env = project_environment(site.bin, PYTHONUNBUFFERED="1", DATABASE_URL="")
+        env = project_environment(site.bin, PYTHONUNBUFFERED="1", DATABASE_URL="", DEBUG_TOOLBAR="false")
         with running(command, project, env, FOLDER / "development.log") as server:
             server.wait_until_it_answers(f"http://127.0.0.1:{port}/health/")
             tour = Tour(browser.new_context(viewport=LIGHT).new_page(), f"http://127.0.0.1:{port}")

@@ -13,7 +13,7 @@ is kept. A file counts as unused only if all of these are true:
 
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
@@ -35,6 +35,8 @@ log = logging.getLogger("cleanup")
 SLACK = timedelta(minutes=10)
 # How long results of finished tasks are kept.
 RESULTS_KEPT = timedelta(days=7)
+# What else is deleted: its name for the log, and the function that deletes it. An app adds its own in `ready`.
+OTHERS: dict[str, Callable[[], object]] = {}
 
 # The characters that Django leaves in the name of an upload, and the suffix that it adds to a name that is taken.
 NAME = re.compile(r"[-\w.]+")
@@ -62,13 +64,19 @@ def not_done() -> None:
 
 
 def clean_up() -> None:
-    """Delete expired sessions, and results of tasks that are over. Uploads stay, and so does what rows of the project protect."""
+    """Delete expired sessions, results of tasks that are over, and what OTHERS has.
+
+    Uploads stay, and so does what rows of the project protect.
+    """
     with staying("sessions"):
         call_command("clearsessions")
     backend = task_backends["default"]
     if hasattr(backend, "forget"):
         with staying("results of tasks"):
             backend.forget(RESULTS_KEPT)
+    for what, forget in OTHERS.items():
+        with staying(what):
+            forget()
     log.info("expired sessions and results of old tasks are deleted")
 
 

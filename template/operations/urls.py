@@ -1,6 +1,7 @@
-"""Route uploads and the smoke suite's task check. A middleware answers the probes, /health/ and /ready/."""
+"""Route uploads, the smoke suite's task check, and in development the debug toolbar. A middleware answers the probes, /health/ and /ready/."""
 
-from django.urls import path
+from django.apps import apps
+from django.urls import include, path
 
 from operations.tasks import TaskAnswerView
 from operations.uploads import uploaded
@@ -9,3 +10,5 @@ urlpatterns = [
     path("media/<path:path>", uploaded, name="uploaded"),
     path("tasks/answer/", TaskAnswerView.as_view(), name="task_answer"),
 ]
+if apps.is_installed("debug_toolbar"):
+    urlpatterns.append(path("__debug__/", include("debug_toolbar.urls")))

@@ -369,6 +369,8 @@ def test_the_development_site_serves_what_is_changed(projects: Projects, tmp_pat
 
             assert eventually(lambda: "Todo List" in page()), deployment.compose("logs", variables=variables)
             assert (deployment.project / "staticfiles").is_dir()
+            # The browser is on this machine, which the container sees as its network's gateway.
+            assert "djDebug" in page()
             # The server checks for changes once a second, and must have checked once.
             time.sleep(2.5)
             settings = deployment.project / "config/settings/site.py"

@@ -164,3 +164,34 @@ def test_the_home_page_says_what_to_do_before_the_first_migrate(render: Render, 
     assert "createsuperuser" in page
     assert "make app NAME=todo" in page
     assert "make seed" in page
+
+
+# Prints what the settings for development have of the debug toolbar.
+TOOLBAR = """
+import sys
+if "without-its-package" in sys.argv:
+    sys.modules["debug_toolbar"] = None
+import django
+django.setup()
+from django.conf import settings
+from django.test import Client
+page = Client(headers={"Host": "localhost"}).get("/accounts/login/").text
+print("toolbar" in repr((settings.INSTALLED_APPS, settings.MIDDLEWARE)), "djDebug" in page, "/__debug__/" in page)
+"""
+
+
+def test_the_debug_toolbar_is_in_development_alone_and_gone_without_its_package(
+    render: Render, environments: Environments
+) -> None:
+    project = render(ci="none")
+    bin_folder = environments.install(project)
+
+    def toolbar(*arguments: str, settings: str = "development", **variables: str) -> str:
+        env = project_environment(bin_folder, DJANGO_SETTINGS_MODULE=f"config.settings.{settings}", **variables)
+        return run(["python", "-c", TOOLBAR, *arguments], project, env=env).splitlines()[-1]
+
+    assert toolbar() == "True True True"
+    absent = "False False False"
+    assert toolbar(DEBUG_TOOLBAR="false") == absent
+    assert toolbar("without-its-package") == absent
+    assert toolbar(settings="test") == absent

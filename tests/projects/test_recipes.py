@@ -22,7 +22,7 @@ BROWSE = """
 from django.test import Client
 print(Client(headers={"host": "localhost"}).get("%s").text)
 """
-SEEN_IN_DEVELOPMENT = {"Debug toolbar": ("/", "djDebug"), "htmx": ("/clock/", "django_htmx/htmx")}
+SEEN_IN_DEVELOPMENT = {"htmx": ("/clock/", "django_htmx/htmx")}
 
 # Settings with which allauth asks an emulated GitHub, and visitors who log in there.
 AT_GITHUB = """

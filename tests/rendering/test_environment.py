@@ -26,7 +26,7 @@ READ_BY_OTHERS = {
 # Variables of the image, of development, of compose.yaml alone, and those that need a disk that all machines share.
 NOT_ON_A_SWARM = {
     *("DJANGO_SETTINGS_MODULE", "RUN_MIGRATIONS", "SENTRY_RELEASE", "TASKS_IN_WORKER", "TEST_DATABASE_URL"),
-    *("DEVELOPMENT_HOSTS", "GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN"),
+    *("DEBUG_TOOLBAR", "DEVELOPMENT_HOSTS", "GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN"),
     *(
         "COMPOSE_PROFILES",
         "DEV_USER",

@@ -1,4 +1,4 @@
-"""`make dev` prints what the Content-Security-Policy blocks, with the settings line that allows it."""
+"""`make dev` prints what the Content-Security-Policy blocks, with the settings line that allows it. The debug toolbar works under it."""
 
 import re
 import threading
@@ -187,3 +187,27 @@ def test_what_is_blocked_is_printed_with_the_line_that_allows_it(
         style = "getComputedStyle(document.querySelector('#styled'))"
         assert page.evaluate(f"[{style}.display, {style}.color]") == ["flex", "rgb(1, 2, 3)"]
         assert refused == []
+
+
+def test_the_debug_toolbar_shows_a_pages_queries_and_nothing_of_it_is_blocked(
+    project: Path, environments: Environments, page: Page, tmp_path: Path
+) -> None:
+    env = project_environment(environments.install(project), PYTHONUNBUFFERED="1")
+    url = f"http://127.0.0.1:{free_port()}"
+    wrong: list[str] = []
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    command = ["python", "manage.py", "runserver", "--migrate", url.removeprefix("http://")]
+    with running(command, project, env, tmp_path / "log") as server:
+        server.wait_until_it_answers(f"{url}/health/")
+        page.goto(f"{url}/accounts/password/reset/")
+        page.fill("input[type=email]", "ann@example.com")
+        page.click("main button")
+        # Collapsed at first, so that pages look as they do in production.
+        page.click("#djShowToolBarButton")
+        for panel in ("SQLPanel", "TemplatesPanel", "HeadersPanel", "CachePanel", "HistoryPanel"):
+            page.click(f"#djDebugPanelList a.{panel}")
+            page.wait_for_selector(f"#{panel} .djdt-scroll")
+            page.locator(f"#{panel} .djdt-loader").wait_for(state="detached")
+        assert "blocks" not in server.output()
+        assert wrong == []

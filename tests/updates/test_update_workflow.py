@@ -37,7 +37,7 @@ class Hosted:
         asked: a file with the arguments of `gh`, or with the push options.
     """
 
-    def __init__(self, folder: Path, machine: dict[str, str], ci: str, version: str) -> None:
+    def __init__(self, folder: Path, machine: dict[str, str], ci: str, version: str, extras: str = "[]") -> None:
         self.folder, self.ci = folder, ci
         self.asked = folder / "asked"
         (folder / "bin").mkdir()
@@ -51,7 +51,7 @@ class Hosted:
             "GIT_TERMINAL_PROMPT": "0",
         }
         self.clone, self.origin = folder / "clone", folder / "origin.git"
-        data = [f"--data={name}={answer}" for name, answer in {**ANSWERS, "ci": ci}.items()]
+        data = [f"--data={name}={answer}" for name, answer in {**ANSWERS, "ci": ci, "extras": extras}.items()]
         command = [uvx(), "copier", "copy", "--quiet", "--defaults", f"--vcs-ref={tag(version)}", *data, ADDRESS]
         run([*command, str(self.clone)], folder, env=machine)
         repository(self.clone)
@@ -91,14 +91,19 @@ def test_a_newer_release_becomes_one_pull_request(
     machine: dict[str, str], following: Path, tmp_path: Path, ci: str
 ) -> None:
     text("pyproject.toml.jinja", "whitenoise[brotli]>=6.12,<7", "whitenoise[brotli]>=6.12,<8")(following / "template")
+    text("templates/account/login.html", "<h1>", '<h1 class="mt-[37px]">')(following / "template")
     release(following, FOLLOWING)
-    project = Hosted(tmp_path, machine, ci, AGAIN)
+    project = Hosted(tmp_path, machine, ci, AGAIN, extras="[tailwind]")
     code, said = project.runs()
     assert code == 0, said
     branch = f"template-{tag(FOLLOWING)}"
     assert project.branches() == ["main", branch]
     changed = run(["git", "diff", "--name-only", "main", branch], project.origin).split()
-    assert changed == [".copier-answers.yml", "pyproject.toml", "uv.lock"]
+    compiled, page = "assets/compiled/site.css", "templates/account/login.html"
+    # The project had no lock of npm's yet.
+    assert changed == [".copier-answers.yml", compiled, "assets/package-lock.json", "pyproject.toml", page, "uv.lock"]
+    # The style sheet has the new page's class: `make check-css` of the pull request's tests passes.
+    assert r".mt-\[37px\] {" in run(["git", "show", f"{branch}:{compiled}"], project.origin)
     asked = project.asked.read_text()
     if ci == "github":
         assert asked.startswith(f"GH_TOKEN={TOKEN} pr create --head {branch} --title Update from the template to v")

@@ -259,7 +259,7 @@ def test_expired_sessions_are_deleted() -> None:
 def test_rows_that_protect_sessions_do_not_end_the_clean_up(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    forgotten = []
+    forgotten: list[object] = []
     backend = SimpleNamespace(forget=forgotten.append)
 
     def refuse(_: str) -> None:
@@ -267,9 +267,12 @@ def test_rows_that_protect_sessions_do_not_end_the_clean_up(
 
     monkeypatch.setattr(cleanup, "call_command", refuse)
     monkeypatch.setattr(cleanup, "task_backends", {"default": backend})
+    others = {"visits": lambda: refuse(""), "orders": lambda: forgotten.append("orders")}
+    monkeypatch.setattr(cleanup, "OTHERS", others)
     cleanup.clean_up()
     assert "old sessions stay: Visit.session points at them" in caplog.text
-    assert forgotten == [cleanup.RESULTS_KEPT]
+    assert "old visits stay: Visit.session points at them" in caplog.text
+    assert forgotten == [cleanup.RESULTS_KEPT, "orders"]
 
 
 @pytest.mark.django_db

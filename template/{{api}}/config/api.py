@@ -41,7 +41,7 @@ class TokenDetails(ModelSchema):
         """Only what is named here is shown."""
 
         model = Token
-        fields = ("id", "name", "created_at", "last_used_at")
+        fields = ("id", "name", "created_at", "last_used_at", "expires_at")
 
 
 @api.get("me", response=Account)

@@ -16,7 +16,7 @@ from ninja.errors import AuthenticationError
 from ninja.pagination import LimitOffsetPagination
 from ninja.throttling import SimpleRateThrottle
 
-from operations.api.models import Token
+from operations.api.models import ExpiredError, Token
 from operations.requests import client_address
 
 View = Callable[..., HttpResponse]
@@ -30,9 +30,12 @@ class TokenAuth(ninja_security.HttpBearer):
         """Return the token's account, which is then `request.user`.
 
         Raises:
-            AuthenticationError: there is no such token. No other way of authentication is tried.
+            AuthenticationError: there is no such token, or it has expired. No other way of authentication is tried.
         """
-        found = Token.objects.used(token)
+        try:
+            found = Token.objects.used(token)
+        except ExpiredError as error:
+            raise AuthenticationError(message=str(error)) from error
         if found is None:
             raise AuthenticationError
         # The second is where Django keeps it, and the request's line in the log looks for it.

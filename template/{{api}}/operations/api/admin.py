@@ -3,6 +3,7 @@
 from typing import Any, override
 
 from allauth.account.decorators import reauthentication_required
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.db.models import ForeignKey, QuerySet
@@ -11,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.decorators import method_decorator
 
-from operations.api.models import Token, digest
+from operations.api.models import Token, digest, expiry
 
 
 @admin.register(Token)
@@ -19,9 +20,9 @@ from operations.api.models import Token, digest
 class TokenAdmin(admin.ModelAdmin):
     """The tokens of all accounts. Nothing of one can be changed."""
 
-    list_display = ("name", "user", "created_at", "last_used_at")
+    list_display = ("name", "user", "created_at", "last_used_at", "expires_at")
     search_fields = ("name", "user__email")
-    fields = ("user", "name")
+    fields = ("user", "name", "expires_at")
 
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet:
@@ -31,6 +32,11 @@ class TokenAdmin(admin.ModelAdmin):
     @override
     def has_change_permission(self, request: HttpRequest, obj: Token | None = None) -> bool:
         return False
+
+    @override
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Propose the usual end."""
+        return {"expires_at": expiry(settings.API_TOKEN_DAYS), **super().get_changeform_initial_data(request)}
 
     @override
     def formfield_for_foreignkey(self, db_field: ForeignKey, request: HttpRequest, **kwargs: Any) -> ModelChoiceField:
@@ -44,7 +50,7 @@ class TokenAdmin(admin.ModelAdmin):
     @override
     def save_model(self, request: HttpRequest, obj: Token, form: ModelForm, change: bool) -> None:
         """Save a new token. Its text is kept for the page that shows it."""
-        made, text = Token.objects.issue(obj.user, obj.name)
+        made, text = Token.objects.issue(obj.user, obj.name, obj.expires_at)
         obj.pk, obj.digest, obj.created_at = made.pk, digest(text), made.created_at
         request.new_token = text  # type: ignore[attr-defined] # for the next page alone
 

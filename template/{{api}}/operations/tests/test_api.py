@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
@@ -21,7 +21,8 @@ from ninja.pagination import paginate
 from pytest_django import Settings
 
 from operations.api import access, models
-from operations.api.models import Token
+from operations.api.models import Token, expiry
+from operations.cleanup import clean_up
 
 pytestmark = pytest.mark.django_db
 
@@ -137,6 +138,42 @@ def test_a_token_ends_with_its_row_or_its_account(client: Client, member: Any, t
     Token.objects.issue(member, "Another")
     member.delete()
     assert not Token.objects.exists()
+
+
+def test_a_token_expires_after_a_year_and_its_program_is_told_since_when(
+    client: Client, member: Any, token: str
+) -> None:
+    made = Token.objects.get()
+    assert made.expires_at is not None
+    assert made.expires_at - made.created_at > timedelta(days=364)
+    assert client.get("/api/who", **bearer(token)).status_code == 200
+    Token.objects.update(expires_at=datetime(2026, 11, 29, tzinfo=UTC))
+    # Not even by a session, as with any refused token.
+    client.force_login(member)
+    refused = client.get("/api/who", **bearer(token))
+    assert (refused.status_code, refused.json()) == (401, {"detail": "This token expired on 2026-11-29."})
+    assert refused.headers["WWW-Authenticate"] == "Bearer"
+    # It is never told to whom the account was taken from.
+    member.is_active = False
+    member.save()
+    assert client.get("/api/who", **bearer(token)).json() == {"detail": "Unauthorized"}
+
+
+def test_a_token_without_an_end_is_valid_as_long_as_its_row(client: Client, member: Any, settings: Settings) -> None:
+    settings.API_TOKEN_DAYS = 0
+    for token in (Token.objects.issue(member, "By the setting")[1], Token.objects.issue(member, "One", None)[1]):
+        assert client.get("/api/who", **bearer(token)).status_code == 200
+    assert not Token.objects.exclude(expires_at=None).exists()
+
+
+def test_the_clean_up_deletes_tokens_that_expired_long_ago(member: Any) -> None:
+    now = timezone.now()
+    for name, age in (("old", models.EXPIRED_KEPT + timedelta(hours=1)), ("recent", timedelta(days=1))):
+        Token.objects.issue(member, name, now - age)
+    Token.objects.issue(member, "valid")
+    Token.objects.issue(member, "without an end", None)
+    clean_up()
+    assert {token.name for token in Token.objects.all()} == {"recent", "valid", "without an end"}
 
 
 def test_the_last_use_is_stored_now_and_then(client: Client, token: str, django_assert_num_queries: Any) -> None:
@@ -267,12 +304,27 @@ def test_a_token_is_made_listed_and_revoked_by_a_command(client: Client, member:
     assert "Nightly import" in listed
     assert token not in listed
     assert command("list", "other@example.com") == ""
+    assert "  expires 2" in listed
     command("revoke", listed.split()[0])
     assert client.get("/api/who", **bearer(token)).status_code == 401
     for wrong in (("add", "nobody@example.com", "x"), ("add", member.email, " "), ("revoke", "7")):
         with pytest.raises(CommandError):
             command(*wrong)
     assert not Token.objects.exists()
+
+
+def test_a_command_says_how_long_a_token_is_valid(member: Any) -> None:
+    command("add", member.email, "A month", "--days=30")
+    command("add", member.email, "Ever", "--days=0")
+    Token.objects.issue(member, "Over", datetime(2026, 11, 29, tzinfo=UTC))
+    over, ever, month = command("list").splitlines()
+    assert "expired 2026-11-29" in over
+    assert "never expires" in ever
+    assert f"expires {Token.objects.get(name='A month').expires_at:%Y-%m-%d}" in month
+    assert Token.objects.filter(expires_at__range=(expiry(29), expiry(31))).exists()
+    for wrong in ("--days=-1", "--days=9999999", "--days=soon"):
+        with pytest.raises(CommandError):
+            command("add", member.email, "Wrong", wrong)
 
 
 def admin_request(user: Any) -> Any:
@@ -296,12 +348,15 @@ def token_admin() -> Any:
 def test_the_admin_makes_a_token_and_shows_it_once(member: Any) -> None:
     member.is_superuser = True
     model_admin, request = token_admin(), admin_request(member)
-    form = model_admin.get_form(request)({"user": member.pk, "name": "Nightly import"})
+    proposed = model_admin.get_changeform_initial_data(request)["expires_at"]
+    chosen = {"expires_at_0": f"{proposed:%Y-%m-%d}", "expires_at_1": "12:00"}
+    form = model_admin.get_form(request)({"user": member.pk, "name": "Nightly import", **chosen})
     assert form.is_valid(), form.errors
     made = form.save(commit=False)
     model_admin.save_model(request, made, form, change=False)
     shown = request.new_token
     assert Token.objects.get() == made == Token.objects.used(shown)
+    assert Token.objects.get().expires_at == form.cleaned_data["expires_at"]
     assert model_admin.response_add(request, made).context_data["token"] == shown
     assert not model_admin.has_change_permission(request, made)
 
