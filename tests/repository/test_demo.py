@@ -59,9 +59,9 @@ def test_a_new_clone_needs_no_compiler_and_says_at_once_what_it_does(clone: Path
     for program in Path("/usr/bin").iterdir():
         if not COMPILERS.search(program.name):
             (programs / program.name).symlink_to(program)
-    # The interpreter that pyenv or uv installed, and not a script that starts it.
+    # The interpreter of these tests itself, and not a script that starts it.
     (programs / "python3").unlink(missing_ok=True)
-    (programs / "python3").symlink_to(Path(sys.base_prefix, "bin/python3"))
+    (programs / "python3").symlink_to(Path(sys.base_prefix, "bin/python3.13"))
     env = demo(DEST=str(tmp_path / "todo"), UV_CACHE_DIR=str(tmp_path / "cache"), CC="false", CXX="false")
     env = {**env, "PATH": str(programs), "UV": ""}
     with running(["make", "demo"], clone, env, tmp_path / "log") as server:
