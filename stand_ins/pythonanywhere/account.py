@@ -73,7 +73,9 @@ class Account:
         self.bin = self.home / ".local/bin"
         for each in (self.bin, self.www, self.scratch):
             each.mkdir(parents=True)
-        self.provide("python3.13", Path(sys.base_prefix, "bin", "python3.13"))
+        # Not a link, behind which a virtual environment would not find the standard library of a Python that was moved.
+        (self.bin / "python3.13").write_text(f'#!/bin/sh\nexec {sys.base_prefix}/bin/python3.13 "$@"\n')
+        (self.bin / "python3.13").chmod(0o755)
         self.provide("pa", Path(sys.prefix, "bin", "pa"))
         for program in ("pg_dump", "pg_restore", "psql"):
             self.provide(program, programs() / program)

@@ -100,9 +100,9 @@ class Laptop:
             command=shlex.join(account.command([])),
         )
         self.program("ssh", script)
-        for name, program in (("uv", uv()), ("python3.13", f"{sys.base_prefix}/bin/python3.13")):
-            with contextlib.suppress(FileExistsError):
-                (bin_folder / name).symlink_to(program)
+        with contextlib.suppress(FileExistsError):
+            (bin_folder / "uv").symlink_to(uv())
+        self.program("python3.13", f'#!/bin/sh\nexec {sys.base_prefix}/bin/python3.13 "$@"\n')
         clean = clean_environment(**variables)
         return {**clean, "HOME": str(self.home), "PATH": f"{bin_folder}:/usr/bin:/bin"}
 
