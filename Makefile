@@ -5,8 +5,8 @@
 
 # The machine's uv, or one that is installed into .tools.
 export UV := $(shell command -v uv || echo $(CURDIR)/.tools/bin/uv)
-# The Python of scripts/quick-python, if it is there.
-export PATH := $(CURDIR)/.tools/python/bin:$(PATH)
+# The Pythons of scripts/debians-python, if they are there.
+export PATH := /var/lib/copier-django/bin:$(PATH)
 # If this is set, each new Python process compiles its packages again.
 unexport PYTHONDONTWRITEBYTECODE
 

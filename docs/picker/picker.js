@@ -97,11 +97,13 @@ const show = async () => {
 };
 
 const update = async () => {
-  // Heroku keeps no files, and Copier refuses a database that is one.
-  const heroku = chosen().platform === "heroku";
-  const [sqlite] = boxes("database").filter((box) => box.value === "sqlite");
-  if (heroku && sqlite.checked) boxes("database")[0].checked = true;
-  sqlite.disabled = heroku;
+  // What Copier refuses: Heroku keeps no files, such as a database, and PythonAnywhere has no Python 3.14.
+  for (const [platform, question, value] of [["heroku", "database", "sqlite"], ["pythonanywhere", "python_version", "3.14"]]) {
+    const refused = chosen().platform === platform;
+    const [box] = boxes(question).filter((each) => each.value === value);
+    if (refused && box.checked) boxes(question)[0].checked = true;
+    box.disabled = refused;
+  }
   const answers = chosen();
   picker.querySelector(".command").textContent = command(answers);
   const files = tree(await load("files"), answers);

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.environments import clean_environment, uv
-from tests.support.rendering import ROOT
 
 # The buildpack's own uv, whatever the project's is.
 UV_VERSION = "0.12.5"
 SYNC = ["uv", "sync", "--locked", "--no-default-groups"]
-QUICK = ROOT / ".tools/python/bin"
+# Where scripts/debians-python installs.
+DEBIANS = Path("/var/lib/copier-django/bin")
 # What of an install nobody's app needs.
 LEFT_OUT = {"share", "lib/python{}/test", "lib/python{}/idlelib", "lib/python{}/site-packages"}
 
@@ -64,8 +64,8 @@ def install(kept: Path, tree: Path, version: str) -> Iterator[Path]:
 def base(version: str, folder: Path) -> Path:
     """Return this machine's install of a version of Python."""
     find = [uv(), "python", "find", "--system", version]
-    # Not the one of scripts/quick-python: in Debian's, packages are in other folders than in the buildpack's.
-    others = os.pathsep.join(each for each in os.environ["PATH"].split(os.pathsep) if Path(each) != QUICK)
+    # Debian's has packages in other folders than the buildpack's.
+    others = os.pathsep.join(each for each in os.environ["PATH"].split(os.pathsep) if Path(each) != DEBIANS)
     env = {**clean_environment(), "PATH": others}
     found = subprocess.run(find, cwd=folder, env=env, stdout=subprocess.PIPE, text=True, check=True)
     code = "import sys; print(sys.base_prefix)"

@@ -203,10 +203,18 @@ def test_a_choice_that_is_not_offered_is_refused_with_those_that_are(
     assert not any(tmp_path.iterdir())
 
 
-def test_sqlite_on_heroku_is_refused_with_the_reason(render: Render, tmp_path: Path) -> None:
-    reason = "Heroku keeps no files: use postgresql"
-    with pytest.raises(ValueError, match=f"Invalid choice for 'database': {reason}"):
-        render(platform="heroku", database="sqlite")
+@pytest.mark.parametrize(
+    ("platform", "question", "answer", "reason"),
+    [
+        ("heroku", "database", "sqlite", "Heroku keeps no files: use postgresql"),
+        ("pythonanywhere", "python_version", "3.14", "PythonAnywhere has no 3.14 yet: use 3.13"),
+    ],
+)
+def test_what_a_platform_cannot_do_is_refused_with_the_reason(
+    render: Render, tmp_path: Path, platform: str, question: str, answer: str, reason: str
+) -> None:
+    with pytest.raises(ValueError, match=f"Invalid choice for '{question}': {reason}"):
+        render(**{"platform": platform, question: answer})
     assert not any(tmp_path.iterdir())
 
 

@@ -88,7 +88,7 @@ def test_all_that_is_missing_is_named_at_once(bare: Bare) -> None:
     assert code == 1
     (line,) = said.splitlines()
     assert line == (
-        "This machine lacks: uv, Python 3.12 and 3.13, Chromium, jq, PgBouncer, gettext, systemd, the heroku program, actionlint, Java, "
+        "This machine lacks: uv, Python 3.12 to 3.14, Chromium, jq, PgBouncer, gettext, systemd, the heroku program, actionlint, Java, "
         "the Nu checker, Lighthouse, a Docker engine with the images that projects start from. To add it: sudo scripts/install-machine"
     )
 

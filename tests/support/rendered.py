@@ -13,6 +13,8 @@ import yaml
 # Stricter rules for the template's own code, in addition to a project's rules for its owner's code.
 HOUSE_RULES = (
     "--extend-select=A,ARG,B,BLE,C4,DJ,DTZ,E,F,I,LOG,N,PERF,PIE,PT,PTH,RET,RUF,S,SIM,T20,UP,W",
+    # The template's code runs on each Python that projects may choose.
+    "--target-version=py312",
     # The formatter decides the length of lines, and Django's classes have many lists as class attributes.
     "--ignore=E501,RUF012,S101",
     "--extend-per-file-ignores="

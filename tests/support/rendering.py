@@ -122,12 +122,22 @@ Answers = dict[str, Any]
 
 Decision = tuple[str, Any]
 
+# Decisions that Copier refuses together.
+REFUSED: list[set[Decision]] = [
+    {("platform", "heroku"), ("database", "sqlite")},
+    {("platform", "pythonanywhere"), ("python_version", "3.14")},
+]
+
 
 def number_of_combinations() -> int:
     """Return the number of combinations of answers that are accepted."""
     numbers = [len(question_choices(name)) if name != "extras" else 2 ** len(question_choices(name)) for name in CHOSEN]
-    # The first two are the platform and the database, and Heroku refuses SQLite.
-    return (numbers[0] * numbers[1] - 1) * prod(numbers[2:])
+    all_of_them = prod(numbers)
+    platform, database, python_version = (
+        len(question_choices(name)) for name in ("platform", "database", "python_version")
+    )
+    # Heroku refuses SQLite, and PythonAnywhere Python 3.14.
+    return all_of_them - all_of_them // (platform * database) - all_of_them // (platform * python_version)
 
 
 def decisions(answers: Answers) -> list[Decision]:
@@ -146,7 +156,7 @@ def possible_decisions() -> list[list[Decision]]:
 
 def refused(chosen: Iterable[Decision]) -> bool:
     """Return True if Copier refuses these decisions together."""
-    return {("platform", "heroku"), ("database", "sqlite")} <= set(chosen)
+    return any(together <= set(chosen) for together in REFUSED)
 
 
 def possible_sets(size: int) -> list[frozenset[Decision]]:

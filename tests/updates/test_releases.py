@@ -110,7 +110,7 @@ def test_the_changelog_says_what_to_do_about_the_files_that_moved() -> None:
 def test_what_vanishes_is_found(following: Path) -> None:
     questions = (following / "copier.yml").read_text()
     questions = questions.replace("value: gitlab\n", "value: gitlab-ci\n").replace("\ndomain:\n", "\nhost:\n")
-    (following / "copier.yml").write_text(questions.replace('    - "3.12"\n', ""))
+    (following / "copier.yml").write_text(questions.replace('    "3.12":\n      value: "3.12"\n', ""))
     run(["git", "mv", "template/Procfile.dev.jinja", "template/Procfile.development"], following)
     # A file that becomes a Jinja template is still the same file.
     run(["git", "mv", "template/manage.py", "template/manage.py.jinja"], following)

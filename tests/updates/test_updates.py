@@ -58,6 +58,17 @@ def test_an_update_brings_what_is_new_and_keeps_what_was_edited(
     assert set(differences(project, edit(fresh(**answers), *edits))) <= set(THE_OWNERS)
 
 
+def test_a_projects_python_is_raised_by_an_update(released: Path, fresh: Fresh, tmp_path: Path) -> None:
+    """Its owner runs `copier update --vcs-ref=:current: --data python_version=3.14`, and then `uv lock`."""
+    project = tracked(render_release(released, tmp_path / "project", AGAIN, python_version="3.12"))
+    edit(project, *OF_THE_PROJECT)
+    commit(project, "Ours")
+    update(project, python_version="3.14")
+    assert not unsettled(project)
+    assert (project / ".python-version").read_text() == "3.14\n"
+    assert differences(project, edit(fresh(platform="docker", python_version="3.14"), *OF_THE_PROJECT)) == []
+
+
 def test_an_update_on_windows_changes_the_files_that_it_changes_elsewhere(released: Path, tmp_path: Path) -> None:
     project = tracked(render_release(released, tmp_path / "project", "0.6.0"))
     on_windows = tmp_path / "on windows"

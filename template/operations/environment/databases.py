@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -150,6 +151,9 @@ def refuse_file(path: Path) -> None:
         EnvError: there cannot be one.
         OSError: it cannot be read.
     """
+    # `exists` and the like hide errors since Python 3.14.
+    with suppress(FileNotFoundError, NotADirectoryError):
+        path.stat()
     if not path.parent.is_dir():
         raise EnvError(f"the folder {path.parent} is not there. Make it, or name another")
     if path.is_dir():
