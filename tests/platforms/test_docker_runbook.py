@@ -96,8 +96,10 @@ class Reading:
         return answer.status_code == 200 and text in answer.text
 
 
-# Docker 29 prints the images of a repository in other columns, unless it is told which.
+# Docker 29 prints the images of a repository in other columns, unless it is told which. And in the middle of a deploy, images
+# without a name are deleted, as another site on the machine does at the end of its own.
 DOCKER_29 = """#!/bin/sh
+case "$*" in *" migrate") DOCKER image prune --force --filter label=com.docker.compose.project=NAME >/dev/null ;; esac
 if [ "$1 $2" = "image ls" ] && [ "${3#-}" = "$3" ]; then
   echo "IMAGE ID DISK-USAGE CONTENT-SIZE EXTRA"
   exec DOCKER image ls --format "{{.Repository}}:{{.Tag}} {{.ID}} 10MB 5MB U" "$3"
@@ -107,10 +109,11 @@ exec DOCKER "$@"
 
 
 def as_docker_29(reading: Reading, folder: Path) -> None:
-    """Let the reader's Docker print images as Docker 29 does."""
+    """Let the reader's Docker print images as Docker 29 does, on a machine with another site."""
     path = reading.reader.environment["PATH"]
     folder.mkdir()
-    (folder / "docker").write_text(DOCKER_29.replace("DOCKER", str(shutil.which("docker", path=path))))
+    program = DOCKER_29.replace("DOCKER", str(shutil.which("docker", path=path)))
+    (folder / "docker").write_text(program.replace("NAME", reading.deployment.name))
     (folder / "docker").chmod(0o755)
     reading.reader.environment["PATH"] = f"{folder}{os.pathsep}{path}"
 
