@@ -63,7 +63,8 @@ class Owner:
         env = of_a_user()
         # Neither the hooks nor the project may meet this repository's own packages.
         env["PATH"] = os.pathsep.join(part for part in env["PATH"].split(os.pathsep) if part != tools)
-        env["PREK_HOME"] = str(self.scratch / "prek")
+        # Other runs of pytest would delete the folders of this one.
+        env |= {"PREK_HOME": str(self.scratch / "prek"), "TMPDIR": str(self.scratch)}
         done = subprocess.run(
             command, cwd=self.project, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
