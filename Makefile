@@ -78,10 +78,8 @@ translations: $(UV) ## Collect the texts of projects in the catalogues of the ex
 style-sheet: $(UV) ## Compile the style sheet with which projects with Tailwind start
 	@$(UV) run --quiet python -W ignore -m scripts.style_sheet
 
-benchmark: $(UV) ## Measure copies, sites and their growth, and write docs/benchmarks.md (ten minutes, on an idle machine)
+benchmark: $(UV) ## Measure copies, commands, sites and their growth, and write docs/benchmarks.md (ten minutes, on an idle machine)
 	@$(UV) run --quiet python -m benchmarks.copying
 	@$(UV) run --quiet python -m benchmarks.first_page
 	@$(UV) run --quiet python -m benchmarks.commands
-	@$(UV) run --quiet python -m benchmarks.request_line
-	@$(UV) run --quiet python -m benchmarks.sites
 	@$(UV) run --quiet python -m benchmarks.growth

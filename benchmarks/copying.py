@@ -79,8 +79,8 @@ def measured(scratch: Path, runs: int = RUNS) -> dict[str, list[tuple[float, flo
     (ours / "README.md").write_text("Nothing of a project.\n")
     committed(ours, "v1.0.1")
     seen: dict[str, list[tuple[float, float]]] = {"copy": [], "plain": [], "update": []}
-    # The first round warms the caches.
-    for number in range(-1, runs):
+    # Everything that a round runs ran above, so the caches are warm.
+    for number in range(runs):
         fresh, empty = scratch / f"fresh{number}", scratch / f"plain{number}"
         took = {
             "copy": copier("copy", "--quiet", "--defaults", *ANSWERS, ours, fresh, folder=scratch),
@@ -88,9 +88,8 @@ def measured(scratch: Path, runs: int = RUNS) -> dict[str, list[tuple[float, flo
             "update": copier("update", "--quiet", "--defaults", folder=project),
         }
         git(project, "checkout", "--quiet", "--", ".")
-        if number >= 0:
-            for command, values in took.items():
-                seen[command].append(values)
+        for command, values in took.items():
+            seen[command].append(values)
         shutil.rmtree(fresh)
         shutil.rmtree(empty)
     return seen

@@ -1,5 +1,6 @@
-"""Measure what changes as a site grows: `make benchmark`, which writes the tables into docs/benchmarks.md.
+"""Measure a site beside others, and what changes as it grows: `make benchmark`, which writes docs/benchmarks.md.
 
+- Sites: see benchmarks/sites.py.
 - Workers: requests a second to the home page with 1, 2 and 4 workers of gunicorn.
 - Accounts: with 1,000 and with 1,000,000 of them, the time of a sign-up, a login and the admin's list, and of the commands that
   run at night and before a deploy.
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import page
-from benchmarks.sites import Comparison, Served, asked, made, megabytes
+from benchmarks.sites import Comparison, Served, asked, compare, made, megabytes, require_wrk
 from tests.support.databases import PostgreSQL, postgresql, programs
 from tests.support.environments import Environments
 from tests.support.redis import redis
@@ -31,6 +32,7 @@ APPS = 100
 TASKS = 1000
 # Accounts as sign-up makes them, each with a confirmed address, and a session for one of ten.
 FILL = """
+SET session_replication_role = replica;  -- does not look up each account of an address again
 INSERT INTO accounts_user (password, is_superuser, first_name, last_name, is_staff, is_active, date_joined, email)
 SELECT '!', false, '', '', false, true, now(), 'user' || n || '@example.com' FROM generate_series({first}, {last}) n;
 INSERT INTO account_emailaddress (email, verified, "primary", user_id)
@@ -192,10 +194,12 @@ def add_alike(project: Path, number: int) -> None:
 
 def main() -> None:
     """Measure, print, and write the page."""
+    require_wrk()
     with tempfile.TemporaryDirectory(prefix="copier-django-benchmark-") as made_folder, postgresql() as database:
         scratch = Path(made_folder)
         scratch.chmod(0o755)
         comparison = Comparison(scratch, database)
+        compare(comparison)
         template = template_copy(scratch / "template-of-tasks")
         parts: dict[str, Callable[[], str]] = {
             "workers": lambda: workers(comparison),

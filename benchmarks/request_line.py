@@ -1,8 +1,9 @@
 """Measure what the request ID and the request's log line cost, in microseconds per request.
 
-`make benchmark` renders a project, installs it, and runs SCRIPT in it. The script calls the same
+`python -m benchmarks.request_line` renders a project, installs it, and runs MEASURE in it. It calls the same
 empty view with and without the middleware, alternately and in one process, so that other load on
-the machine slows both alike. It prints the difference of the fastest rounds and of the medians.
+the machine slows both alike. It prints the difference of the fastest rounds and of the medians. Not a part of `make benchmark`:
+tests/repository/test_costs.py measures it at each change.
 """
 
 import json

@@ -1,4 +1,6 @@
-"""Measure a site beside others, in one run: `make benchmark`, which writes the table into docs/benchmarks.md.
+"""Measure a site beside others, in one run, and write the table into docs/benchmarks.md.
+
+`make benchmark` does it in benchmarks/growth.py, which needs the same sites.
 
 All sites are in one folder, with the same Python, the same packages and the same PostgreSQL, and have two workers. In turns, and
 three rounds, so that other load on the machine slows all alike:
@@ -38,7 +40,7 @@ from tests.support.sites import HTTPS, Site
 
 ROUNDS = 3
 # Seconds that wrk sends requests to one page, each round.
-SECONDS = 2
+SECONDS = 1
 CONNECTIONS = 8
 # What the project is compared with.
 HEALTH, HOME, QUERY, STATIC, LOGIN = "health", "home", "query", "static file", "login"
@@ -204,18 +206,27 @@ def made(folder: Path) -> Path:
     return folder
 
 
-def main() -> None:
-    """Measure, print, and write the page."""
+def require_wrk() -> None:
+    """End if wrk is missing, before anything is prepared."""
     if not shutil.which("wrk"):
         sys.exit("Nothing was measured: wrk is missing. On Debian: apt-get install wrk")
-    with tempfile.TemporaryDirectory(prefix="copier-django-benchmark-") as scratch, postgresql() as database:
-        Path(scratch).chmod(0o755)
-        comparison = Comparison(Path(scratch), database)
-        for _ in range(ROUNDS):
-            comparison.round()
+
+
+def compare(comparison: Comparison) -> None:
+    """Measure all sites in turns, print, and write the page."""
+    for _ in range(ROUNDS):
+        comparison.round()
     figures = page.sites(comparison.answers, comparison.memory, comparison.starts)
     sys.stdout.write(figures)
     page.write("sites", figures)
+
+
+def main() -> None:
+    """Compare the sites."""
+    require_wrk()
+    with tempfile.TemporaryDirectory(prefix="copier-django-benchmark-") as scratch, postgresql() as database:
+        Path(scratch).chmod(0o755)
+        compare(Comparison(Path(scratch), database))
 
 
 if __name__ == "__main__":

@@ -65,6 +65,14 @@ def test_hooks_run_what_lint_runs(render: Render, platform: str, ci: str) -> Non
     }
 
 
+@pytest.mark.parametrize("ci", question_choices("ci"))
+def test_hooks_run_at_the_same_time(render: Render, ci: str) -> None:
+    (own,) = yaml.safe_load(
+        (render(platform="pythonanywhere", ci=ci, extras=["tailwind"]) / ".pre-commit-config.yaml").read_text()
+    )["repos"]
+    assert {hook.get("priority") for hook in own["hooks"]} == {0}
+
+
 class Committer:
     """A developer of a project with its hooks installed."""
 

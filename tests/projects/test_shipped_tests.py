@@ -233,6 +233,17 @@ def test_what_guards_a_page_that_was_replaced_says_whose_it_is(
     assert "tests/test_pages.py" in (project[0] / "apps/pages/views.py").read_text()
 
 
+def test_the_tests_in_operations_are_left_out_of_coverage(project: Project) -> None:
+    """It would double their time, and counts the owner's code alone."""
+    folder, env = project
+    command = ["pytest", "--quiet", "--cov=operations", "--cov-config=/dev/null", "operations/tests/test_caches.py"]
+    said = run(command, folder, env=env)
+    # What an import runs is counted, and no more. Otherwise it would be all.
+    counted = re.search(r"(?m)^operations/caches\.py .* (\d+)%", said)
+    assert counted, said
+    assert int(counted[1]) < 80
+
+
 def test_a_sign_up_form_that_asks_for_more_names_what_has_to_follow(project: Project) -> None:
     edit(project[0], MORE_TO_FILL_IN)
     failed, said = red(project, ACCOUNTS)
