@@ -5,7 +5,6 @@
 
 import itertools
 import re
-import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -120,7 +119,7 @@ def test_no_slug_is_the_name_of_a_package_that_a_project_needs(render: Render, q
         settings = parse(project / "pyproject.toml")
         needs[repr((settings["project"]["dependencies"], settings["dependency-groups"]))] = project
     for project in needs.values():
-        run([uv(), "lock", "--quiet", "--python", sys.executable], project)
+        run([uv(), "lock", "--quiet"], project)
         packages = {package["name"] for package in tomllib.loads((project / "uv.lock").read_text())["package"]}
         missing = packages - {parse(project / "pyproject.toml")["project"]["name"]} - set(reserved)
         assert not missing, f"put these into copier.yml's reserved_slugs: {sorted(missing)}"
