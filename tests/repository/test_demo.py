@@ -59,9 +59,10 @@ def test_a_new_clone_needs_no_compiler_and_says_at_once_what_it_does(clone: Path
     for program in Path("/usr/bin").iterdir():
         if not COMPILERS.search(program.name):
             (programs / program.name).symlink_to(program)
-    # The interpreter of these tests itself, and not a script that starts it.
+    # These tests' own interpreter. Behind a link, one that was moved would not find its standard library.
     (programs / "python3").unlink(missing_ok=True)
-    (programs / "python3").symlink_to(Path(sys.base_prefix, "bin/python3.13"))
+    (programs / "python3").write_text(f'#!/bin/sh\nexec {sys.base_prefix}/bin/python3.13 "$@"\n')
+    (programs / "python3").chmod(0o755)
     env = demo(DEST=str(tmp_path / "todo"), UV_CACHE_DIR=str(tmp_path / "cache"), CC="false", CXX="false")
     env = {**env, "PATH": str(programs), "UV": ""}
     with running(["make", "demo"], clone, env, tmp_path / "log") as server:

@@ -103,8 +103,9 @@ def pages() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def not_counted(no_cover: None) -> None:  # noqa: ARG001 - pytest-cov's
+def not_counted(request: pytest.FixtureRequest) -> None:
     """Leave coverage out of these tests: it makes them slower, and counts only the code of your own apps."""
+    request.getfixturevalue("no_cover")
 
 
 @pytest.fixture
