@@ -30,7 +30,7 @@ UNDO = "undo='APP 0001_initial'"
 EMERGENCY = (
     'heroku releases\nheroku ps\ncurl --silent "$(heroku apps:info --json | jq --raw-output .app.web_url)ready/"'
 )
-APEX = 'heroku domains:add example.com && heroku config:set ALLOWED_HOSTS="${domain:?},example.com,.herokuapp.com"'
+APEX = 'heroku domains:add example.com && heroku config:set ALLOWED_HOSTS="${domain:?},example.com,.herokuapp.com" && heroku domains'
 NOT_RUN = {
     EMERGENCY: "for a site that is down, which the test looks at by itself",
     APEX: "only a reader knows the domain",
