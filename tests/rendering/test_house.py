@@ -26,14 +26,15 @@ MINIMAL = {"platform": "docker", "database": "sqlite", "tasks": "none", "extras"
 # The maximum of lines that belong to the owner in a new project.
 OWNERS_LINES = 2_500
 # The maximum of files in a project with the default answers on Docker.
-MOST_FILES = 156
+MOST_FILES = 157
 # Bytes that a visitor's first page needs beside its HTML, at most, compressed.
 MOST_STYLE = 6_000
 # The maximum share of the template's lines with a Jinja statement.
 MOST_CONDITIONS = 0.022
 COPIER_YML_LINES = 250
 
-# Modules that gunicorn, a person, a platform or pytest starts by name. pyproject.toml names those that mypy loads.
+# Modules that gunicorn, a person, a platform or pytest starts by name. pyproject.toml names those that mypy loads, and
+# the Makefile others.
 ENTRY_POINTS = ("manage", "gunicorn.conf", "config.wsgi", "config.celery")
 # Modules that Django imports from each installed app, and those that it finds by their place.
 OF_AN_APP = re.compile(
@@ -78,6 +79,7 @@ def reached(project: Path) -> set[str]:
     every = modules(project)
     plugins = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["mypy"]["plugins"]
     entries = {*ENTRY_POINTS, *(name.removesuffix(".py").replace("/", ".") for name in plugins)}
+    entries |= set(re.findall(r"python -m (operations[.\w]+)", (project / "Makefile").read_text()))
     to_read = [name for name in every if name in entries or OF_AN_APP.search(name)]
     seen: set[str] = set()
     while to_read:

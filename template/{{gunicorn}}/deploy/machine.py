@@ -12,23 +12,14 @@ Exit codes: 0, the site is healthy; 1, failed, and the lines before say which re
 
 import argparse
 import os
-import secrets
 import signal
 import sys
 import time
-import tomllib
 from collections.abc import Callable
 
 from releases import DeployError, Release
 from service import Site, installed_by, run, say
 
-# Environment variables for collectstatic. Building needs no secret, so these are not the site's own.
-# If your settings require more variables, add them with any valid value in pyproject.toml, [tool.smoke.variables].
-FOR_COLLECTING = {
-    "DJANGO_SETTINGS_MODULE": "config.settings.production",
-    "ALLOWED_HOSTS": "localhost",
-    "DATABASE_URL": "sqlite://:memory:",
-}
 # What can end a step early. In each case the previous release must serve.
 BROKEN = (DeployError, KeyboardInterrupt, OSError)
 
@@ -107,17 +98,9 @@ def build(release: Release) -> None:
     python = str(release.folder / ".venv/bin/python")
     # The site's user cannot write to the release, so compile the code now.
     run([python, "-m", "compileall", "-q", "apps", "config"], release.folder)
-    variables = {**FOR_COLLECTING, **variables_for_building(release), "SECRET_KEY": secrets.token_urlsafe(50)}
-    run([python, "manage.py", "collectstatic", "--noinput"], release.folder, variables)
+    run([python, "-m", "operations.placeholders", "collectstatic", "--noinput"], release.folder)
     release.finish(commit)
     say(commit)
-
-
-def variables_for_building(release: Release) -> dict[str, str]:
-    """Return the variables that a release's settings require besides FOR_COLLECTING."""
-    settings = tomllib.loads((release.folder / "pyproject.toml").read_text())
-    variables: dict[str, str] = settings["tool"]["smoke"].get("variables", {})
-    return variables
 
 
 def check(site: Site, release: Release) -> None:
