@@ -191,7 +191,7 @@ def go_back(heroku: Heroku, before: Release | None, failed: Release) -> str:
     try:
         step("check the live site", lambda: check(heroku))
     except DeployError as error:
-        return f"Rolled back, {serving(before)}, and {error}: the cause is not this release alone."
+        return f"Rolled back, {serving(before)}, and {error}: the cause is not this release's code alone."
     return (
         f"Rolled back: {serving(before)}. If `heroku releases:output v{version}` lists migrations, they are still "
         f"applied. If v{before['version']} does not work with them: "
@@ -245,7 +245,7 @@ def roll_back(heroku: Heroku) -> None:
     try:
         step("2/2 check the live site", lambda: check(heroku))
     except DeployError as error:
-        raise DeployError(f"the code of {named(earlier)} serves, and {error}: the cause is not one release") from None
+        raise DeployError(f"the code of {named(earlier)} serves, and {error}: the cause is not one release's code") from None
     print(f"\nThe code of {named(earlier)} is live and healthy: {heroku.web_url}")
 
 
