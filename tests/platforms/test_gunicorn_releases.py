@@ -40,6 +40,20 @@ def test_deploys_that_were_broken_off_do_not_replace_releases_that_were_healthy(
     assert site.before(release).name[6:8] == "15"
 
 
+def test_a_rollback_is_to_other_code(releases: Any, tmp_path: Path) -> None:
+    site = releases.Releases(tmp_path)
+    assert site.earlier() is None
+    for number, commit in enumerate(["1a2b3c First", "2b3c4d Second", "2b3c4d Second", "2b3c4d Second"]):
+        release = releases.Release(site.folder / f"202611{number + 10}T000000Z")
+        release.folder.mkdir()
+        release.finish(commit)
+        release.mark_checked()
+    site.switch(release)
+    assert site.earlier().name[6:8] == "10"
+    site.switch(site.earlier())
+    assert site.earlier() is None
+
+
 def test_a_release_that_failed_is_kept_until_the_next_healthy_one(releases: Any, tmp_path: Path) -> None:
     """Only its own code can undo its migrations."""
     site = releases.Releases(tmp_path)

@@ -127,14 +127,14 @@ def go_back(site: Site, before: Release | None, failed: Release) -> str:
 
 
 def roll_back(site: Site, name: str | None) -> None:
-    """Roll back to the previous release, or to the named one, and check the live site.
+    """Roll back to the last release of another commit, or to the named one, and check the live site.
 
     Raises:
         DeployError: there is no such release, or it is not healthy.
     """
-    target = site.releases.named(name) if name else site.releases.before(site.releases.current())
+    target = site.releases.named(name) if name else site.releases.earlier()
     if target is None:
-        raise DeployError("there is no earlier release that was healthy; nothing was done")
+        raise DeployError("there is no earlier release of another commit that was healthy; nothing was done")
     try:
         step(f"1/2 switch to {target.name}, and restart", lambda: site.restart(target))
         step("2/2 check the live site", lambda: site.smoke())

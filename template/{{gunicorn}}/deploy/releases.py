@@ -93,6 +93,12 @@ class Releases:
         """Return the newest healthy release that is older than another one."""
         return next((each for each in self.all() if each.checked and (release is None or each < release)), None)
 
+    def earlier(self) -> Release | None:
+        """Return the newest healthy release of another commit that is older than the live one."""
+        current = self.current()
+        older = (each for each in self.all() if each.checked and current and each < current)
+        return next((each for each in older if current and each.commit != current.commit), None)
+
     def well(self) -> Release | None:
         """Return the release to roll back to: the live one if it was healthy, else the last healthy one before it."""
         current = self.current()
