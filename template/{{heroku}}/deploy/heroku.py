@@ -245,7 +245,9 @@ def roll_back(heroku: Heroku) -> None:
     try:
         step("2/2 check the live site", lambda: check(heroku))
     except DeployError as error:
-        raise DeployError(f"the code of {named(earlier)} serves, and {error}: the cause is not one release's code") from None
+        raise DeployError(
+            f"the code of {named(earlier)} serves, and {error}: the cause is not one release's code"
+        ) from None
     print(f"\nThe code of {named(earlier)} is live and healthy: {heroku.web_url}")
 
 
