@@ -90,7 +90,8 @@ def test_nginx_and_certbot_take_a_long_domain_and_its_alias(
     site = (project / "deploy/nginx.conf").read_text().replace(f"server_name {domain};", names)
     machine.write("/root/long.conf", site)
     page = (project / "docs/deploy.md").read_text()
-    (obtain,) = re.findall(r'(?s)certbot certonly [^`]*--expand.*?\}"', page)
+    (names_of_nginx,) = re.findall(r"(?m)^names=.*$", page)
+    (obtain,) = re.findall(r'(?s)certbot certonly [^`]*--expand.*?directory\}"', page)
     # What answers the authority, as the site would.
     (answer,) = re.findall(r"(?s)if \[ ! -e /etc/nginx/sites-enabled/other \]; then.*?\nfi\n", page)
     answer = answer.replace(f"server_name {domain};", names)
@@ -100,7 +101,9 @@ def test_nginx_and_certbot_take_a_long_domain_and_its_alias(
         f"echo 127.0.0.1 {hosts} >>/etc/hosts && mkdir -p /run/other\n"
         # The authority forgets accounts when its machine restarts.
         "rm -rf /etc/letsencrypt/accounts\n"
-        f"{answer}{obtain} --agree-tos --register-unsafely-without-email\n"
+        f"{answer}{names_of_nginx.replace('/etc/nginx/sites-available/other', '/root/long.conf')}\n"
+        f"[ \"$names\" = '{domain} www.{domain}' ]\n"
+        f"{obtain} --agree-tos --register-unsafely-without-email\n"
         "rm /etc/nginx/sites-enabled/other && systemctl reload nginx\n"
         "sed 's|/etc/nginx/sites-enabled/.*|/root/long.conf;|' /etc/nginx/nginx.conf >/root/nginx.conf\n"
         "nginx -t -q -c /root/nginx.conf"
