@@ -492,6 +492,31 @@ NIGHTLY = (
         )
     ),
     Nightly(
+        "sites/test_pages_in_a_browser.py::test_what_development_shows_is_without_fault",
+        "sites/test_pages_in_a_browser.py::test_all_that_a_visitor_sees_is_without_fault",
+    ),
+    Nightly(
+        "updates/test_updated_projects.py::test_a_release_with_a_migration_reaches_a_project_that_has_data",
+        "updates/test_updated_projects.py::test_an_updated_project_passes_its_tests_and_its_smoke_suite[",
+    ),
+    Nightly(
+        "projects/test_tailwind.py::test_a_class_in_a_page_of_a_new_app_is_seen_without_a_restart_and_after_a_deploy",
+        "projects/test_tailwind.py::test_what_is_not_compiled_is_an_error_that_says_what_to_do",
+    ),
+    *(
+        Nightly(
+            f"platforms/test_heroku_dynos.py::{test}", "platforms/test_heroku.py::test_the_runbook_leads_to_a_live_site"
+        )
+        for test in (
+            "test_a_review_app_has_an_account_to_look_round_with",
+            "test_honcho_serves_what_git_has_on_a_disk_that_cannot_be_written",
+        )
+    ),
+    Nightly(
+        "repository/test_documentation.py::test_a_link_that_leads_nowhere_is_an_error",
+        "repository/test_documentation.py::test_pages_are_accessible[light]",
+    ),
+    Nightly(
         "repository/test_documentation.py::test_pages_are_accessible[dark on a phone]",
         "repository/test_documentation.py::test_pages_are_accessible[light]",
     ),
