@@ -19,6 +19,7 @@ RELEASES = {
     "0.6.0": "03b065f20f64f40815b57d5cd51047f86ccaa314",
     "0.7.0": "7375369e20305d7b937ecd1508ddc804a2d577ec",
     "0.8.0": "6e8ed6ce62f62705f87a8b379d1b16952108df41",
+    "0.9.0": "8ad85c41012df989a57f81ed5fa811a9ba66da77",
 }
 # Files that 0.6.0 moved into operations/ or removed, by the folder where they were.
 HOUSE = "2026-11-28 · What runs a site has a folder of its own."
