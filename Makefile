@@ -78,7 +78,7 @@ translations: $(UV) ## Collect the texts of projects in the catalogues of the ex
 style-sheet: $(UV) ## Compile the style sheet with which projects with Tailwind start
 	@$(UV) run --quiet python -W ignore -m scripts.style_sheet
 
-benchmark: $(UV) ## Measure copies, commands, sites and their growth, and write docs/benchmarks.md (ten minutes, on an idle machine)
+benchmark: $(UV) ## Measure copies, commands, sites and their growth, and write docs/benchmarks.md (eleven minutes, on an idle machine)
 	@$(UV) run --quiet python -m benchmarks.copying
 	@$(UV) run --quiet python -m benchmarks.first_page
 	@$(UV) run --quiet python -m benchmarks.commands
