@@ -94,10 +94,10 @@ class Releases:
         return next((each for each in self.all() if each.checked and (release is None or each < release)), None)
 
     def earlier(self) -> Release | None:
-        """Return the newest healthy release of another commit that is older than the live one."""
-        current = self.current()
-        older = (each for each in self.all() if each.checked and current and each < current)
-        return next((each for each in older if current and each.commit != current.commit), None)
+        """Return the newest healthy release of another commit that is older than the live one, if one is live."""
+        live = self.current()
+        healthy = (each for each in self.all() if each.checked)
+        return next((each for each in healthy if live is None or (each < live and each.commit != live.commit)), None)
 
     def well(self) -> Release | None:
         """Return the release to roll back to: the live one if it was healthy, else the last healthy one before it."""
