@@ -1,8 +1,8 @@
 """Measure what the request ID and the request's log line cost, in microseconds per request.
 
 `python -m benchmarks.request_line` renders a project, installs it, and runs MEASURE in it. It calls the same
-empty view with and without the middleware, alternately and in one process, so that other load on
-the machine slows both alike. It prints the difference of the fastest rounds and of the medians. Not a part of `make benchmark`:
+empty view with and without the middleware, alternately and in one process, and counts processor time, so that other load on
+the machine changes little. It prints the difference of the fastest rounds and of the medians. Not a part of `make benchmark`:
 tests/repository/test_costs.py measures it at each change.
 """
 
@@ -48,16 +48,16 @@ environ = RequestFactory(HTTP_X_REQUEST_ID="from-the-proxy").get("/").environ
 seconds = {name: [] for name in both}
 for _ in range(int(sys.argv[1])):
     for name, serve in both.items():
-        started = time.perf_counter()
-        for _ in range(500):
+        started = time.process_time()
+        for _ in range(100):
             serve(dict(environ, **{"wsgi.input": io.BytesIO()}), lambda *args: None).close()
-        seconds[name].append((time.perf_counter() - started) / 500)
+        seconds[name].append((time.process_time() - started) / 100)
 print(json.dumps(seconds))
 """
 
 
-def measured(python: Path, project: Path, rounds: int = 20) -> dict[str, float]:
-    """Return the cost in microseconds: `fastest` and `median` of `rounds` rounds of 500 requests each way.
+def measured(python: Path, project: Path, rounds: int = 100) -> dict[str, float]:
+    """Return the cost in microseconds: `fastest` and `median` of `rounds` rounds of 100 requests each way.
 
     `ratio` is the fastest request's time with the middleware divided by its time without. It does not depend on the machine.
 

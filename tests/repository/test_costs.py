@@ -15,8 +15,8 @@ from tests.support.sites import Site
 
 
 def test_the_request_id_and_line_cost_little_beside_a_bare_request(site: Site) -> None:
-    # A ratio, since microseconds depend on the machine. Where they are 77, the ratio is 1.84.
-    assert measured(site.bin / "python", site.project, rounds=60)["ratio"] <= 2.2
+    # A ratio, since microseconds depend on the machine: 1.8 where nothing else runs, 2.3 beside eight busy processes.
+    assert measured(site.bin / "python", site.project, rounds=300)["ratio"] <= 2.8
 
 
 def test_the_benchmark_goes_the_way_to_the_first_page(tmp_path: Path) -> None:
