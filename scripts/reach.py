@@ -93,7 +93,7 @@ def reached_by(changed: Iterable[str], root: Path) -> list[str]:
     reached = {f"tests/{test}".rstrip("/") for name in files for test in of_a_file(name)}
     expanded = {str(path.relative_to(root)) for pattern in reached for path in root.glob(pattern) if path.exists()}
     for module in root.glob("tests/*/test_*.py"):
-        if files & {str(path.relative_to(root)) for path in imported(module, root)}:
+        if files & imported(module, root):
             expanded.add(str(module.relative_to(root)))
     return sorted(name for name in expanded if not any(name.startswith(f"{other}/") for other in expanded))
 
@@ -103,8 +103,9 @@ def of_a_file(name: str) -> tuple[str, ...]:
     return next((tests for patterns, tests in REACH if any(fnmatch.fnmatchcase(name, each) for each in patterns)), ())
 
 
-def imported(module: Path, root: Path) -> set[Path]:
-    """Return a module of this repository, its folder's conftest.py, and all modules that it imports, directly or not.
+@cache
+def imported(module: Path, root: Path) -> frozenset[str]:
+    """Return the paths in the repository of a module, its folder's conftest.py, and all modules that it imports, directly or not.
 
     The imports of a conftest.py are left out: only some tests of its folder use each of them, and those import its types.
     """
@@ -114,7 +115,7 @@ def imported(module: Path, root: Path) -> set[Path]:
         path = left.pop()
         found.add(path)
         left |= imports(path, root) - found
-    return found
+    return frozenset(str(path.relative_to(root)) for path in found)
 
 
 @cache

@@ -68,19 +68,22 @@ def rendered_pages(template: Path, platform: str, path: str = PAGE) -> Iterator[
             yield answers, text
 
 
+@cache
 def prose(text: str) -> str:
     """Return a page without its blocks of code."""
     return re.sub(r"(?ms)^```.*?^```$", "", text)
 
 
-def headings(text: str) -> list[str]:
+@cache
+def headings(text: str) -> tuple[str, ...]:
     """Return a page's headings."""
-    return re.findall(r"(?m)^###? (.+)$", prose(text))
+    return tuple(re.findall(r"(?m)^###? (.+)$", prose(text)))
 
 
-def anchors(text: str) -> set[str]:
+@cache
+def anchors(text: str) -> frozenset[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings(text)}
+    return frozenset(re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings(text))
 
 
 every_platform = pytest.mark.parametrize("platform", question_choices("platform"))
@@ -118,7 +121,7 @@ def test_links_to_sections_of_a_runbook_are_right(pages: Pages, platform: str) -
         linked = set(re.findall(r"\]\(troubleshooting\.md#([^)]+)\)", prose(text)))
         # In each page about problems that a project with these answers may have.
         alike = [names for its, names in problems if all(answers.get(name, it) == it for name, it in its.items())]
-        assert linked <= set.intersection(*alike), answers
+        assert linked <= frozenset.intersection(*alike), answers
     # The shortest page has the fewest sections.
     shortest = min((page for _, page in pages(platform)), key=len)
     for path in [PROBLEMS, SERVER] if platform in ON_A_SERVER else [PROBLEMS]:

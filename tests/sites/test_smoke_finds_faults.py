@@ -1,4 +1,7 @@
-"""Each check of the smoke suite fails on its own fault, and no other check does."""
+"""Each check of the smoke suite fails on its own fault, and no other check does.
+
+At each change, faults of all checks are found on two sites that have several of them, and each night one by one.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -183,6 +186,32 @@ BREAKS = {
         says=["Traceback"],
     ),
 }
+
+
+# Faults that do not hide one another; together they make each check fail once.
+TOGETHER = {
+    "what each answer has": (
+        *("no redirect", "unhealthy", "not ready", "a further page fails", "a static file is missing"),
+        *("short caching", "no gzip", "no HSTS", "no CSP", "headers", "request ids kept that are none"),
+        *("cookies over http", "admin has a login of its own", "no 404 page", "a traceback"),
+        *("tasks cannot be handed over", "logout fails"),
+    ),
+    "pages and forms": ("home page fails", "forms need no token"),
+}
+
+
+@pytest.mark.parametrize("faults", TOGETHER.values(), ids=TOGETHER)
+def test_faults_of_several_checks_are_all_found(site_copy: Site, tmp_path: Path, faults: Sequence[str]) -> None:
+    broken = [BREAKS[fault] for fault in faults]
+    for change in (change for each in broken for change in each.changes):
+        change(site_copy.project)
+    outcome = checked(site_copy, tmp_path, **{name: value for each in broken for name, value in each.variables.items()})
+    assert outcome.code == 1
+    assert outcome.having("FAIL") == {each.check for each in broken}, outcome.output
+    assert outcome.having("PASS") == set(CHECKS) - outcome.having("FAIL")
+    for each in broken:
+        assert [word for word in each.says if word not in outcome.remarks[each.check]] == [], outcome.output
+    assert accounts(site_copy) == []
 
 
 @pytest.mark.parametrize("broken", BREAKS.values(), ids=BREAKS)

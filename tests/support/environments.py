@@ -136,7 +136,7 @@ class Environments:
         """Return the environment of the same Python with most compiled files; None if there is none yet."""
         (python,) = environment.glob("lib/python*")
         others = [other for other in self.folder.glob(f"*/lib/{python.name}") if other != python]
-        return max(others, key=lambda other: len(list(other.rglob("*.pyc"))), default=None)
+        return max(others, key=lambda other: len(list(other.glob("site-packages/*/__pycache__"))), default=None)
 
     def at_work(self, project: Path) -> dict[str, str]:
         """Return the environment variables of a developer of `project`: its `make` finds uv and the project's packages."""
