@@ -44,6 +44,10 @@ REACH: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("stand_ins/machine/*",), ("platforms/test_gunicorn*.py",)),
     (("tests/platforms/conftest.py",), ("platforms",)),
     (("tests/support/actionlint.mjs",), ("rendering/test_ci.py", "repository/test_own_ci.py")),
+    (
+        ("tests/support/without_netlink.py",),
+        ("repository/test_browser.py", "repository/test_documentation.py", "sites/test_*_in_a_browser.py"),
+    ),
     (("tests/support/lighthouse.mjs",), ("sites/test_pages_in_a_browser.py",)),
     (("tests/support/left_out.py", "tests/support/times.py", "tests/support/turns.py"), ("repository",)),
     (("stand_ins/*", "tests/*"), ()),

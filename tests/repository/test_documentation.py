@@ -19,7 +19,7 @@ from urllib.parse import unquote
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 from scripts import docs, picker
 from scripts import pictures as pictures_module
@@ -48,10 +48,6 @@ def built(folder: Path) -> None:
 def repository(once: Once) -> Path:
     """A clone of this repository in which the documentation is built."""
     return once.get("documentation", built)
-
-
-# What Chromium says of a file when this machine gets or loses a network.
-CHANGED = "ERR_NETWORK_CHANGED"
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -85,17 +81,8 @@ class Documentation:
         page.on("console", self.on_console)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", self.on_request)
-        for _ in range(10):
-            so_far = len(self.complaints)
-            try:
-                page.goto(f"{self.url}/{address}", wait_until="networkidle")
-            except Error as error:
-                self.complaints.append(str(error))
-            if not any(CHANGED in said for said in self.complaints[so_far:]):
-                return page
-            # A test beside this one has made or removed a network of Docker's, and Chromium has dropped what it was loading.
-            del self.complaints[so_far:]
-        raise AssertionError("The networks of this machine do not come to rest.")
+        page.goto(f"{self.url}/{address}", wait_until="networkidle")
+        return page
 
 
 @pytest.fixture(scope="module")

@@ -27,9 +27,6 @@ from tests.support.sites import Site
 from tests.support.smoke import API, CHECKS, checked
 from tests.support.tour import ADMIN, PASSWORD, Tour
 
-# Chromium aborts a page load when a network interface comes or goes, as with each container.
-pytestmark = pytest.mark.alone
-
 # A script in the page that is no data.
 INLINE = re.compile(r"<script(?![^>]*(\ssrc=|json)).{,80}", re.DOTALL)
 # A device with passkeys, whose owner always agrees.

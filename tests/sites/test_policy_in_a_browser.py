@@ -15,9 +15,6 @@ from tests.support.edits import added, behind, edit
 from tests.support.environments import Environments, project_environment
 from tests.support.servers import HANGS, Running, eventually, free_port, running
 
-# Chromium aborts a page load when a network interface comes or goes, as with each container.
-pytestmark = pytest.mark.alone
-
 # Paths of another site: a CDN, an API, a payment service.
 ELSEWHERE = {
     "/a.js": ("text/javascript", "window.cdn = 1"),

@@ -2,7 +2,10 @@
 
 import contextlib
 import shutil
+import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -17,6 +20,19 @@ QUIET = [
 ]
 
 
+WITHOUT_NETLINK = Path(__file__).with_name("without_netlink.py")
+
+
+@contextlib.contextmanager
+def undisturbed(program: str) -> Iterator[Path]:
+    """Yield a command that runs a program to which networks that come and go do not show."""
+    with tempfile.TemporaryDirectory(prefix="browser-") as folder:
+        command = Path(folder, "browser")
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{WITHOUT_NETLINK}" "{program}" "$@"\n')
+        command.chmod(0o755)
+        yield command
+
+
 @contextlib.contextmanager
 def chromium(*options: str) -> Iterator[Browser]:
     """Run headless Chromium, with more options, until the end of the block.
@@ -27,8 +43,8 @@ def chromium(*options: str) -> Iterator[Browser]:
     program = shutil.which("chromium")
     if not program:
         pytest.skip("no Chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=[*QUIET, *options])
+    with undisturbed(program) as command, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=command, args=[*QUIET, *options])
         try:
             yield browser
         finally:
