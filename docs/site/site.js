@@ -4,13 +4,26 @@ const complete = () => {
   document.querySelectorAll(".md-option[aria-hidden]:not([tabindex])").forEach((field) => {
     field.tabIndex = -1;
   });
-  document.querySelectorAll(".md-code__nav:not([aria-label])").forEach((bar) => {
-    const all = [...document.querySelectorAll("pre")];
-    bar.setAttribute("aria-label", `Code ${all.indexOf(bar.closest("pre")) + 1}`);
+  document.querySelectorAll("pre").forEach((block, index) => {
+    block.querySelector(".md-code__nav:not([aria-label])")?.setAttribute("aria-label", `Code ${index + 1}`);
   });
-  document.querySelectorAll(".md-typeset__scrollwrap:not([tabindex])").forEach((wrap) => {
-    if (wrap.scrollWidth > wrap.clientWidth) wrap.tabIndex = 0;
+  // First read all widths, then change the page: in turns, the browser would lay the page out again for each table.
+  [...document.querySelectorAll(".md-typeset__scrollwrap:not([tabindex])")]
+    .filter((wrap) => wrap.scrollWidth > wrap.clientWidth)
+    .forEach((wrap) => {
+      wrap.tabIndex = 0;
+    });
+};
+// Once for all that the theme creates, when the browser has time. Safari has no requestIdleCallback.
+const later = window.requestIdleCallback ?? ((call) => setTimeout(call, 100));
+let planned = false;
+const plan = () => {
+  if (planned) return;
+  planned = true;
+  later(() => {
+    planned = false;
+    complete();
   });
 };
-new MutationObserver(complete).observe(document.body, { childList: true, subtree: true });
-complete();
+new MutationObserver(plan).observe(document.body, { childList: true, subtree: true });
+plan();

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from html import unescape
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
@@ -25,11 +26,12 @@ from scripts import docs, picker
 from scripts import pictures as pictures_module
 from scripts.pages import DEFAULTS
 from scripts.renders import Chosen, key, subsets, written
+from tests.support import lighthouse
 from tests.support.browser import chromium
 from tests.support.environments import clean_environment, run, uv
 from tests.support.releases import RELEASES
 from tests.support.rendering import CHOSEN, ROOT, Once, question_choices, triple_combinations
-from tests.support.servers import eventually
+from tests.support.servers import eventually, free_port
 
 
 def built(folder: Path) -> None:
@@ -63,6 +65,7 @@ class Documentation:
 
     url: str
     browser: Browser
+    debugging_port: int
     complaints: list[str] = field(default_factory=list)
 
     def on_console(self, message: ConsoleMessage) -> None:
@@ -92,8 +95,9 @@ def served(repository: Path) -> Iterator[Documentation]:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            with chromium() as browser:
-                yield Documentation(f"http://127.0.0.1:{server.server_port}", browser)
+            port = free_port()
+            with chromium(f"--remote-debugging-port={port}") as browser:
+                yield Documentation(f"http://127.0.0.1:{server.server_port}", browser, port)
         finally:
             server.shutdown()
             thread.join()
@@ -297,3 +301,20 @@ def test_pages_are_accessible(documentation: Documentation, scheme: str, width: 
         found[address] = [(each["id"], each["nodes"][0]["html"][:160], len(each["nodes"])) for each in violations]
         page.close()
     assert {address: said for address, said in found.items() if said} == {}
+
+
+def test_lighthouse_finds_nothing(documentation: Documentation) -> None:
+    """In accessibility, best practices and for search engines. Speed is not measured while other tests run."""
+    urls = [f"{documentation.url}/{address}" for address in ("", "picker/", "runbooks/docker/")]
+    assert lighthouse.faults(documentation.debugging_port, *urls) == {url: [] for url in urls}
+
+
+def test_pages_show_no_markdown(repository: Path) -> None:
+    """An extension that Zensical was not told of leaves its marks in the text."""
+    shown = {}
+    for page in (repository / "site").rglob("*.html"):
+        code_and_drawings = re.sub(r"(?s)<(pre|code|script|style|svg)\b.*?</\1>", "", page.read_text())
+        text = unescape(re.sub(r"<[^>]+>", "", code_and_drawings))
+        if marks := re.findall(r"!!!.*|\{ ?:?[a-z]+ ?=.*|\*\*.*|\]\(.*|^#+ .*|```.*|\[\^.*", text, re.MULTILINE):
+            shown[page.parent.name] = marks
+    assert shown == {}
