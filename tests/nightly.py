@@ -123,7 +123,6 @@ NIGHTLY = (
         Nightly(f"{test}[{nightly}]", f"{test}[{each_change}]")
         for test, nightly, each_change in (
             ("platforms/test_docker_tasks.py::test_the_runbooks_section_about_tasks_is_followed", "database", "celery"),
-            ("sites/test_s3.py::test_what_was_dropped_comes_back_from_the_bucket", "sqlite", "postgresql"),
         )
     ),
     Nightly(
@@ -147,10 +146,6 @@ NIGHTLY = (
                 "platforms/test_docker_image.py::test_every_variant_builds_and_knows_its_settings",
                 ("postgresql-3.13",),
             ),
-            ("platforms/test_docker_tasks.py::test_pages_go_on_without_the_broker_and_say_so", ("celery",)),
-            ("platforms/test_docker_tasks.py::test_what_is_done_now_and_then_is_done", ("database",)),
-            ("platforms/test_docker_tasks.py::test_workers_are_held_to_what_they_need", ("database",)),
-            ("platforms/test_docker_tasks.py::test_workers_end_by_themselves_when_they_are_told_to", ("database",)),
             (
                 "platforms/test_pythonanywhere_stops.py::test_a_deploy_that_is_stopped_by",
                 ("a dirty tree", "no values", "code that does not start"),
@@ -161,15 +156,11 @@ NIGHTLY = (
             ),
             (
                 "projects/test_ci_steps.py::test_a_planted_error_is_caught_by_its_step",
-                ("github-tests", "github-types", "gitlab-lock"),
+                ("github-tests", "gitlab-lock"),
             ),
             ("projects/test_ci_steps.py::test_an_error_in_cis_own_files_is_caught_by_its_step", ("github",)),
             ("projects/test_hooks.py::test_each_hook_stops_its_error", ("github",)),
             ("projects/test_make.py::test_all_that_the_site_needs_runs_in_one_terminal_and_is_reloaded", ("database",)),
-            (
-                "projects/test_shipped_tests.py::test_a_misspelt_static_file_is_found",
-                ("""templates/base.html-<link rel="icon" href="{% static 'icn.svg' %}">""",),
-            ),
             (
                 "projects/test_shipped_tests.py::test_the_shipped_tests_bear_it",
                 ("another language and every template reads the database and another address for the admin",),
@@ -227,10 +218,6 @@ NIGHTLY = (
             ("sites/test_workers.py::test_urgent_tasks_are_done_first", ("database",)),
             ("updates/test_conflicts.py::test_ci_fails_on_a_conflict", ("github",)),
             ("updates/test_conflicts.py::test_lint_names_a_conflict", ("config/settings/base.py",)),
-            (
-                "updates/test_switches.py::test_who_moves_from_sqlite_to_heroku_is_told_of_the_other_database",
-                ("sqlite-True",),
-            ),
         )
     ),
     # One by one; several at a time stay.
@@ -286,6 +273,9 @@ NIGHTLY = (
             (
                 "platforms/test_pythonanywhere_runbook.py::test_the_runbook_leads_from_an_empty_account_to_a_live_site",
                 (
+                    "platforms/test_pythonanywhere.py::test_a_touch_of_the_wsgi_file_brings_the_release_that_the_link_names",
+                    "platforms/test_pythonanywhere.py::test_a_web_app_that_is_not_as_it_should_be_is_corrected",
+                    "platforms/test_pythonanywhere.py::test_uploads_and_logs_stay_from_release_to_release",
                     "platforms/test_pythonanywhere.py::test_each_step_has_its_number_outcome_and_time",
                     "platforms/test_pythonanywhere.py::test_rollback_returns_to_the_release_before_with_its_variables",
                     "platforms/test_pythonanywhere.py::test_the_releases_that_served_last_are_kept_and_one_that_was_given_up_is_not",
@@ -303,8 +293,11 @@ NIGHTLY = (
                 ),
             ),
             (
-                "sites/test_s3.py::test_what_was_dropped_comes_back_from_the_bucket[postgresql]",
-                ("platforms/test_docker_runbook.py::test_a_backup_goes_into_the_bucket_and_comes_back[*",),
+                "sites/test_s3.py::test_an_upload_is_in_the_bucket_and_read_by_who_has_its_signed_address",
+                (
+                    "platforms/test_docker_runbook.py::test_a_backup_goes_into_the_bucket_and_comes_back[*",
+                    "sites/test_s3.py::test_what_was_dropped_comes_back_from_the_bucket*",
+                ),
             ),
             (
                 "sites/test_brokers.py::test_pages_go_on_while_the_broker_is_down_and_no_task_that_was_taken_is_lost",
@@ -357,12 +350,14 @@ NIGHTLY = (
                 "test_ordinary_days.py::test_a_model_with_a_file_field",
                 (
                     "test_ordinary_days.py::test_a_command_of_another_app_is_gone_on_from*",
+                    "test_ordinary_days.py::test_a_view_for_members_a_library_without_types_and_a_test_case",
                     "test_ordinary_days.py::test_the_tests_have_their_own_settings_whatever_the_environment_names*",
                 ),
             ),
             (
-                "test_rules_for_owners.py::test_a_new_app_and_its_migrations_pass_lint",
+                "test_rules_for_owners.py::test_an_app_passes_lint_and_types_from_its_first_minute",
                 (
+                    "test_rules_for_owners.py::test_a_new_app_and_its_migrations_pass_lint",
                     "test_rules_for_owners.py::test_a_field_with_a_default_in_an_app_that_is_not_deployed_is_settled_by_the_command_in_the_message",
                     "test_rules_for_owners.py::test_views_without_tests_are_shown_and_not_red_until_a_team_says_so",
                 ),
@@ -371,6 +366,7 @@ NIGHTLY = (
                 "test_shipped_tests.py::test_the_shipped_tests_bear_it[",
                 (
                     "test_development.py::test_the_policy_starts_from_nothing_and_an_owners_edits_of_it_leave_the_shipped_tests_green",
+                    "test_shipped_tests.py::test_a_misspelt_static_file_is_found*",
                     "test_shipped_tests.py::test_a_sign_up_form_that_asks_for_more_names_what_has_to_follow",
                     "test_shipped_tests.py::test_what_guards_a_page_that_was_replaced_says_whose_it_is*",
                 ),
@@ -467,6 +463,20 @@ NIGHTLY = (
     Nightly("repository/test_costs.py::test_the_benchmark_*", "repository/test_costs.py::test_a_goal_that_is_missed"),
     Nightly("repository/test_costs.py::test_the_request_id_and_line_cost_little_beside_a_bare_request"),
     # More of the same.
+    *(
+        Nightly(
+            f"updates/test_switches.py::{test}*",
+            "updates/test_switches.py::test_a_switch_of_platform_changes_the_shell_and_keeps_the_rest[",
+        )
+        for test in (
+            "test_a_switch_asks_what_the_platform_needs_and_forgets_what_it_does_not",
+            "test_who_moves_from_sqlite_to_heroku_is_told_of_the_other_database",
+        )
+    ),
+    Nightly(
+        "platforms/test_start_commands.py::*",
+        "sites/test_every_platform.py::test_a_platform_is_rendered_and_passes_its_smoke_suite[",
+    ),
     Nightly(
         "sites/test_workers.py::test_a_workers_lines_have_the_id_of_the_request_that_asked*",
         "sites/test_logs.py::",
@@ -524,9 +534,13 @@ NIGHTLY = (
         for test in (
             "test_flower_wants_its_password_and_is_of_this_machine_alone",
             "test_make_dev_all_starts_redis_where_none_answers",
+            "test_pages_go_on_without_the_broker_and_say_so",
             "test_a_worker_that_was_killed_comes_back",
             "test_the_broker_is_a_secret_and_may_be_elsewhere",
             "test_the_smoke_suite_sees_that_tasks_are_done",
+            "test_what_is_done_now_and_then_is_done",
+            "test_workers_are_held_to_what_they_need",
+            "test_workers_end_by_themselves_when_they_are_told_to",
             "test_the_development_site_has_workers_where_it_is_told_so",
         )
     ),
