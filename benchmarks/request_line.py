@@ -3,7 +3,7 @@
 `python -m benchmarks.request_line` renders a project, installs it, and runs MEASURE in it. It calls the same
 empty view with and without the middleware, alternately and in one process, and counts processor time, so that other load on
 the machine changes little. It prints the difference of the fastest rounds and of the medians. Not a part of `make benchmark`:
-tests/repository/test_costs.py measures it at each change.
+tests/repository/test_costs.py measures it each night.
 """
 
 import json

@@ -48,7 +48,7 @@ REACH: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
         ("tests/support/without_netlink.py",),
         ("repository/test_browser.py", "repository/test_documentation.py", "sites/test_*_in_a_browser.py"),
     ),
-    (("tests/support/lighthouse.mjs",), ("sites/test_pages_in_a_browser.py",)),
+    (("tests/support/lighthouse.mjs",), ("sites/test_pages_in_a_browser.py", "repository/test_documentation.py")),
     (("tests/support/left_out.py", "tests/support/times.py", "tests/support/turns.py"), ("repository",)),
     (("stand_ins/*", "tests/*"), ()),
     (("docs/recipes.md",), ("repository", "projects/test_recipes.py")),

@@ -23,7 +23,7 @@ const plan = () => {
   later(() => {
     planned = false;
     complete();
-  });
+  }, { timeout: 300 });
 };
 new MutationObserver(plan).observe(document.body, { childList: true, subtree: true });
 plan();

@@ -190,7 +190,7 @@ BREAKS = {
 
 # Faults that do not hide one another; together they make each check fail once.
 TOGETHER = {
-    "what each answer has": (
+    "files, headers and probes": (
         *("no redirect", "unhealthy", "not ready", "a further page fails", "a static file is missing"),
         *("short caching", "no gzip", "no HSTS", "no CSP", "headers", "request ids kept that are none"),
         *("cookies over http", "admin has a login of its own", "no 404 page", "a traceback"),

@@ -133,7 +133,7 @@ class Environments:
         return environment, Path(f"{environment}-{name}-uv.lock")
 
     def _like(self, environment: Path) -> Path | None:
-        """Return the environment of the same Python with most compiled files; None if there is none yet."""
+        """Return the environment of the same Python with most compiled packages; None if there is none yet."""
         (python,) = environment.glob("lib/python*")
         others = [other for other in self.folder.glob(f"*/lib/{python.name}") if other != python]
         return max(others, key=lambda other: len(list(other.glob("site-packages/*/__pycache__"))), default=None)

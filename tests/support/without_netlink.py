@@ -3,8 +3,7 @@
     python without_netlink.py PROGRAM [ARGUMENT ...]
 
 Chromium drops the connections that it is opening when a network comes or goes, as with each container of a test beside it.
-Without netlink it takes the network as steady: net/base/address_tracker_linux.cc. Of 450 small files that a page loaded
-while networks came and went, 412 failed with ERR_NETWORK_CHANGED with netlink, and none without.
+Without netlink it takes the network as steady: net/base/address_tracker_linux.cc.
 """
 
 import ctypes
@@ -14,10 +13,10 @@ import socket
 import struct
 import sys
 
-# From <linux/prctl.h>, <linux/seccomp.h>, <linux/audit.h> and <asm/unistd.h>.
+# From <linux/prctl.h> and <linux/seccomp.h>.
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000
-# The number of socket(2).
+# The number of socket(2), from <asm/unistd.h>.
 SOCKET = {"x86_64": 41, "aarch64": 198}
 # From <linux/bpf_common.h>: load a word of the call, compare it, return.
 LOAD, EQUAL, RETURN = 0x20, 0x15, 0x06
@@ -58,4 +57,4 @@ def refuse_netlink() -> None:
 
 if __name__ == "__main__":
     refuse_netlink()
-    os.execv(sys.argv[1], sys.argv[1:])  # noqa: S606 - no shell is wanted
+    os.execv(sys.argv[1], sys.argv[1:])  # noqa: S606 - this process becomes PROGRAM, so there is nothing for a shell to do
