@@ -52,10 +52,12 @@ class Machine:
             AssertionError: it has not within BOOT seconds, or a unit failed.
         """
         deadline, state = time.monotonic() + BOOT, ""
+        # systemd itself waits until all units are started, once it answers at all.
+        ask = ["exec", self.id, "timeout", str(BOOT), "systemctl", "is-system-running", "--wait"]
         while state not in ("running", "degraded"):
             assert time.monotonic() < deadline, f"the machine is {state!r} after {BOOT} s"
             time.sleep(0.2)
-            state = self.engine.docker("exec", self.id, "systemctl", "is-system-running", code=None).strip()
+            state = self.engine.docker(*ask, code=None).strip()
         assert state == "running", self.run("systemctl list-units --failed --plain --no-legend")
         (network,) = self.engine.inspect(self.id)[0]["NetworkSettings"]["Networks"].values()
         self.address: str = network["IPAddress"]

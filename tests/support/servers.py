@@ -26,12 +26,18 @@ def free_port() -> int:
 
 def eventually(truth: Callable[[], bool]) -> bool:
     """Wait until something is true; return False if it is not within HANGS seconds."""
-    deadline = time.monotonic() + HANGS
+    began = time.monotonic()
     while not truth():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > HANGS:
             return False
-        time.sleep(0.05)
+        time.sleep(pause_after(waited))
     return True
+
+
+def pause_after(waited: float) -> float:
+    """Return the seconds to wait before asking again: a tenth of those waited so far, since asking costs others time."""
+    return max(0.05, waited / 10)
 
 
 class Running:
@@ -51,13 +57,13 @@ class Running:
         Raises:
             AssertionError: it ended, or did not answer within HANGS seconds; the message is its output.
         """
-        deadline = time.monotonic() + HANGS
-        while time.monotonic() < deadline:
+        began = time.monotonic()
+        while (waited := time.monotonic() - began) < HANGS:
             assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.output()}"
             with contextlib.suppress(requests.ConnectionError, requests.Timeout):
                 requests.get(url, timeout=5, allow_redirects=False)
                 return
-            time.sleep(0.05)
+            time.sleep(pause_after(waited))
         raise AssertionError(f"no answer from {url}:\n{self.output()}")
 
     def stop(self, sent: signal.Signals = signal.SIGTERM) -> int:
