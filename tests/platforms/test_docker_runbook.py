@@ -20,7 +20,7 @@ from tests.support.containers import Deployment, Engine, Projects
 from tests.support.environments import run
 from tests.support.faults import QUICK, route
 from tests.support.rendering import question_choices
-from tests.support.runbooks import PASTED, Reader, blocks, reverting
+from tests.support.runbooks import HOW_FAR, PASTED, UPKEEP, Reader, blocks, reverting
 from tests.support.servers import eventually
 from tests.support.smoke import CHECKS
 from tests.support.traffic import steady_traffic, visitors
@@ -164,8 +164,9 @@ def test_little_of_the_page_cannot_be_run(render: Render, database: str) -> None
         assert start in text
 
 
+@HOW_FAR
 @pytest.mark.parametrize("reading", ["postgresql"], indirect=True)
-def test_the_runbook_is_followed_from_its_top(reading: Reading, tmp_path: Path) -> None:
+def test_the_runbook_is_followed_from_its_top(reading: Reading, tmp_path: Path, *, upkeep: bool) -> None:
     reader, deployment = reading.reader, reading.deployment
     assert f"The site's name on it is {deployment.name}." in reader.follow("Before you start")
     reader.follow("First deploy", "Create the secrets")
@@ -186,7 +187,10 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading, tmp_path: Path) 
     assert passed(reader.follow("Verify"))
     assert re.search(r'"requests": \d+', reader.follow("Logs"))
 
-    drill(reading)
+    if upkeep:
+        drill(reading)
+    else:
+        reader.leave_out(UPKEEP)
 
     # Roll back, roll forward, and undo a migration. The release has another name for the site, too.
     (other,) = [each for each in blocks(reading.project / "docs/server.md") if "redir" in each.text]
@@ -220,25 +224,32 @@ def test_the_runbook_is_followed_from_its_top(reading: Reading, tmp_path: Path) 
     assert deployment.container("web")["Image"] == old
     assert "0002_note" not in reading.manage("showmigrations", "accounts")
 
-    leaked = (reading.project / "secrets/secret_key").read_text()
+    if upkeep:
+        change_settings(reading)
+    # This has its own test.
+    reader.leave_out([ANOTHER_VERSION])
+    come_back(reading)
+    assert not reader.left
+
+
+def change_settings(reading: Reading) -> None:
+    """Follow *Rotate the secret key* and *Environment variables*; a wrong value is refused."""
+    reader = reading.reader
+    key, fallbacks = (reading.project / "secrets" / name for name in ("secret_key", "secret_key_fallbacks"))
+    leaked = key.read_text()
     reader.follow("Rotate the secret key", "A secret has leaked")
-    before = (reading.project / "secrets/secret_key").read_text()
+    before = key.read_text()
     assert before != leaked
-    assert (reading.project / "secrets/secret_key_fallbacks").read_text().strip() == ""
+    assert fallbacks.read_text().strip() == ""
     reader.follow("Rotate the secret key")
-    assert (reading.project / "secrets/secret_key_fallbacks").read_text() == before
-    assert (reading.project / "secrets/secret_key").read_text() != before
+    assert fallbacks.read_text() == before
+    assert key.read_text() != before
     reader.follow("Environment variables")
     assert "LOG_LEVEL=INFO" in (reading.project / ".env").read_text()
     (reading.project / ".env").write_text("CONN_MAX_AGE=never\n")
     assert "CONN_MAX_AGE: not a whole number" in reader.paste("docker compose run --rm migrate", code=3)
     (reading.project / ".env").write_text("")
     assert reading.serves("Shopping List")
-
-    # This has its own test.
-    reader.left = [block for block in reader.left if block.heading != ANOTHER_VERSION]
-    come_back(reading)
-    assert not reader.left
 
 
 def write_an_email(reading: Reading) -> None:
@@ -314,7 +325,13 @@ def come_back(reading: Reading) -> None:
         move_to_another_domain(reading)
         write_an_email(reading)
         assert "0 uploads would be deleted" in reader.follow("Scheduled jobs")
-    # Visitors are told to come back, and then everything is stopped and started.
+    if reader.left:
+        maintain(reading)
+
+
+def maintain(reading: Reading) -> None:
+    """Follow *Maintenance mode*: visitors are told to come back, and then everything is stopped and started."""
+    reader = reading.reader
     reader.paste(reader.left.pop(0).text)
     answer = reading.deployment.get("/")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "300")

@@ -13,7 +13,7 @@ from tests.support.faults import QUICK, Change, route, text
 from tests.support.names import IN_A_NAMESPACE
 from tests.support.owners import DEPLOY, DOMAIN, NAMES, REPOSITORY, SLUG, MachineRunner, Owner
 from tests.support.repositories import repository
-from tests.support.runbooks import blocks, management_blocks
+from tests.support.runbooks import HOW_FAR, UPKEEP, blocks, management_blocks
 from tests.support.smoke import CHECKS
 from tests.support.traffic import callers, steady_traffic
 from tests.support.workflows import github_workflow, gitlab_job
@@ -243,7 +243,8 @@ def test_the_workflows_deploy_and_take_back(owner: Owner, render: Render) -> Non
             machine.run(f"cd\n{block}", user)
 
 
-def test_the_runbook_leads_to_a_live_site_and_back(owner: Owner) -> None:
+@HOW_FAR
+def test_the_runbook_leads_to_a_live_site_and_back(owner: Owner, *, upkeep: bool) -> None:
     """Run each block unchanged and in order, with the events between them that they are for.
 
     The blocks up to the first deploy were run on the bare machine that the fixture kept.
@@ -270,8 +271,11 @@ def test_the_runbook_leads_to_a_live_site_and_back(owner: Owner) -> None:
     owner.variables |= {"app": "accounts", "keep": "0001_initial"}
     assert "Unapplying accounts.0002_next... OK" in owner.follow("Undo a migration")
 
-    owner.follow("Rotate the secret key")
-    owner.follow("Environment variables")
+    if upkeep:
+        owner.follow("Rotate the secret key")
+        owner.follow("Environment variables")
+    else:
+        owner.reader.leave_out(UPKEEP)
     owner.machine.run(f"{SLUG}-run python manage.py shell --verbosity=0", given=AN_ACCOUNT)
     owner.follow("Backups")
     owner.choose_backup()
@@ -280,14 +284,15 @@ def test_the_runbook_leads_to_a_live_site_and_back(owner: Owner) -> None:
     owner.machine.run(f"{SLUG}-run python manage.py shell --verbosity=0", given=later)
     owner.follow("Restore")
     assert accounts(owner) == "1"
-    owner.follow("Custom domain and HTTPS")
-    write_an_email(owner)
-    assert "0 uploads would be deleted" in owner.follow("Scheduled jobs")
-    maintain(owner)
-    owner.follow("Deploy from CI")
+    if upkeep:
+        owner.follow("Custom domain and HTTPS")
+        write_an_email(owner)
+        assert "0 uploads would be deleted" in owner.follow("Scheduled jobs")
+        maintain(owner)
+        owner.follow("Deploy from CI")
+        # The other name is set on the machine and in the project.
+        assert owner.ask("status").endswith("is live and healthy\n")
     assert owner.reader.left == []
-    # The other name is set on the machine and in the project.
-    assert owner.ask("status").endswith("is live and healthy\n")
     not_pasted = [block.text for block in blocks(owner.project / "docs/deploy.md") if block.language == "console"]
     assert len(not_pasted) == len(NOT_RUN)
     assert all(words in text for text, words in zip(not_pasted, NOT_RUN, strict=True))

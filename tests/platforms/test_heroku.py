@@ -18,7 +18,7 @@ from stand_ins.heroku.projects import (
 from stand_ins.mail_server import mail_server
 from tests.support.environments import run
 from tests.support.faults import text
-from tests.support.runbooks import Reader, blocks, management_blocks, not_as_shown, reverting
+from tests.support.runbooks import HOW_FAR, UPKEEP, Reader, blocks, management_blocks, not_as_shown, reverting
 from tests.support.servers import eventually
 from tests.support.traffic import callers, steady_traffic
 from tests.support.workflows import Runner, github_workflow, gitlab_job
@@ -46,7 +46,8 @@ NOT_RUN = {
 }
 
 
-def test_the_runbook_leads_to_a_live_site_and_back(developer: Developer, tmp_path: Path) -> None:
+@HOW_FAR
+def test_the_runbook_leads_to_a_live_site_and_back(developer: Developer, tmp_path: Path, *, upkeep: bool) -> None:
     """Run each block unchanged and in order, with a broken release and a migration to undo between them."""
     platform, page = developer.platform, developer.project / "docs/deploy.md"
     (tmp_path / "state").mkdir()
@@ -80,6 +81,8 @@ def test_the_runbook_leads_to_a_live_site_and_back(developer: Developer, tmp_pat
     assert "Unapplying accounts.0002_next... OK" in reader.follow("Undo a migration")
     assert_smoke(developer, code=0)
 
+    if not upkeep:
+        reader.leave_out(UPKEEP)
     with mail_server() as box:
         reader.paste(
             f"email_url={box.url}\nsender='Todo <site@example.com>'\nto=you@example.com\ndomain=www.example.com"
@@ -88,10 +91,11 @@ def test_the_runbook_leads_to_a_live_site_and_back(developer: Developer, tmp_pat
             if reader.left[0].heading == "Restore":
                 reader.paste(NEWEST_BACKUP)
             reader.follow(reader.left[0].heading)
-    developer.run(f"domain=www.example.com\n{APEX}")
-    developer.run(problems["Upgrade PostgreSQL"])
-    assert box.recipients == ["you@example.com"]
-    assert [addon.upgraded_to for addon in app.addons if addon.resource] == [["18"]]
+    if upkeep:
+        developer.run(f"domain=www.example.com\n{APEX}")
+        developer.run(problems["Upgrade PostgreSQL"])
+        assert box.recipients == ["you@example.com"]
+        assert [addon.upgraded_to for addon in app.addons if addon.resource] == [["18"]]
     assert not app.maintenance
     assert app.formation["web"] == (1, "Basic")
     assert [dyno.killed for dyno in app.ended if dyno.killed] == []

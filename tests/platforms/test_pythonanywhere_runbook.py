@@ -14,7 +14,7 @@ from tests.support.databases import PostgreSQL, programs
 from tests.support.environments import run
 from tests.support.faults import QUICK, Change, text
 from tests.support.rendering import ROOT
-from tests.support.runbooks import Reader, blocks, management_blocks, not_as_shown, reverting
+from tests.support.runbooks import HOW_FAR, UPKEEP, Reader, blocks, management_blocks, not_as_shown, reverting
 from tests.support.smoke import CHECKS
 from tests.support.workflows import Runner, github_workflow, gitlab_job
 
@@ -62,8 +62,9 @@ def database_url(database: PostgreSQL) -> str:
     return f"postgresql://todolist:{quoted}@127.0.0.1:{database.port}/todolist$todo_db"
 
 
+@HOW_FAR
 def test_the_runbook_leads_from_an_empty_account_to_a_live_site(
-    template: Path, tmp_path: Path, database_url: str
+    template: Path, tmp_path: Path, database_url: str, *, upkeep: bool
 ) -> None:
     """The EU system's host names come only from the answers: no command on the page is for the other system."""
     (tmp_path / "work").mkdir()
@@ -124,29 +125,10 @@ def test_the_runbook_leads_from_an_empty_account_to_a_live_site(
 
         console.paste(UNDO)
         assert "0001_initial" in console.follow("Undo a migration")
-        (key,) = values(live, "SECRET_KEY")
-        served = live.current[5:]
-        # The key has leaked: only the new one counts, with the same code.
-        console.paste(console.left.pop(0).text)
-        console.paste(console.left.pop(0).text)
-        (fresh,) = values(live, "SECRET_KEY")
-        assert (values(live, "SECRET_KEY_FALLBACKS"), live.current[5:]) == ([], served)
-        assert fresh != key
-        console.paste(console.left.pop(0).text)
-        assert values(live, "SECRET_KEY_FALLBACKS") == [fresh]
-        assert values(live, "SECRET_KEY") != [fresh]
-        console.follow("Rotate the secret key")
-        assert values(live, "SECRET_KEY_FALLBACKS") == []
-
-        console.paste("line='LOG_LEVEL=WARNING'")
-        console.follow("Environment variables")
-        assert "release two" in live.ask().text
-        assert values(live, "LOG_LEVEL") == ["WARNING"]
-        given = env_file.read_text()
-        env_file.write_text(f"{given}ALLOWED_HOSTS=https://example.com\n")
-        assert not_as_shown(page, "Environment variables", live.deploy(code=1)) == []
-        env_file.write_text(given)
-
+        if upkeep:
+            change_variables(live, console)
+        else:
+            console.leave_out(UPKEEP)
         console.follow("Backups")
         console.paste(f"backup=~/todo-list/backups/{backups(live)[-1]}")
         printed = console.follow("Restore")
@@ -158,34 +140,68 @@ def test_the_runbook_leads_from_an_empty_account_to_a_live_site(
         console.paste(f"{pack}\nrm ~/todo-list/media/photo.txt\n{unpack}")
         assert (live.folder / "media/photo.txt").read_text() == "a photo"
 
-        with mail_server() as box:
-            (lines,) = (block.text for block in blocks(page) if block.language == "dotenv")
-            env_file.write_text(f"{given}{re.sub('(?m)^EMAIL_URL=.*', f'EMAIL_URL={box.url}', lines)}\n")
-            console.paste("to=you@example.com")
-            console.follow("Email")
-        assert box.recipients[-1] == "you@example.com"
-
-        tasks = console.follow("Scheduled jobs")
-        assert tasks.count("daily") >= 2
-        commands = {task["command"].split()[-1]: task for task in platform.tasks.values()}
-        assert set(commands) == {"backup", "cleanup"}
-        before = backups(live)
-        for task in commands.values():
-            assert (task["interval"], task["enabled"]) == ("daily", True)
-            # The platform runs it in the home folder, without a console's variables.
-            account.run(
-                "env",
-                "-i",
-                f"HOME=/home/{account.user}",
-                f"PATH={account.environment['PATH']}",
-                "sh",
-                "-c",
-                task["command"],
-            )
-        assert len(backups(live)) > len(before)
-
+        if upkeep:
+            write_an_email(live, console)
+            schedule_jobs(live, console)
         assert not console.left
         assert live.ask("/ready/").status == 200
+
+
+def change_variables(live: Live, console: Reader) -> None:
+    """Follow *Rotate the secret key* and *Environment variables*; a wrong value is refused."""
+    (key,) = values(live, "SECRET_KEY")
+    served = live.current[5:]
+    # The key has leaked: only the new one counts, with the same code.
+    console.paste(console.left.pop(0).text)
+    console.paste(console.left.pop(0).text)
+    (fresh,) = values(live, "SECRET_KEY")
+    assert (values(live, "SECRET_KEY_FALLBACKS"), live.current[5:]) == ([], served)
+    assert fresh != key
+    console.paste(console.left.pop(0).text)
+    assert values(live, "SECRET_KEY_FALLBACKS") == [fresh]
+    assert values(live, "SECRET_KEY") != [fresh]
+    console.follow("Rotate the secret key")
+    assert values(live, "SECRET_KEY_FALLBACKS") == []
+
+    console.paste("line='LOG_LEVEL=WARNING'")
+    console.follow("Environment variables")
+    assert "release two" in live.ask().text
+    assert values(live, "LOG_LEVEL") == ["WARNING"]
+    env_file = live.folder / ".env"
+    given = env_file.read_text()
+    env_file.write_text(f"{given}ALLOWED_HOSTS=https://example.com\n")
+    page = live.laptop.project / "docs/deploy.md"
+    assert not_as_shown(page, "Environment variables", live.deploy(code=1)) == []
+    env_file.write_text(given)
+
+
+def write_an_email(live: Live, console: Reader) -> None:
+    """Follow *Email* with a mail server of this machine."""
+    env_file = live.folder / ".env"
+    with mail_server() as box:
+        (lines,) = (
+            block.text for block in blocks(live.laptop.project / "docs/deploy.md") if block.language == "dotenv"
+        )
+        told = re.sub("(?m)^EMAIL_URL=.*", f"EMAIL_URL={box.url}", lines)
+        env_file.write_text(f"{env_file.read_text()}{told}\n")
+        console.paste("to=you@example.com")
+        console.follow("Email")
+    assert box.recipients[-1] == "you@example.com"
+
+
+def schedule_jobs(live: Live, console: Reader) -> None:
+    """Follow *Scheduled jobs*, and run each as the platform does: in the home folder, without a console's variables."""
+    account = live.account
+    tasks = console.follow("Scheduled jobs")
+    assert tasks.count("daily") >= 2
+    commands = {task["command"].split()[-1]: task for task in live.platform.tasks.values()}
+    assert set(commands) == {"backup", "cleanup"}
+    before = backups(live)
+    without = ["env", "-i", f"HOME=/home/{account.user}", f"PATH={account.environment['PATH']}"]
+    for task in commands.values():
+        assert (task["interval"], task["enabled"]) == ("daily", True)
+        account.run(*without, "sh", "-c", task["command"])
+    assert len(backups(live)) > len(before)
 
 
 def folder(parent: Path, name: str) -> Path:

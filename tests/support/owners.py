@@ -84,7 +84,7 @@ class Owner:
 
     def go_on_after_the_first_deploy(self) -> None:
         """Leave out the blocks of the first deploy, which were followed on the machine that this one was copied from."""
-        self.reader.left = [block for block in self.reader.left if block.heading not in FIRST]
+        self.reader.leave_out(FIRST)
 
     def choose_backup(self) -> None:
         """Choose the newest backup for *Restore*."""

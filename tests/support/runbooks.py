@@ -2,14 +2,31 @@
 
 import re
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 # The language of blocks that are pasted.
 PASTED = "bash"
 # The languages of blocks that show output.
 SHOWN = ("text", "json")
+
+# Sections about changing a live site and caring for it. Without them, a runbook leads to a live site, to a rollback, and
+# to a backup that is restored.
+UPKEEP = (
+    "Rotate the secret key",
+    "Environment variables",
+    "Custom domain and HTTPS",
+    "Email",
+    "Scheduled jobs",
+    "Scale",
+    "Maintenance mode",
+    "Deploy from CI",
+)
+# A test with this parameter follows a runbook without upkeep at each change, and to its end each night.
+HOW_FAR = pytest.mark.parametrize("upkeep", [False, True], ids=["without upkeep", "to its end"])
 
 # Saves the current folder and the variables for the next block, as a terminal keeps them.
 SHELL = """
@@ -155,6 +172,10 @@ class Reader:
                 break
             printed.append(self.paste(self.left.pop(0).text))
         return "".join(printed)
+
+    def leave_out(self, headings: Collection[str]) -> None:
+        """Leave out all blocks under these second-level headings."""
+        self.left = [block for block in self.left if block.heading not in headings]
 
     def paste(self, text: str, code: int = 0) -> str:
         """Paste lines into the shell; return their output.
