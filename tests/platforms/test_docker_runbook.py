@@ -20,10 +20,11 @@ from tests.support.containers import Deployment, Engine, Projects
 from tests.support.environments import run
 from tests.support.faults import QUICK, route
 from tests.support.rendering import question_choices
-from tests.support.runbooks import HOW_FAR, PASTED, UPKEEP, Reader, blocks, reverting
+from tests.support.runbooks import PASTED, Reader, blocks, reverting
 from tests.support.servers import eventually
 from tests.support.smoke import CHECKS
 from tests.support.traffic import steady_traffic, visitors
+from tests.support.upkeep import HOW_FAR, UPKEEP
 
 Render = Callable[..., Path]
 

@@ -13,9 +13,10 @@ from tests.support.faults import QUICK, Change, route, text
 from tests.support.names import IN_A_NAMESPACE
 from tests.support.owners import DEPLOY, DOMAIN, NAMES, REPOSITORY, SLUG, MachineRunner, Owner
 from tests.support.repositories import repository
-from tests.support.runbooks import HOW_FAR, UPKEEP, blocks, management_blocks
+from tests.support.runbooks import blocks, management_blocks
 from tests.support.smoke import CHECKS
 from tests.support.traffic import callers, steady_traffic
+from tests.support.upkeep import HOW_FAR, UPKEEP
 from tests.support.workflows import github_workflow, gitlab_job
 
 Render = Callable[..., Path]

@@ -18,9 +18,10 @@ from stand_ins.heroku.projects import (
 from stand_ins.mail_server import mail_server
 from tests.support.environments import run
 from tests.support.faults import text
-from tests.support.runbooks import HOW_FAR, UPKEEP, Reader, blocks, management_blocks, not_as_shown, reverting
+from tests.support.runbooks import Reader, blocks, management_blocks, not_as_shown, reverting
 from tests.support.servers import eventually
 from tests.support.traffic import callers, steady_traffic
+from tests.support.upkeep import HOW_FAR, UPKEEP
 from tests.support.workflows import Runner, github_workflow, gitlab_job
 
 Render = Callable[..., Path]

@@ -14,8 +14,9 @@ from tests.support.databases import PostgreSQL, programs
 from tests.support.environments import run
 from tests.support.faults import QUICK, Change, text
 from tests.support.rendering import ROOT
-from tests.support.runbooks import HOW_FAR, UPKEEP, Reader, blocks, management_blocks, not_as_shown, reverting
+from tests.support.runbooks import Reader, blocks, management_blocks, not_as_shown, reverting
 from tests.support.smoke import CHECKS
+from tests.support.upkeep import HOW_FAR, UPKEEP
 from tests.support.workflows import Runner, github_workflow, gitlab_job
 
 UNDO = "release=~/todo-list/current\napp=accounts\nkeep=0001_initial"

@@ -6,27 +6,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 # The language of blocks that are pasted.
 PASTED = "bash"
 # The languages of blocks that show output.
 SHOWN = ("text", "json")
-
-# Sections about changing a live site and caring for it. Without them, a runbook leads to a live site, to a rollback, and
-# to a backup that is restored.
-UPKEEP = (
-    "Rotate the secret key",
-    "Environment variables",
-    "Custom domain and HTTPS",
-    "Email",
-    "Scheduled jobs",
-    "Scale",
-    "Maintenance mode",
-    "Deploy from CI",
-)
-# A test with this parameter follows a runbook without upkeep at each change, and to its end each night.
-HOW_FAR = pytest.mark.parametrize("upkeep", [False, True], ids=["without upkeep", "to its end"])
 
 # Saves the current folder and the variables for the next block, as a terminal keeps them.
 SHELL = """
