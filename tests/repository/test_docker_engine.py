@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.support.containers import Engine
 from tests.support.rendering import question_choices
 
@@ -13,9 +11,10 @@ LOWEST = "02:00:00:00:00:01"
 def test_containers_that_come_and_go_leave_the_bridges_address(engine: Engine) -> None:
     """Otherwise a bridge has the lowest address of its containers, and others cannot reach this machine for seconds."""
     name = engine.inspect("bridge")[0]["Options"]["com.docker.network.bridge.name"]
+    if not name.startswith("copier-django"):
+        # The machine's own engine, which the script uses as it is.
+        return
     address = Path("/sys/class/net", name, "address")
-    if not address.exists():
-        pytest.skip("the engine is on another machine")
     before = address.read_text()
     (image, *_) = (f"python:{version}-slim-trixie" for version in question_choices("python_version"))
     container = engine.docker(
